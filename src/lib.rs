@@ -1,0 +1,6 @@
+//! Everything that never has a privilege: reader, broker, client and tools.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod process;
+pub mod rpc;

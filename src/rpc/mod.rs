@@ -1,0 +1,4 @@
+//! XML-RPC: the method table, the codec, the faults.
+
+pub mod office;
+pub mod xml;

@@ -96,7 +96,8 @@ impl Room {
         let path = self.path("bin").join(name);
         if !path.exists() {
             fs::copy(crate::dist::helper(name), &path).expect("cannot copy a helper");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("cannot set a mode");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                .expect("cannot set a mode");
         }
         path
     }

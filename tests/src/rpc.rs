@@ -113,19 +113,25 @@ pub struct Client {
 impl Client {
     /// A client; nothing is connected yet.
     pub fn new(socket: &Path) -> Client {
-        Client { socket: socket.to_owned() }
+        Client {
+            socket: socket.to_owned(),
+        }
     }
 
     /// Calls a method.
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, Error> {
-        let mut body = format!("<?xml version='1.0'?><methodCall><methodName>{method}</methodName><params>");
+        let mut body =
+            format!("<?xml version='1.0'?><methodCall><methodName>{method}</methodName><params>");
         for param in params {
             body.push_str("<param>");
             param.write(&mut body);
             body.push_str("</param>");
         }
         body.push_str("</params></methodCall>");
-        let head = format!("POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         let (status, answer) = self.exchange(&format!("{head}{body}"))?;
         if status != 200 {
             return Err(bad(&format!("HTTP status {status}: {answer}")).into());
@@ -134,14 +140,19 @@ impl Client {
         if answer.contains("<fault>") {
             let fault = xml.value()?;
             let code = fault.get("faultCode").int();
-            return Err(Error::Fault(code, fault.get("faultString").str().to_owned()));
+            return Err(Error::Fault(
+                code,
+                fault.get("faultString").str().to_owned(),
+            ));
         }
         Ok(xml.value()?)
     }
 
     /// GET of a path: status and body.
     pub fn get(&self, path: &str) -> io::Result<(u16, String)> {
-        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        self.exchange(&format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        ))
     }
 
     fn exchange(&self, request: &str) -> io::Result<(u16, String)> {
@@ -152,11 +163,14 @@ impl Client {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| bad("no answer"))?;
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .ok_or_else(|| bad("no answer"))?;
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
         let length = head.lines().find_map(|l| {
             let (name, value) = l.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse::<usize>().ok())?
         });
         if length.is_some_and(|n| body.len() < n) {
             return Err(bad("the answer was cut off"));
@@ -263,6 +277,9 @@ mod tests {
         let value = Xml { rest: text }.value().expect("it is well-formed");
         assert_eq!(value.array()[0].get("a").int(), -1);
         assert_eq!(value.array()[0].get("b").str(), "x < y");
-        assert_eq!(value.array()[1..], [Value::Bool(true), Value::Str(String::new())]);
+        assert_eq!(
+            value.array()[1..],
+            [Value::Bool(true), Value::Str(String::new())]
+        );
     }
 }

@@ -30,7 +30,10 @@ fn with(room: &Room, config: &Config) -> Vec<String> {
 }
 
 fn program(room: &Room, lines: &str) -> Vec<String> {
-    with(room, &Config::new(room).section(&format!("[program:a]\n{lines}")))
+    with(
+        room,
+        &Config::new(room).section(&format!("[program:a]\n{lines}")),
+    )
 }
 
 fn daemon(room: &Room, line: &str) -> Vec<String> {
@@ -38,13 +41,21 @@ fn daemon(room: &Room, line: &str) -> Vec<String> {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |what, prepare, code, says| Case { what, prepare, code, says };
+    let case = |what, prepare, code, says| Case {
+        what,
+        prepare,
+        code,
+        says,
+    };
     vec![
         case(
             "missing file",
             |room| vec!["-c".into(), room.text("none.conf")],
             2,
-            &["Error: could not find config file ROOM/none.conf\n", "For help, use "],
+            &[
+                "Error: could not find config file ROOM/none.conf\n",
+                "For help, use ",
+            ],
         ),
         case(
             "directory for a file",
@@ -62,25 +73,34 @@ fn cases() -> Vec<Case> {
             "no section at all",
             |room| text(room, "a=b\n"),
             2,
-            &["Error: File contains no section headers.\nfile: 'ROOM/supervisord.conf', line: 1\n'a=b\\n'\n"],
+            &[
+                "Error: File contains no section headers.\nfile: 'ROOM/supervisord.conf', line: 1\n'a=b\\n'\n",
+            ],
         ),
         case(
             "a line that is no key",
             |room| daemon(room, "[program:a]\nautostart"),
             2,
-            &["Error: Source contains parsing errors: 'ROOM/supervisord.conf'", "'autostart\\n'"],
+            &[
+                "Error: Source contains parsing errors: 'ROOM/supervisord.conf'",
+                "'autostart\\n'",
+            ],
         ),
         case(
             "no number",
             |room| program(room, "command=/bin/cat\nstartsecs=abc"),
             2,
-            &["Error: invalid literal for int() with base 10: 'abc' in section 'program:a' (file: 'ROOM/supervisord.conf')\n"],
+            &[
+                "Error: invalid literal for int() with base 10: 'abc' in section 'program:a' (file: 'ROOM/supervisord.conf')\n",
+            ],
         ),
         case(
             "no truth value",
             |room| program(room, "command=/bin/cat\nautostart=maybe"),
             2,
-            &["Error: not a valid boolean value: 'maybe' in section 'program:a' (file: 'ROOM/supervisord.conf')\n"],
+            &[
+                "Error: not a valid boolean value: 'maybe' in section 'program:a' (file: 'ROOM/supervisord.conf')\n",
+            ],
         ),
         case(
             "no signal",
@@ -98,13 +118,17 @@ fn cases() -> Vec<Case> {
             "an expansion of an unknown name",
             |room| program(room, "command=/bin/echo %(nothing)s"),
             2,
-            &["Format string '/bin/echo %(nothing)s' for 'program:a.command' contains names ('nothing') which cannot be expanded."],
+            &[
+                "Format string '/bin/echo %(nothing)s' for 'program:a.command' contains names ('nothing') which cannot be expanded.",
+            ],
         ),
         case(
             "unknown user of a program",
             |room| program(room, "command=/bin/cat\nuser=nosuchuser"),
             2,
-            &["Error: Invalid user name nosuchuser in section 'program:a' (file: 'ROOM/supervisord.conf')\n"],
+            &[
+                "Error: Invalid user name nosuchuser in section 'program:a' (file: 'ROOM/supervisord.conf')\n",
+            ],
         ),
         case(
             "unknown user of the daemon",
@@ -116,23 +140,45 @@ fn cases() -> Vec<Case> {
             "missing command",
             |room| program(room, "startsecs=1"),
             2,
-            &["Error: program section program:a does not specify a command in section 'program:a' (file: 'ROOM/supervisord.conf')\n"],
+            &[
+                "Error: program section program:a does not specify a command in section 'program:a' (file: 'ROOM/supervisord.conf')\n",
+            ],
         ),
         case(
             "missing directory of the activity log",
-            |room| text(room, &format!("[supervisord]\nlogfile={}/none/x.log\n", room.text(""))),
+            |room| {
+                text(
+                    room,
+                    &format!("[supervisord]\nlogfile={}/none/x.log\n", room.text("")),
+                )
+            },
             2,
             &["Error: The directory named as part of the path ROOM/none/x.log does not exist"],
         ),
         case(
             "missing directory of a program's log",
-            |room| program(room, &format!("command=/bin/cat\nstdout_logfile={}/none/x.log", room.text(""))),
+            |room| {
+                program(
+                    room,
+                    &format!(
+                        "command=/bin/cat\nstdout_logfile={}/none/x.log",
+                        room.text("")
+                    ),
+                )
+            },
             2,
-            &["Error: The directory named as part of the path ROOM/none/x.log does not exist in section 'program:a'"],
+            &[
+                "Error: The directory named as part of the path ROOM/none/x.log does not exist in section 'program:a'",
+            ],
         ),
         case(
             "missing directory of AUTO logs",
-            |room| text(room, &format!("[supervisord]\nchildlogdir={}/none\n", room.text(""))),
+            |room| {
+                text(
+                    room,
+                    &format!("[supervisord]\nchildlogdir={}/none\n", room.text("")),
+                )
+            },
             2,
             &["Error: ROOM/none is not an existing directory"],
         ),
@@ -144,7 +190,12 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "stopasgroup without killasgroup",
-            |room| program(room, "command=/bin/cat\nstopasgroup=true\nkillasgroup=false"),
+            |room| {
+                program(
+                    room,
+                    "command=/bin/cat\nstopasgroup=true\nkillasgroup=false",
+                )
+            },
             2,
             &["Error: Cannot set stopasgroup=true and killasgroup=false"],
         ),
@@ -171,19 +222,35 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "a bad value of an option",
-            |room| [with(room, &Config::new(room)), vec!["-e".into(), "foo".into()]].concat(),
+            |room| {
+                [
+                    with(room, &Config::new(room)),
+                    vec!["-e".into(), "foo".into()],
+                ]
+                .concat()
+            },
             2,
             &["Error: invalid value for -e 'foo': "],
         ),
         case(
             "a password without a name",
-            |room| with(room, &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:9\npassword=x")),
+            |room| {
+                with(
+                    room,
+                    &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:9\npassword=x"),
+                )
+            },
             2,
             &["Section [inet_http_server] contains incomplete authentication"],
         ),
         case(
             "a port that is no number",
-            |room| with(room, &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:99999")),
+            |room| {
+                with(
+                    room,
+                    &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:99999"),
+                )
+            },
             2,
             &["99999 is above upper bound (65535)"],
         ),
@@ -199,7 +266,11 @@ fn cases() -> Vec<Case> {
         case(
             "a socket path that is too long",
             |room| {
-                let socket = format!("[unix_http_server]\nfile={}/{}\n", room.text(""), "s".repeat(120));
+                let socket = format!(
+                    "[unix_http_server]\nfile={}/{}\n",
+                    room.text(""),
+                    "s".repeat(120)
+                );
                 with(room, &Config::new(room).section(&socket))
             },
             2,
@@ -209,10 +280,20 @@ fn cases() -> Vec<Case> {
 }
 
 fn check(case: &Case, room: &Room, outcome: &Outcome) {
-    assert_eq!(outcome.code(), case.code, "{}: exit status\n{outcome:?}", case.what);
+    assert_eq!(
+        outcome.code(),
+        case.code,
+        "{}: exit status\n{outcome:?}",
+        case.what
+    );
     for says in case.says {
         let says = says.replace("ROOM", &room.text(""));
-        assert!(outcome.stderr.contains(&says), "{}: no {says:?} in\n{}", case.what, outcome.stderr);
+        assert!(
+            outcome.stderr.contains(&says),
+            "{}: no {says:?} in\n{}",
+            case.what,
+            outcome.stderr
+        );
     }
     assert_nothing_left(case.what, room);
 }
@@ -298,7 +379,12 @@ fn a_failed_start_on_a_busy_port_leaves_no_socket_and_no_log_of_a_program() {
         .run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert_nothing_left("busy port", &room);
-    assert_eq!(fs::read_dir(room.path("auto")).expect("the directory of AUTO logs").count(), 0);
+    assert_eq!(
+        fs::read_dir(room.path("auto"))
+            .expect("the directory of AUTO logs")
+            .count(),
+        0
+    );
 }
 
 fn live_socket(binary: PathBuf) {
@@ -316,7 +402,10 @@ fn live_socket(binary: PathBuf) {
         }
     });
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let outcome = Launch::new(&room, binary).args(&["-n"]).config(&config.write(&room)).run();
+    let outcome = Launch::new(&room, binary)
+        .args(&["-n"])
+        .config(&config.write(&room))
+        .run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert!(outcome.stderr.contains(BUSY), "{outcome:?}");
     assert!(path.exists(), "the other program's socket was taken away");
@@ -340,7 +429,9 @@ fn stale_socket(binary: PathBuf) {
     drop(UnixListener::bind(&path).expect("a socket"));
     assert!(path.exists());
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let mut daemon = Launch::new(&room, binary).config(&config.write(&room)).ready();
+    let mut daemon = Launch::new(&room, binary)
+        .config(&config.write(&room))
+        .ready();
     let says = format!("Unlinking stale socket {}", path.display());
     let said = daemon.stderr() + &daemon.stdout() + &daemon.activity();
     assert!(said.contains(&says), "no {says:?} in\n{said}");
@@ -377,7 +468,11 @@ fn an_unwritable_log_directory_is_an_error_of_one_line() {
     // As an ordinary user; the reference leaves with a traceback and status 1.
     let room = Room::new();
     let mine = room.directory_of(61_011, "mine");
-    let text = format!("[supervisord]\nlogfile={}\npidfile={}/pid\n", room.text("x.log"), mine.display());
+    let text = format!(
+        "[supervisord]\nlogfile={}\npidfile={}/pid\n",
+        room.text("x.log"),
+        mine.display()
+    );
     let file = room.file("supervisord.conf", &text);
     let outcome = Launch::new(&room, Dist::plain().supervisord())
         .args(&["-n"])
@@ -400,13 +495,27 @@ fn all_errors_are_reported_at_once_with_their_lines() {
         .program("b", "/bin/cat", "user=nosuchuser");
     let text = config.text();
     let file = config.write(&room);
-    let outcome = Launch::new(&room, Dist::plain().supervisord()).args(&["-n"]).config(&file).run();
+    let outcome = Launch::new(&room, Dist::plain().supervisord())
+        .args(&["-n"])
+        .config(&file)
+        .run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     for bad in ["startsecs=abc", "autostart=maybe", "user=nosuchuser"] {
-        let line = 1 + text.lines().position(|l| l == bad).expect("a line of the configuration");
+        let line = 1 + text
+            .lines()
+            .position(|l| l == bad)
+            .expect("a line of the configuration");
         let (key, value) = bad.split_once('=').expect("a key");
         let named = |l: &str| l.contains(value) || l.contains(key);
-        assert!(outcome.stderr.lines().any(named), "no word of {bad}\n{}", outcome.stderr);
-        assert!(outcome.stderr.contains(&line.to_string()), "no line {line}\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.lines().any(named),
+            "no word of {bad}\n{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.contains(&line.to_string()),
+            "no line {line}\n{}",
+            outcome.stderr
+        );
     }
 }

@@ -350,13 +350,14 @@ impl Broker {
         let Some(fd) = self.given.first() else {
             return self.breach("no settings were given");
         };
-        if let Ok(file) = File::options()
+        let Ok(file) = File::options()
             .write(true)
             .open(format!("/proc/self/fd/{fd}"))
-        {
-            if file.write_all_at(b"evil", 0).is_ok() || file.set_len(0).is_ok() {
-                self.breach("changed the settings");
-            }
+        else {
+            return;
+        };
+        if file.write_all_at(b"evil", 0).is_ok() || file.set_len(0).is_ok() {
+            self.breach("changed the settings");
         }
     }
 

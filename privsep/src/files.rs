@@ -56,10 +56,7 @@ impl Ask {
         let ask = match c.u8()? {
             1 => Ask::Main(absolute(&mut c)?),
             2 => Ask::Dir(absolute(&mut c)?),
-            3 => Ask::File {
-                dir: c.u16()?,
-                name: component(&mut c)?,
-            },
+            3 => Ask::File { dir: c.u16()?, name: component(&mut c)? },
             4 => Ask::Accept,
             5 => Ask::Leave(c.u8()?),
             _ => return Err(Error::Tag),
@@ -71,11 +68,7 @@ impl Ask {
 
 fn absolute(c: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
     let path = c.text(MAX_PATH)?;
-    if path.first() == Some(&b'/') {
-        Ok(path)
-    } else {
-        Err(Error::Value("path"))
-    }
+    if path.first() == Some(&b'/') { Ok(path) } else { Err(Error::Value("path")) }
 }
 
 fn component(c: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
@@ -155,10 +148,7 @@ mod tests {
         for ask in [
             Ask::Main(b"/etc/supervisord.conf".to_vec()),
             Ask::Dir(b"/etc/conf.d".to_vec()),
-            Ask::File {
-                dir: 3,
-                name: b"a.conf".to_vec(),
-            },
+            Ask::File { dir: 3, name: b"a.conf".to_vec() },
             Ask::Accept,
             Ask::Leave(2),
         ] {
@@ -174,13 +164,7 @@ mod tests {
         assert!(refused(Ask::Main(b"supervisord.conf".to_vec())));
         assert!(refused(Ask::Main(vec![b'/'; MAX_PATH + 1])));
         for name in [&b""[..], b".", b"..", b"a/b", b"/etc/shadow", b"a\0b"] {
-            assert!(
-                refused(Ask::File {
-                    dir: 0,
-                    name: name.to_vec()
-                }),
-                "{name:?}"
-            );
+            assert!(refused(Ask::File { dir: 0, name: name.to_vec() }), "{name:?}");
         }
     }
 
@@ -189,11 +173,7 @@ mod tests {
         for answer in [
             Answer::Granted,
             Answer::Errno(2),
-            Answer::Unsafe {
-                upto: 4,
-                uid: 1000,
-                mode: 0o100666,
-            },
+            Answer::Unsafe { upto: 4, uid: 1000, mode: 0o100666 },
             Answer::Kind,
             Answer::Refused,
         ] {

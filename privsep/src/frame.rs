@@ -105,11 +105,7 @@ impl<'a> Cursor<'a> {
     pub fn text(&mut self, most: usize) -> Result<Vec<u8>, Error> {
         let n = self.count(most)?;
         let bytes = self.take(n)?;
-        if bytes.contains(&0) {
-            Err(Error::Value("NUL in a string"))
-        } else {
-            Ok(bytes.to_vec())
-        }
+        if bytes.contains(&0) { Err(Error::Value("NUL in a string")) } else { Ok(bytes.to_vec()) }
     }
 
     /// Takes a list of at most `most` items. The list grows as items arrive, never by the count alone.
@@ -129,11 +125,7 @@ impl<'a> Cursor<'a> {
 
     /// Succeeds when no byte is left.
     pub fn end(self) -> Result<(), Error> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Long)
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Error::Long) }
     }
 }
 
@@ -217,16 +209,9 @@ mod tests {
     #[test]
     fn reads_back_what_was_written() {
         let mut w = Writer::new();
-        w.u8(1)
-            .u16(2)
-            .u32(3)
-            .i32(-4)
-            .u64(5)
-            .bool(true)
-            .text(b"six")
-            .list(&[7u32, 8], |w, v| {
-                w.u32(*v);
-            });
+        w.u8(1).u16(2).u32(3).i32(-4).u64(5).bool(true).text(b"six").list(&[7u32, 8], |w, v| {
+            w.u32(*v);
+        });
         let bytes = w.finish();
         let mut c = Cursor::new(&bytes);
         assert_eq!(c.u8(), Ok(1));
@@ -246,15 +231,9 @@ mod tests {
         assert_eq!(Cursor::new(&[2]).bool(), Err(Error::Tag));
         assert_eq!(Cursor::new(&[4, 0, 0, 0, b'a']).text(3), Err(Error::Limit));
         assert_eq!(Cursor::new(&[4, 0, 0, 0, b'a']).text(4), Err(Error::Short));
-        assert_eq!(
-            Cursor::new(&[1, 0, 0, 0, 0]).text(4),
-            Err(Error::Value("NUL in a string"))
-        );
+        assert_eq!(Cursor::new(&[1, 0, 0, 0, 0]).text(4), Err(Error::Value("NUL in a string")));
         assert_eq!(Cursor::new(&[0]).end(), Err(Error::Long));
         // A huge count costs nothing: the items are simply not there.
-        assert_eq!(
-            Cursor::new(&[255, 255, 0, 0]).list(65_535, Cursor::u32),
-            Err(Error::Short)
-        );
+        assert_eq!(Cursor::new(&[255, 255, 0, 0]).list(65_535, Cursor::u32), Err(Error::Short));
     }
 }

@@ -83,11 +83,7 @@ mod tests {
             let mut torn = new;
             torn[..at].copy_from_slice(&old[..at]);
             let expected = if torn == new { Some((5, b)) } else { None };
-            assert_eq!(
-                decode(&torn).filter(|_| torn != old),
-                expected,
-                "torn at {at}"
-            );
+            assert_eq!(decode(&torn).filter(|_| torn != old), expected, "torn at {at}");
         }
         let mut bad = new;
         bad[20] ^= 1;

@@ -234,14 +234,7 @@ impl Reply {
     fn raw(&self) -> Raw {
         let failed = |f: Option<Failure>| f.map_or((0, 0), |f| (f.stage as u8, f.errno));
         match *self {
-            Reply::Hello {
-                epoch,
-                listeners,
-                predecessors,
-                cause,
-                detail,
-                stdout,
-            } => Raw {
+            Reply::Hello { epoch, listeners, predecessors, cause, detail, stdout } => Raw {
                 kind: 1,
                 seq: epoch,
                 slot: listeners,
@@ -251,23 +244,9 @@ impl Reply {
                 flags: u8::from(stdout),
                 ..Raw::default()
             },
-            Reply::Listener { index } => Raw {
-                kind: 2,
-                slot: index,
-                ..Raw::default()
-            },
-            Reply::Complete => Raw {
-                kind: 3,
-                ..Raw::default()
-            },
-            Reply::Spawned {
-                seq,
-                slot,
-                instance,
-                pid,
-                failure,
-                pipes,
-            } => {
+            Reply::Listener { index } => Raw { kind: 2, slot: index, ..Raw::default() },
+            Reply::Complete => Raw { kind: 3, ..Raw::default() },
+            Reply::Spawned { seq, slot, instance, pid, failure, pipes } => {
                 let (stage, errno) = failed(failure);
                 Raw {
                     kind: 4,
@@ -283,67 +262,21 @@ impl Reply {
             }
             Reply::SpawnFailed { seq, slot, failure } => {
                 let (stage, errno) = failed(Some(failure));
-                Raw {
-                    kind: 5,
-                    seq,
-                    slot,
-                    stage,
-                    errno,
-                    ..Raw::default()
-                }
+                Raw { kind: 5, seq, slot, stage, errno, ..Raw::default() }
             }
             Reply::Probed { seq, slot, failure } => {
                 let (stage, errno) = failed(failure);
-                Raw {
-                    kind: 6,
-                    seq,
-                    slot,
-                    stage,
-                    errno,
-                    ..Raw::default()
-                }
+                Raw { kind: 6, seq, slot, stage, errno, ..Raw::default() }
             }
-            Reply::Done { seq, errno } => Raw {
-                kind: 7,
-                seq,
-                errno,
-                ..Raw::default()
-            },
-            Reply::Opened { seq, log, same } => Raw {
-                kind: 8,
-                seq,
-                slot: log,
-                instance: same,
-                ..Raw::default()
-            },
-            Reply::Exited {
-                slot,
-                instance,
-                status,
-                at,
-                cpu,
-                maxrss,
-            } => Raw {
-                kind: 9,
-                slot,
-                instance,
-                status,
-                a: at,
-                b: cpu,
-                c: maxrss,
-                ..Raw::default()
-            },
-            Reply::SignalReceived { signo } => Raw {
-                kind: 10,
-                flags: signo,
-                ..Raw::default()
-            },
-            Reply::Stranger { pid, status } => Raw {
-                kind: 11,
-                pid,
-                status,
-                ..Raw::default()
-            },
+            Reply::Done { seq, errno } => Raw { kind: 7, seq, errno, ..Raw::default() },
+            Reply::Opened { seq, log, same } => {
+                Raw { kind: 8, seq, slot: log, instance: same, ..Raw::default() }
+            }
+            Reply::Exited { slot, instance, status, at, cpu, maxrss } => {
+                Raw { kind: 9, slot, instance, status, a: at, b: cpu, c: maxrss, ..Raw::default() }
+            }
+            Reply::SignalReceived { signo } => Raw { kind: 10, flags: signo, ..Raw::default() },
+            Reply::Stranger { pid, status } => Raw { kind: 11, pid, status, ..Raw::default() },
         }
     }
 
@@ -351,18 +284,8 @@ impl Reply {
     pub fn encode(&self) -> [u8; SIZE] {
         let r = self.raw();
         let mut w = Writer::new();
-        w.u16(MAGIC)
-            .u8(VERSION)
-            .u8(r.kind)
-            .u32(r.seq)
-            .u32(r.slot)
-            .u32(r.instance);
-        w.i32(r.pid)
-            .i32(r.status)
-            .i32(r.errno)
-            .u8(r.stage)
-            .u8(r.flags)
-            .u16(0);
+        w.u16(MAGIC).u8(VERSION).u8(r.kind).u32(r.seq).u32(r.slot).u32(r.instance);
+        w.i32(r.pid).i32(r.status).i32(r.errno).u8(r.stage).u8(r.flags).u16(0);
         w.u64(r.a).u64(r.b).u64(r.c).u64(0);
         let mut bytes = [0; SIZE];
         for (to, from) in bytes.iter_mut().zip(w.finish()) {
@@ -400,11 +323,7 @@ impl Reply {
         c.end()?;
         let reply = r.reply()?;
         // Canonical: fields that a kind does not use are zero.
-        if reply.encode() == bytes {
-            Ok(reply)
-        } else {
-            Err(Error::Tag)
-        }
+        if reply.encode() == bytes { Ok(reply) } else { Err(Error::Tag) }
     }
 }
 
@@ -412,10 +331,9 @@ impl Raw {
     fn failure(&self) -> Result<Option<Failure>, Error> {
         match (self.stage, self.errno) {
             (0, 0) => Ok(None),
-            (stage, errno) => Ok(Some(Failure {
-                stage: Stage::from_u8(stage).ok_or(Error::Tag)?,
-                errno,
-            })),
+            (stage, errno) => {
+                Ok(Some(Failure { stage: Stage::from_u8(stage).ok_or(Error::Tag)?, errno }))
+            }
         }
     }
 
@@ -430,20 +348,7 @@ impl Raw {
     }
 
     fn reply(&self) -> Result<Reply, Error> {
-        let Raw {
-            kind,
-            seq,
-            slot,
-            instance,
-            pid,
-            status,
-            flags,
-            errno,
-            a,
-            b,
-            c,
-            ..
-        } = *self;
+        let Raw { kind, seq, slot, instance, pid, status, flags, errno, a, b, c, .. } = *self;
         Ok(match kind {
             1 => Reply::Hello {
                 epoch: seq,
@@ -455,38 +360,14 @@ impl Raw {
             },
             2 => Reply::Listener { index: slot },
             3 => Reply::Complete,
-            4 if flags <= 7 => Reply::Spawned {
-                seq,
-                slot,
-                instance,
-                pid,
-                failure: self.failure()?,
-                pipes: flags,
-            },
-            5 => Reply::SpawnFailed {
-                seq,
-                slot,
-                failure: self.failure()?.ok_or(Error::Tag)?,
-            },
-            6 => Reply::Probed {
-                seq,
-                slot,
-                failure: self.failure()?,
-            },
+            4 if flags <= 7 => {
+                Reply::Spawned { seq, slot, instance, pid, failure: self.failure()?, pipes: flags }
+            }
+            5 => Reply::SpawnFailed { seq, slot, failure: self.failure()?.ok_or(Error::Tag)? },
+            6 => Reply::Probed { seq, slot, failure: self.failure()? },
             7 => Reply::Done { seq, errno },
-            8 => Reply::Opened {
-                seq,
-                log: slot,
-                same: instance,
-            },
-            9 => Reply::Exited {
-                slot,
-                instance,
-                status,
-                at: a,
-                cpu: b,
-                maxrss: c,
-            },
+            8 => Reply::Opened { seq, log: slot, same: instance },
+            9 => Reply::Exited { slot, instance, status, at: a, cpu: b, maxrss: c },
             10 => Reply::SignalReceived { signo: flags },
             11 => Reply::Stranger { pid, status },
             _ => return Err(Error::Tag),
@@ -499,10 +380,7 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Reply> {
-        let failure = Failure {
-            stage: Stage::Exec,
-            errno: 8,
-        };
+        let failure = Failure { stage: Stage::Exec, errno: 8 };
         vec![
             Reply::Hello {
                 epoch: 1,
@@ -514,14 +392,7 @@ mod tests {
             },
             Reply::Listener { index: 1 },
             Reply::Complete,
-            Reply::Spawned {
-                seq: 1,
-                slot: 2,
-                instance: 3,
-                pid: 4,
-                failure: None,
-                pipes: 7,
-            },
+            Reply::Spawned { seq: 1, slot: 2, instance: 3, pid: 4, failure: None, pipes: 7 },
             Reply::Spawned {
                 seq: 1,
                 slot: 2,
@@ -530,40 +401,14 @@ mod tests {
                 failure: Some(failure),
                 pipes: 3,
             },
-            Reply::SpawnFailed {
-                seq: 1,
-                slot: 2,
-                failure,
-            },
-            Reply::Probed {
-                seq: 1,
-                slot: 2,
-                failure: None,
-            },
-            Reply::Probed {
-                seq: 1,
-                slot: 2,
-                failure: Some(failure),
-            },
+            Reply::SpawnFailed { seq: 1, slot: 2, failure },
+            Reply::Probed { seq: 1, slot: 2, failure: None },
+            Reply::Probed { seq: 1, slot: 2, failure: Some(failure) },
             Reply::Done { seq: 1, errno: 3 },
-            Reply::Opened {
-                seq: 1,
-                log: 2,
-                same: 1,
-            },
-            Reply::Exited {
-                slot: 1,
-                instance: 2,
-                status: 9,
-                at: 5,
-                cpu: 6,
-                maxrss: 7,
-            },
+            Reply::Opened { seq: 1, log: 2, same: 1 },
+            Reply::Exited { slot: 1, instance: 2, status: 9, at: 5, cpu: 6, maxrss: 7 },
             Reply::SignalReceived { signo: 15 },
-            Reply::Stranger {
-                pid: 5,
-                status: 256,
-            },
+            Reply::Stranger { pid: 5, status: 256 },
         ]
     }
 

@@ -115,12 +115,9 @@ impl Request {
             Request::Ready => (1, 0, 0, 0, 0),
             Request::Spawn { slot } => (2, slot, 0, 0, 0),
             Request::Probe { slot } => (3, slot, 0, 0, 0),
-            Request::Signal {
-                slot,
-                instance,
-                signo,
-                whom,
-            } => (4, slot, instance, u32::from(signo), whom_tag(whom)),
+            Request::Signal { slot, instance, signo, whom } => {
+                (4, slot, instance, u32::from(signo), whom_tag(whom))
+            }
             Request::OpenLog { log, mode } => (5, log, 0, mode_tag(mode), 0),
             Request::RotateLog { log } => (6, log, 0, 0, 0),
             Request::ClearLog { log } => (7, log, 0, 0, 0),
@@ -130,14 +127,7 @@ impl Request {
             Request::End(End::Restart) => (10, 0, 0, 1, 0),
         };
         let mut w = Writer::new();
-        w.u16(MAGIC)
-            .u8(VERSION)
-            .u8(op)
-            .u32(seq)
-            .u32(slot)
-            .u32(instance)
-            .u32(a)
-            .u32(b);
+        w.u16(MAGIC).u8(VERSION).u8(op).u32(seq).u32(slot).u32(instance).u32(a).u32(b);
         let mut bytes = [0; SIZE];
         // The writer above always makes exactly SIZE bytes; `zip` needs no index to say so.
         for (to, from) in bytes.iter_mut().zip(w.finish()) {
@@ -160,16 +150,10 @@ impl Request {
             (1, 0, 0, 0, 0) => Request::Ready,
             (2, slot, 0, 0, 0) => Request::Spawn { slot },
             (3, slot, 0, 0, 0) => Request::Probe { slot },
-            (4, slot, instance, a, b) => Request::Signal {
-                slot,
-                instance,
-                signo: signo(a)?,
-                whom: whom(b)?,
-            },
-            (5, log, 0, a, 0) => Request::OpenLog {
-                log,
-                mode: mode(a)?,
-            },
+            (4, slot, instance, a, b) => {
+                Request::Signal { slot, instance, signo: signo(a)?, whom: whom(b)? }
+            }
+            (5, log, 0, a, 0) => Request::OpenLog { log, mode: mode(a)? },
             (6, log, 0, 0, 0) => Request::RotateLog { log },
             (7, log, 0, 0, 0) => Request::ClearLog { log },
             (8, slot, instance, 0, 0) => Request::Ack { slot, instance },
@@ -231,42 +215,15 @@ mod tests {
         Request::Ready,
         Request::Spawn { slot: 7 },
         Request::Probe { slot: u32::MAX },
-        Request::Signal {
-            slot: 1,
-            instance: 2,
-            signo: 15,
-            whom: Whom::Process,
-        },
-        Request::Signal {
-            slot: 1,
-            instance: 2,
-            signo: 1,
-            whom: Whom::Group,
-        },
-        Request::Signal {
-            slot: 1,
-            instance: 2,
-            signo: 64,
-            whom: Whom::Tree,
-        },
-        Request::OpenLog {
-            log: 0,
-            mode: Mode::Write,
-        },
-        Request::OpenLog {
-            log: 3,
-            mode: Mode::Read,
-        },
-        Request::OpenLog {
-            log: 3,
-            mode: Mode::Reopen,
-        },
+        Request::Signal { slot: 1, instance: 2, signo: 15, whom: Whom::Process },
+        Request::Signal { slot: 1, instance: 2, signo: 1, whom: Whom::Group },
+        Request::Signal { slot: 1, instance: 2, signo: 64, whom: Whom::Tree },
+        Request::OpenLog { log: 0, mode: Mode::Write },
+        Request::OpenLog { log: 3, mode: Mode::Read },
+        Request::OpenLog { log: 3, mode: Mode::Reopen },
         Request::RotateLog { log: 3 },
         Request::ClearLog { log: 3 },
-        Request::Ack {
-            slot: 9,
-            instance: 8,
-        },
+        Request::Ack { slot: 9, instance: 8 },
         Request::AckSignal { signo: 1 },
         Request::AckSignal { signo: 15 },
         Request::End(End::Exit),
@@ -284,13 +241,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let good = Request::Signal {
-            slot: 1,
-            instance: 2,
-            signo: 15,
-            whom: Whom::Group,
-        }
-        .encode(1);
+        let good = Request::Signal { slot: 1, instance: 2, signo: 15, whom: Whom::Group }.encode(1);
         for n in 0..SIZE {
             assert_eq!(Request::decode(&good[..n]), Err(Error::Short), "{n} bytes");
         }

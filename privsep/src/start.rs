@@ -55,16 +55,8 @@ impl Start {
     /// The bytes of the record.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.u16(MAGIC)
-            .u8(VERSION)
-            .u8(0)
-            .u32(self.uid)
-            .u32(self.gid)
-            .u16(self.spare);
-        w.u64(self.nofile.0)
-            .u64(self.nofile.1)
-            .u64(self.nproc.0)
-            .u64(self.nproc.1);
+        w.u16(MAGIC).u8(VERSION).u8(0).u32(self.uid).u32(self.gid).u16(self.spare);
+        w.u64(self.nofile.0).u64(self.nofile.1).u64(self.nproc.0).u64(self.nproc.1);
         for words in [&self.args, &self.env] {
             w.list(words, |w, word| {
                 w.text(word);
@@ -83,15 +75,7 @@ impl Start {
         let nofile = (c.u64()?, c.u64()?);
         let nproc = (c.u64()?, c.u64()?);
         let mut words = || c.list(WORDS_MAX, |c| c.text(WORD_MAX));
-        let start = Start {
-            uid,
-            gid,
-            spare,
-            nofile,
-            nproc,
-            args: words()?,
-            env: words()?,
-        };
+        let start = Start { uid, gid, spare, nofile, nproc, args: words()?, env: words()? };
         c.end()?;
         Ok(start)
     }

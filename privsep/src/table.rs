@@ -282,11 +282,7 @@ fn maybe<T>(
     c: &mut Cursor<'_>,
     get: impl FnOnce(&mut Cursor<'_>) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    if c.bool()? {
-        get(c).map(Some)
-    } else {
-        Ok(None)
-    }
+    if c.bool()? { get(c).map(Some) } else { Ok(None) }
 }
 
 fn put_words(w: &mut Writer, words: &[Vec<u8>]) {
@@ -301,11 +297,7 @@ fn words(c: &mut Cursor<'_>) -> Result<Vec<Vec<u8>>, Error> {
 
 fn path(c: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
     let path = c.text(MAX_PATH)?;
-    if path.first() == Some(&b'/') {
-        Ok(path)
-    } else {
-        Err(Error::Value("path"))
-    }
+    if path.first() == Some(&b'/') { Ok(path) } else { Err(Error::Value("path")) }
 }
 
 fn id(c: &mut Cursor<'_>) -> Result<u32, Error> {
@@ -335,11 +327,7 @@ fn put_limit(w: &mut Writer, limit: &Limit) {
 
 fn limit(c: &mut Cursor<'_>) -> Result<Limit, Error> {
     let (soft, hard) = (c.u64()?, c.u64()?);
-    if soft > hard {
-        Err(Error::Value("limit"))
-    } else {
-        Ok((soft, hard))
-    }
+    if soft > hard { Err(Error::Value("limit")) } else { Ok((soft, hard)) }
 }
 
 fn put_identity(w: &mut Writer, i: &Identity) {
@@ -349,21 +337,12 @@ fn put_identity(w: &mut Writer, i: &Identity) {
 }
 
 fn identity(c: &mut Cursor<'_>) -> Result<Identity, Error> {
-    Ok(Identity {
-        uid: id(c)?,
-        gid: id(c)?,
-        groups: c.list(MAX_GROUPS, id)?,
-    })
+    Ok(Identity { uid: id(c)?, gid: id(c)?, groups: c.list(MAX_GROUPS, id)? })
 }
 
 fn put_socket(w: &mut Writer, socket: &Socket) {
     match socket {
-        Socket::Unix {
-            path,
-            mode,
-            uid,
-            gid,
-        } => {
+        Socket::Unix { path, mode, uid, gid } => {
             w.u8(1).text(path).u32(*mode);
             for id in [uid, gid] {
                 option(w, id, |w, id| {
@@ -384,12 +363,7 @@ fn socket(c: &mut Cursor<'_>) -> Result<Socket, Error> {
             if path.ends_with(b"/") {
                 return Err(Error::Value("path"));
             }
-            Ok(Socket::Unix {
-                path,
-                mode,
-                uid: maybe(c, id)?,
-                gid: maybe(c, id)?,
-            })
+            Ok(Socket::Unix { path, mode, uid: maybe(c, id)?, gid: maybe(c, id)? })
         }
         2 => {
             let address = [c.u8()?, c.u8()?, c.u8()?, c.u8()?];
@@ -403,11 +377,7 @@ fn socket(c: &mut Cursor<'_>) -> Result<Socket, Error> {
 }
 
 fn put_log(w: &mut Writer, log: &LogFile) {
-    w.text(&log.path)
-        .u64(log.maxbytes)
-        .u32(log.backups)
-        .u32(log.mode)
-        .bool(log.auto);
+    w.text(&log.path).u64(log.maxbytes).u32(log.backups).u32(log.mode).bool(log.auto);
 }
 
 fn log(c: &mut Cursor<'_>) -> Result<LogFile, Error> {
@@ -421,18 +391,11 @@ fn log(c: &mut Cursor<'_>) -> Result<LogFile, Error> {
     if log.backups > MAX_BACKUPS {
         return Err(Error::Value("number of rotated logs"));
     }
-    if log.path.ends_with(b"/") {
-        Err(Error::Value("path"))
-    } else {
-        Ok(log)
-    }
+    if log.path.ends_with(b"/") { Err(Error::Value("path")) } else { Ok(log) }
 }
 
 fn sweep(c: &mut Cursor<'_>) -> Result<Sweep, Error> {
-    let sweep = Sweep {
-        directory: path(c)?,
-        infix: c.text(MAX_PATH)?,
-    };
+    let sweep = Sweep { directory: path(c)?, infix: c.text(MAX_PATH)? };
     // An empty infix would match every file.
     if sweep.infix.len() < 4 || !sweep.infix.starts_with(b"---") || sweep.infix.contains(&b'/') {
         return Err(Error::Value("infix of old logs"));
@@ -454,9 +417,7 @@ fn put_entry(w: &mut Writer, e: &Entry) {
     option(w, &e.umask, number);
     option(w, &e.stdout_log, number);
     option(w, &e.stderr_log, number);
-    w.bool(e.redirect_stderr)
-        .u64(e.wave.cast_unsigned())
-        .u8(e.stop_signal);
+    w.bool(e.redirect_stderr).u64(e.wave.cast_unsigned()).u8(e.stop_signal);
     w.bool(e.stop_group).bool(e.kill_group).u32(e.stop_wait);
 }
 
@@ -494,22 +455,14 @@ mod tests {
             umask: 0o22,
             directory: Some(b"/".to_vec()),
             user: None,
-            broker: Some(Identity {
-                uid: 65_520,
-                gid: 65_520,
-                groups: vec![],
-            }),
+            broker: Some(Identity { uid: 65_520, gid: 65_520, groups: vec![] }),
             sandbox_required: true,
             nofile: Some((1024, 20_000)),
             nproc: None,
             pidfile: Some(b"/run/supervisord.pid".to_vec()),
             cgroup: Some(b"/sys/fs/cgroup".to_vec()),
             env: vec![b"PATH=/bin".to_vec()],
-            identities: vec![Identity {
-                uid: 65_534,
-                gid: 65_534,
-                groups: vec![65_534, 4],
-            }],
+            identities: vec![Identity { uid: 65_534, gid: 65_534, groups: vec![65_534, 4] }],
             sockets: vec![
                 Socket::Unix {
                     path: b"/run/s.sock".to_vec(),
@@ -517,10 +470,7 @@ mod tests {
                     uid: None,
                     gid: Some(4),
                 },
-                Socket::Tcp {
-                    address: [127, 0, 0, 1],
-                    port: 9001,
-                },
+                Socket::Tcp { address: [127, 0, 0, 1], port: 9001 },
             ],
             logs: vec![LogFile {
                 path: b"/var/log/supervisord.log".to_vec(),
@@ -530,10 +480,7 @@ mod tests {
                 auto: false,
             }],
             activity_log: true,
-            sweep: Some(Sweep {
-                directory: b"/tmp".to_vec(),
-                infix: b"---supervisor-".to_vec(),
-            }),
+            sweep: Some(Sweep { directory: b"/tmp".to_vec(), infix: b"---supervisor-".to_vec() }),
             entries: vec![Entry {
                 identity: Some(0),
                 argv: vec![b"cat".to_vec(), b"-u".to_vec()],
@@ -573,40 +520,19 @@ mod tests {
     #[test]
     fn values_that_would_harm_are_refused() {
         let value = |name| Some(Error::Value(name));
-        assert_eq!(
-            refused(|t| t.identities[0].uid = u32::MAX),
-            value("user or group id")
-        );
-        assert_eq!(
-            refused(|t| t.identities[0].groups[1] = u32::MAX),
-            value("user or group id")
-        );
+        assert_eq!(refused(|t| t.identities[0].uid = u32::MAX), value("user or group id"));
+        assert_eq!(refused(|t| t.identities[0].groups[1] = u32::MAX), value("user or group id"));
         assert_eq!(refused(|t| t.umask = 0o1000), value("umask"));
         assert_eq!(refused(|t| t.logs[0].path = b"log".to_vec()), value("path"));
-        assert_eq!(
-            refused(|t| t.logs[0].path = b"/var/log/".to_vec()),
-            value("path")
-        );
-        assert_eq!(
-            refused(|t| t.pidfile = Some(b"a\0b".to_vec())),
-            value("NUL in a string")
-        );
+        assert_eq!(refused(|t| t.logs[0].path = b"/var/log/".to_vec()), value("path"));
+        assert_eq!(refused(|t| t.pidfile = Some(b"a\0b".to_vec())), value("NUL in a string"));
         assert_eq!(
             refused(|t| t.sweep.as_mut().unwrap().infix.clear()),
             value("infix of old logs")
         );
-        assert_eq!(
-            refused(|t| t.entries[0].stop_signal = 0),
-            value("stop signal")
-        );
-        assert_eq!(
-            refused(|t| t.entries[0].identity = Some(1)),
-            value("identity number")
-        );
-        assert_eq!(
-            refused(|t| t.entries[0].stdout_log = Some(1)),
-            value("log number")
-        );
+        assert_eq!(refused(|t| t.entries[0].stop_signal = 0), value("stop signal"));
+        assert_eq!(refused(|t| t.entries[0].identity = Some(1)), value("identity number"));
+        assert_eq!(refused(|t| t.entries[0].stdout_log = Some(1)), value("log number"));
         assert_eq!(
             refused(|t| t.entries[0].stderr_log = Some(0)),
             value("a log for a redirected stream")
@@ -624,10 +550,7 @@ mod tests {
         };
         assert_eq!(permit(|_| {}, 0), Ok(()));
         let value = |name| Err(Error::Value(name));
-        assert_eq!(
-            permit(|t| t.broker = None, 0),
-            value("no user for the broker")
-        );
+        assert_eq!(permit(|t| t.broker = None, 0), value("no user for the broker"));
         assert_eq!(permit(|_| {}, 1000), value("a user for the broker"));
         assert_eq!(permit(|t| t.broker = None, 1000), Ok(()));
         assert_eq!(
@@ -643,13 +566,7 @@ mod tests {
             value("a program has the broker's user id")
         );
         // `user=` makes the spawner an ordinary process: one uid.
-        let user = |t: &mut Table| {
-            t.user = Some(Identity {
-                uid: 7,
-                gid: 7,
-                groups: vec![],
-            })
-        };
+        let user = |t: &mut Table| t.user = Some(Identity { uid: 7, gid: 7, groups: vec![] });
         assert_eq!(permit(user, 0), value("a user for the broker"));
     }
 }

@@ -12,6 +12,7 @@ use nix::unistd::{
     AccessFlags, Gid, Uid, access, chdir, execve, geteuid, getresgid, getresuid, setgroups,
     setresgid, setresuid, setsid, setuid, write,
 };
+use privsep::frame::Wire;
 use privsep::reply::{Failure, Stage};
 use privsep::table::{Entry, Identity, Limit, Table};
 
@@ -41,16 +42,14 @@ pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
         Err(failure) => failure,
     };
     explain(plan, failure);
-    let [a, b, c, d] = failure.errno.to_le_bytes();
-    let _ = write(report, &[failure.stage as u8, a, b, c, d]);
+    let _ = write(report, &failure.encode());
     sys::exit(127)
 }
 
 /// Reports whether the executable could be started; 0 as a stage says yes.
 pub fn probe(entry: &Entry, report: &OwnedFd) -> ! {
     let errno = find(entry).err().map_or(0, |errno| errno as i32);
-    let [a, b, c, d] = errno.to_le_bytes();
-    let _ = write(report, &[Stage::Find as u8, a, b, c, d]);
+    let _ = write(report, &Failure { stage: Stage::Find, errno }.encode());
     sys::exit(0)
 }
 

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 use privsep::files::{Answer, Ask, MAX_DIRS, MAX_FILES, MAX_REQUEST};
-use privsep::frame::Error;
+use privsep::frame::{Error, Wire};
 use privsep::start::{self, SPARE_UID, SPARE_UIDS, Start};
 use privsep::table::{self, Identity, Table};
 
@@ -99,7 +99,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
     let mut file = std::fs::File::from(table);
     let read = std::io::Seek::rewind(&mut file).and_then(|()| file.read_to_end(&mut bytes));
     read.map_err(|_| Failed::System("table", Errno::EIO))?;
-    let table = Table::decode(&bytes).map_err(Failed::Table)?;
+    let table = Table::read(&bytes).map_err(Failed::Table)?;
     table.permit(geteuid().as_raw()).map_err(Failed::Table)?;
     Ok(Reading { table, settings })
 }
@@ -152,7 +152,7 @@ impl Service {
             let fds: Vec<i32> = file.iter().map(AsRawFd::as_raw_fd).collect();
             let rights = [ControlMessage::ScmRights(&fds)];
             let control = if fds.is_empty() { &rights[1..] } else { &rights[..] };
-            let bytes = answer.encode();
+            let bytes = answer.seal();
             let sent = sendmsg::<()>(
                 socket.as_raw_fd(),
                 &[IoSlice::new(&bytes)],
@@ -249,7 +249,7 @@ fn receive(socket: &OwnedFd) -> Result<Ask, Failed> {
     if message.flags.intersects(MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC) {
         return Err(Failed::Reader("it sent what it may not send"));
     }
-    let ask = bytes.get(..n).map(Ask::decode);
+    let ask = bytes.get(..n).map(Ask::read);
     ask.and_then(Result::ok).ok_or(Failed::Reader("it sent what it may not send"))
 }
 

@@ -42,10 +42,11 @@ const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
 
 pub fn open(wanted: &Socket) -> Result<Bound, Refused> {
     let bound = match wanted {
-        Socket::Tcp { address: [a, b, c, d], port } => {
+        Socket::Tcp { address, port } => {
+            let [a, b, c, d] = address.to_be_bytes();
             let socket = socket(AddressFamily::Inet, SockType::Stream, FLAGS, None)?;
             setsockopt(&socket, ReuseAddr, &true)?;
-            bind(socket.as_raw_fd(), &SockaddrIn::new(*a, *b, *c, *d, *port))?;
+            bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, *port))?;
             Bound { socket, name: None }
         }
         Socket::Unix { path, mode, uid, gid } => unix(path, *mode, *uid, *gid)?,

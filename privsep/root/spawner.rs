@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
+use privsep::frame::Wire;
 use privsep::reply::{self, Cause, Failure, Reply, Stage};
 use privsep::request::{Request, Whom};
 use privsep::table::{Entry, Limit, Table};
@@ -403,7 +404,7 @@ impl Spawner {
         live.failure = failure;
         match failure {
             // It never was a program: no descriptor of it is worth anything.
-            Some(failure) if failure.stage as u8 <= Stage::Descriptors as u8 => {
+            Some(failure) if failure.stage <= Stage::Descriptors => {
                 of.tell_failed = of.tell_spawned.take().map(|seq| (seq, failure));
                 self.store.pids.remove(&live.pid);
                 self.ours.insert(live.pid);
@@ -602,13 +603,7 @@ fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
 fn report(from: &OwnedFd) -> Option<Option<Failure>> {
     let mut bytes = [0; 5];
     match read(from, &mut bytes) {
-        Ok(5) => {
-            let [stage, errno @ ..] = bytes;
-            Some(
-                Stage::from_u8(stage)
-                    .map(|stage| Failure { stage, errno: i32::from_le_bytes(errno) }),
-            )
-        }
+        Ok(n @ 1..) => Some(bytes.get(..n).and_then(|bytes| Failure::decode(bytes).ok())),
         Err(Errno::EAGAIN | Errno::EINTR) => None,
         _ => Some(None),
     }

@@ -303,7 +303,8 @@ fn bind(table: &Table) -> Result<Vec<Bound>, u8> {
 fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
     let place = match wanted {
         Socket::Unix { path, .. } => path.clone(),
-        Socket::Tcp { address: [a, b, c, d], port } => {
+        Socket::Tcp { address, port } => {
+            let [a, b, c, d] = address.to_be_bytes();
             format!("{a}.{b}.{c}.{d}:{port}").into_bytes()
         }
     };

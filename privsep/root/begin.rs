@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::stat::{Mode, fstat, fstatat, mkdirat, umask};
+use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{
     UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
@@ -22,10 +22,10 @@ use privsep::table::{Limit, Socket, Table};
 use crate::child::become_user;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
-use crate::path::{Place, Walk, plain, trusted_uid, walk};
+use crate::path::{Place, Walk, plain, remove_own, trusted_uid, walk};
 use crate::reading::{self, Failed, Reading};
-use crate::socket::{self, Bound, Refused};
-use crate::spawner::Spawner;
+use crate::socket::{self, Refused};
+use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
 use crate::store::Store;
 use crate::sys::{self, Cloned, say};
 
@@ -44,12 +44,11 @@ const KEPT: [caps::Capability; 9] = [
 /// Exit status of the reference for every error at start.
 const USAGE: u8 = 2;
 
-/// A daemon that is about to serve.
+/// A daemon that is about to serve. What it made goes when it is dropped.
 pub struct Begun {
     pub spawner: Spawner,
     pub signals: SignalFd,
     pidfile: Option<Pidfile>,
-    cgroup_parent: Option<OwnedFd>,
     /// Where the caller waits for the exit status.
     caller: Option<OwnedFd>,
 }
@@ -66,79 +65,39 @@ pub fn begin(restarted: bool) -> Result<Begun, u8> {
     })?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
-    let Reading { table, settings } = reading::read(&helpers, &start).map_err(explain)?;
-    let caller = if table.daemon && !restarted { Some(detach()?) } else { None };
-    let begun = establish(helpers, signals, start, table, settings)
-        .inspect_err(|status| report(caller.as_ref(), *status))?;
-    Ok(Begun { caller, ..begun })
+    let reading = reading::read(&helpers, &start).map_err(explain)?;
+    let caller = if reading.table.daemon && !restarted { Some(detach()?) } else { None };
+    match establish(helpers, &start, reading) {
+        Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
+        Err(status) => {
+            report(caller.as_ref(), status);
+            Err(status)
+        }
+    }
 }
 
+/// Locks and binds before anything is removed or opened, so that a second daemon destroys nothing of the first.
 fn establish(
     helpers: Helpers,
-    signals: SignalFd,
-    start: Start,
-    table: Table,
-    settings: OwnedFd,
-) -> Result<Begun, u8> {
-    let limits = raise_limits(&start, &table);
+    start: &Start,
+    Reading { table, settings }: Reading,
+) -> Result<(Spawner, Option<Pidfile>), u8> {
+    let limits = raise_limits(start, &table);
     if let Some(user) = &table.user {
         become_user(user).map_err(|_| fail(&[b"Can't drop privilege as nonroot user"]))?;
     }
     let pidfile = lock(&table)?;
-    let listeners = bind(&table)?;
-    let spawner =
-        prepare(helpers, settings, limits, table, listeners).map_err(|(listeners, status)| {
-            listeners.iter().for_each(Bound::remove);
-            pidfile.iter().for_each(Pidfile::remove);
-            status
-        })?;
-    Ok(Begun { spawner: spawner.0, signals, pidfile, cgroup_parent: spawner.1, caller: None })
-}
-
-type Prepared = (Spawner, Option<OwnedFd>);
-
-/// What comes after the lock and the sockets, so that a second daemon has destroyed nothing.
-fn prepare(
-    helpers: Helpers,
-    settings: OwnedFd,
-    limits: (Limit, Limit, Limit),
-    table: Table,
-    listeners: Vec<Bound>,
-) -> Result<Prepared, (Vec<Bound>, u8)> {
-    if let Some(sweep) = &table.sweep {
-        logfile::sweep(sweep);
-    }
+    let bind = |wanted| socket::open(wanted).map_err(|refused| refusal(wanted, &refused));
+    let listeners = table.sockets.iter().map(bind).collect::<Result<_, u8>>()?;
+    table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len());
-    let ready = activity_log(&table, &mut store).and_then(|()| {
-        make_journal(table.entries.len())
-            .map_err(|e| fail(&[b"could not make the journal: ", name(e)]))
-    });
-    let journal = match ready {
-        Ok(journal) => journal,
-        Err(status) => return Err((listeners, status)),
-    };
-    let (cgroup, cgroup_parent) = cgroup(&table).unzip();
+    activity_log(&table, &mut store)?;
+    let journal = make_journal(table.entries.len())
+        .map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
+    let cgroup = cgroup(&table);
     trim_capabilities();
-    let spawner = Spawner {
-        table,
-        store,
-        helpers,
-        settings,
-        journal,
-        listeners,
-        cgroup,
-        limits,
-        broker: None,
-        succession: Default::default(),
-        jobs: Vec::new(),
-        ours: Default::default(),
-        strangers: Default::default(),
-        untold: Default::default(),
-        unheard: Default::default(),
-        leaving: false,
-        stop: None,
-    };
-    Ok((spawner, cgroup_parent))
+    let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, limits };
+    Ok((Spawner::new(sealed, store), pidfile))
 }
 
 fn name(errno: Errno) -> &'static [u8] {
@@ -274,30 +233,12 @@ impl Pidfile {
         let text = format!("{}\n", std::process::id());
         let _ = ftruncate(&*self.file, 0).and_then(|()| write(&*self.file, text.as_bytes()));
     }
-
-    /// Removes the name if it is still this file's.
-    fn remove(&self) {
-        let name = self.place.name.as_slice();
-        let there = fstatat(&self.place.dir, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW);
-        let own = fstat(&*self.file);
-        if there.is_ok_and(|t| own.is_ok_and(|o| (t.st_dev, t.st_ino) == (o.st_dev, o.st_ino))) {
-            let _ = unlinkat(&self.place.dir, name, UnlinkatFlags::NoRemoveDir);
-        }
-    }
 }
 
-fn bind(table: &Table) -> Result<Vec<Bound>, u8> {
-    let mut bound: Vec<Bound> = Vec::new();
-    for wanted in &table.sockets {
-        match socket::open(wanted) {
-            Ok(socket) => bound.push(socket),
-            Err(refused) => {
-                bound.iter().for_each(Bound::remove);
-                return Err(refusal(wanted, &refused));
-            }
-        }
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        remove_own(&self.place, fstat(&*self.file).ok().map(|s| (s.st_dev, s.st_ino)));
     }
-    Ok(bound)
 }
 
 fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
@@ -358,46 +299,29 @@ fn make_journal(slots: usize) -> Result<OwnedFd, Errno> {
 
 const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
-/// A directory of ours below the daemon's cgroup, and that one; empty ones of dead daemons go.
-fn cgroup(table: &Table) -> Option<(OwnedFd, OwnedFd)> {
-    let parent = nix::fcntl::open(table.cgroup.as_deref()?, LIST, Mode::empty()).ok()?;
-    if fstatfs(&parent).ok()?.filesystem_type() != CGROUP2_SUPER_MAGIC {
-        return None;
-    }
-    for old in names(&parent).iter().filter(|name| name.starts_with(b"supervisord-")) {
-        clear_cgroup(&parent, old);
-    }
-    let own = own_cgroup();
-    mkdirat(&parent, own.as_slice(), Mode::from_bits_truncate(0o755)).ok()?;
-    Some((openat(&parent, own.as_slice(), LIST, Mode::empty()).ok()?, parent))
+/// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.
+fn cgroup(table: &Table) -> Option<OwnedFd> {
+    let home = nix::fcntl::open(table.cgroup.as_deref()?, LIST, Mode::empty()).ok()?;
+    let version2 = fstatfs(&home).ok()?.filesystem_type() == CGROUP2_SUPER_MAGIC;
+    version2.then(|| sweep_cgroups(&home))?;
+    Some(home)
 }
 
-fn own_cgroup() -> Vec<u8> {
-    format!("supervisord-{}", std::process::id()).into_bytes()
-}
-
-/// Removes a cgroup and those below it, as far as nobody lives in them.
-fn clear_cgroup(parent: &OwnedFd, name: &[u8]) {
-    if let Ok(dir) = openat(parent, name, LIST, Mode::empty()) {
-        for inner in names(&dir).iter().filter(|inner| inner.starts_with(b"process-")) {
-            let _ = unlinkat(&dir, inner.as_slice(), UnlinkatFlags::RemoveDir);
+/// Removes what instances of any daemon here left; one that somebody lives in cannot be removed.
+fn sweep_cgroups(home: &OwnedFd) {
+    let Ok(listing) = openat(home, ".", LIST, Mode::empty()).and_then(nix::dir::Dir::from_fd)
+    else {
+        return;
+    };
+    for entry in listing.into_iter().flatten() {
+        if entry.file_name().to_bytes().starts_with(CGROUP_PREFIX) {
+            let _ = unlinkat(home, entry.file_name(), UnlinkatFlags::RemoveDir);
         }
     }
-    let _ = unlinkat(parent, name, UnlinkatFlags::RemoveDir);
-}
-
-fn names(dir: &OwnedFd) -> Vec<Vec<u8>> {
-    let copy = openat(dir, ".", LIST, Mode::empty()).and_then(nix::dir::Dir::from_fd);
-    let Ok(mut listing) = copy else {
-        return Vec::new();
-    };
-    listing.iter().flatten().map(|entry| entry.file_name().to_bytes().to_vec()).collect()
 }
 
 fn trim_capabilities() {
-    let Ok(held) = caps::read(None, caps::CapSet::Permitted) else {
-        return;
-    };
+    let Ok(held) = caps::read(None, caps::CapSet::Permitted) else { return };
     let kept = KEPT.into_iter().filter(|cap| held.contains(cap)).collect();
     let _ = caps::set(None, caps::CapSet::Effective, &kept);
     let _ = caps::set(None, caps::CapSet::Permitted, &kept);
@@ -407,7 +331,7 @@ fn trim_capabilities() {
 impl Begun {
     /// The broker serves: the pidfile is written, and a daemon lets go of its caller.
     pub fn ready(&mut self, restarted: bool) {
-        let table = &self.spawner.table;
+        let table = &self.spawner.sealed.table;
         if table.daemon && !restarted {
             umask(Mode::from_bits_truncate(table.umask));
         }
@@ -422,7 +346,7 @@ impl Begun {
         {
             say(&[b"can't chdir into '", directory, b"': ", name(errno), b"\n"]);
         }
-        let null = &self.spawner.helpers.null;
+        let null = &self.spawner.sealed.helpers.null;
         let _ = (dup2_stdin(null), dup2_stdout(null));
         report(self.caller.as_ref(), 0);
         let _ = dup2_stderr(null);
@@ -430,28 +354,22 @@ impl Begun {
     }
 
     /// The first broker ended before it was ready; it has said why on standard error.
-    pub fn failed(&mut self) -> u8 {
+    pub fn failed(&self) -> u8 {
         let status = self.spawner.succession.detail;
         let how = match (status & 0x7f, status >> 8) {
             (0, 126) => "it could not be executed".to_owned(),
             (0, code) => format!("exit status {code}"),
             (signo, _) => format!("signal {signo}"),
         };
-        let status = fail(&[b"the broker (supervisor-broker) could not start: ", how.as_bytes()]);
-        self.finish();
+        let why = b"the broker (supervisor-broker) could not start: ";
+        let status = fail(&[why, how.as_bytes()]);
         report(self.caller.as_ref(), status);
         status
     }
+}
 
-    /// Takes back what the start made.
-    pub fn finish(&mut self) {
-        self.spawner.listeners.iter().for_each(Bound::remove);
-        self.spawner.listeners.clear();
-        if let Some(pidfile) = self.pidfile.take() {
-            pidfile.remove();
-        }
-        if let Some(parent) = &self.cgroup_parent {
-            clear_cgroup(parent, &own_cgroup());
-        }
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
     }
 }

@@ -116,7 +116,6 @@ fn serve(mut begun: begin::Begun, restarted: bool) -> Result<End, u8> {
         spawner.leave_without_broker();
         if spawner.step_stop(at) {
             let end = spawner.stop.as_ref().and_then(|stop| stop.end);
-            begun.finish();
             return Ok(end.unwrap_or(End::Exit));
         }
     }

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, fstat};
-use nix::unistd::geteuid;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 const MAX_LINKS: usize = 40;
 pub const DIRECTORY: OFlag =
@@ -143,6 +143,15 @@ pub fn plain(path: &[u8]) -> Result<Place, Errno> {
     )?;
     let parent = describe(&fstat(dir.as_fd())?, cut);
     Ok(Place { dir, name: name.to_vec(), exposed: None, parent })
+}
+
+/// Removes a name of ours at the end, if it is still the same file.
+pub fn remove_own(place: &Place, file: Option<(u64, u64)>) {
+    let name = place.name.as_slice();
+    let there = fstatat(&place.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    if there.is_ok_and(|stat| Some((stat.st_dev, stat.st_ino)) == file) {
+        let _ = unlinkat(&place.dir, name, UnlinkatFlags::NoRemoveDir);
+    }
 }
 
 #[cfg(test)]

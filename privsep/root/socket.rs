@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchdir, fchownat, geteuid, linkat, unlinkat};
 use privsep::table::Socket;
 
-use crate::path::{Place, Walk, plain, walk};
+use crate::path::{Place, Walk, plain, remove_own, walk};
 use crate::sys::say;
 
 /// A bound socket, and where its name is.
@@ -135,15 +135,10 @@ fn served(place: &Place) -> Result<bool, Errno> {
     Ok(result != Err(Errno::ECONNREFUSED))
 }
 
-impl Bound {
-    /// Removes the name at the end, if it is still this socket's.
-    pub fn remove(&self) {
-        let Some((place, device, inode)) = &self.name else {
-            return;
-        };
-        let stat = fstatat(&place.dir, place.name.as_slice(), AtFlags::AT_SYMLINK_NOFOLLOW);
-        if stat.is_ok_and(|s| (s.st_dev, s.st_ino) == (*device, *inode)) {
-            let _ = unlinkat(&place.dir, place.name.as_slice(), UnlinkatFlags::NoRemoveDir);
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some((place, device, inode)) = &self.name {
+            remove_own(place, Some((*device, *inode)));
         }
     }
 }

@@ -31,6 +31,8 @@ const OWED_END: u64 = 5_000_000_000;
 /// The most requests heard in one turn, and the most that may be unanswered.
 pub const TURN: usize = 64;
 const STRANGERS: usize = 64;
+/// How the names of instances' cgroups begin.
+pub const CGROUP_PREFIX: &[u8] = b"supervisor-";
 
 /// Work that a child of ours does on a request.
 pub struct Job {
@@ -47,9 +49,9 @@ enum Work {
     Probe { slot: u32 },
 }
 
-pub struct Spawner {
+/// What was decided before the first broker.
+pub struct Sealed {
     pub table: Table,
-    pub store: Store,
     pub helpers: Helpers,
     pub settings: OwnedFd,
     pub journal: OwnedFd,
@@ -58,6 +60,11 @@ pub struct Spawner {
     pub cgroup: Option<OwnedFd>,
     /// Limits of programs, and our own of descriptors for the broker.
     pub limits: (Limit, Limit, Limit),
+}
+
+pub struct Spawner {
+    pub sealed: Sealed,
+    pub store: Store,
     pub broker: Option<Broker>,
     pub succession: Succession,
     pub jobs: Vec<Job>,
@@ -73,8 +80,24 @@ pub struct Spawner {
 }
 
 impl Spawner {
+    pub fn new(sealed: Sealed, store: Store) -> Spawner {
+        Spawner {
+            sealed,
+            store,
+            broker: None,
+            succession: Succession::default(),
+            jobs: Vec::new(),
+            ours: BTreeSet::new(),
+            strangers: VecDeque::new(),
+            untold: BTreeMap::new(),
+            unheard: BTreeMap::new(),
+            leaving: false,
+            stop: None,
+        }
+    }
+
     pub fn entry(&self, slot: u32) -> Option<&Entry> {
-        self.table.entries.get(usize::try_from(slot).ok()?)
+        self.sealed.table.entries.get(usize::try_from(slot).ok()?)
     }
 
     /// Starts a broker when its time has come.
@@ -83,7 +106,7 @@ impl Spawner {
         if self.broker.is_some() || !due || self.stop.is_some() {
             return;
         }
-        match Broker::start(&self.helpers, &self.table, self.limits.2, now) {
+        match Broker::start(&self.sealed.helpers, &self.sealed.table, self.sealed.limits.2, now) {
             Ok(broker) => (self.broker, self.succession.restart_at) = (Some(broker), None),
             Err(_) => self.succession.again(now),
         }
@@ -103,7 +126,7 @@ impl Spawner {
                 Heard::Nothing => return,
                 Heard::Refused => return broker.end(Cause::Misbehaved),
             };
-            match admit(broker.phase, request, &self.table, &self.store) {
+            match admit(broker.phase, request, &self.sealed.table, &self.store) {
                 Ok(act) => self.act(seq, act, now),
                 Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved),
                 Err(Refusal::Moot) => {}
@@ -209,8 +232,12 @@ impl Spawner {
         };
         match cloned.map_err(|errno| (Stage::Fork, errno))? {
             Cloned::Child => {
-                let plan =
-                    Plan { table: &self.table, entry, nofile: self.limits.0, nproc: self.limits.1 };
+                let plan = Plan {
+                    table: &self.sealed.table,
+                    entry,
+                    nofile: self.sealed.limits.0,
+                    nproc: self.sealed.limits.1,
+                };
                 child::run(&plan, &ends, &report_end)
             }
             Cloned::Parent { pid, pidfd } => {
@@ -220,11 +247,12 @@ impl Spawner {
     }
 
     fn cgroup_name(slot: u32, instance: u32) -> Vec<u8> {
-        format!("process-{slot}-{instance}").into_bytes()
+        let own = format!("{}-{slot}-{instance}", std::process::id());
+        [CGROUP_PREFIX, own.as_bytes()].concat()
     }
 
     fn cgroup_for(&self, slot: u32, instance: u32) -> Option<OwnedFd> {
-        let (base, name) = (self.cgroup.as_ref()?, Self::cgroup_name(slot, instance));
+        let (base, name) = (self.sealed.cgroup.as_ref()?, Self::cgroup_name(slot, instance));
         mkdirat(base, name.as_slice(), Mode::from_bits_truncate(0o755)).ok()?;
         openat(
             base,
@@ -237,7 +265,7 @@ impl Spawner {
 
     /// Removes the cgroup of an instance that has ended; one that others still live in stays until the daemon's start.
     fn leave_cgroup(&self, slot: u32, instance: u32) {
-        if let Some(base) = &self.cgroup {
+        if let Some(base) = &self.sealed.cgroup {
             let _ = unlinkat(
                 base,
                 Self::cgroup_name(slot, instance).as_slice(),
@@ -288,7 +316,7 @@ impl Spawner {
     }
 
     fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
-        let base = self.cgroup.as_ref().ok_or(Errno::ENOENT)?;
+        let base = self.sealed.cgroup.as_ref().ok_or(Errno::ENOENT)?;
         let path = [Self::cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
         let file =
             openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -300,7 +328,8 @@ impl Spawner {
             .jobs
             .iter()
             .any(|job| matches!(job.what, Work::Log { log: other, .. } if other == log));
-        let Some(file) = usize::try_from(log).ok().and_then(|n| self.table.logs.get(n)) else {
+        let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
+        else {
             return;
         };
         if busy {
@@ -466,7 +495,7 @@ impl Spawner {
 
     /// `None` when the socket has no room.
     fn tell_all(&mut self, broker: &mut Broker, now: u64) -> Option<()> {
-        while let Some(at) = broker.greeting.filter(|at| *at <= self.listeners.len()) {
+        while let Some(at) = broker.greeting.filter(|at| *at <= self.sealed.listeners.len()) {
             self.tell_greeting(broker, at, now)?;
             broker.greeting = Some(at + 1);
         }
@@ -500,20 +529,20 @@ impl Spawner {
 
     fn tell_greeting(&self, broker: &mut Broker, at: usize, now: u64) -> Option<()> {
         if let Some(index) = at.checked_sub(1) {
-            let listener = self.listeners.get(index)?;
+            let listener = self.sealed.listeners.get(index)?;
             let index = u32::try_from(index).ok()?;
             return room(broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now));
         }
-        let out = if self.table.stdout { logfile::standard_output() } else { None };
+        let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
         let hello = Reply::Hello {
             epoch: 1,
-            listeners: u32::try_from(self.listeners.len()).unwrap_or(0),
+            listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
             predecessors: self.succession.predecessors,
             cause: self.succession.cause.unwrap_or(Cause::Start),
             detail: self.succession.detail,
             stdout: out.is_some(),
         };
-        let mut fds = vec![self.settings.as_fd(), self.journal.as_fd()];
+        let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
         fds.extend(out.iter().map(AsFd::as_fd));
         room(broker.tell(&hello, &fds, now))
     }

@@ -87,7 +87,7 @@ impl Spawner {
             for (which, (pipe, log)) in streams.into_iter().enumerate() {
                 let log = log
                     .and_then(|log| self.store.log(log))
-                    .map_or(&self.helpers.null, |log| &log.file);
+                    .map_or(&self.sealed.helpers.null, |log| &log.file);
                 // What a dead process wrote is bounded by the pipe, so it is drained whole.
                 while let Some(pipe) = pipe.filter(|_| !stop.closed.contains(&(slot, which))) {
                     match pump(pipe, log) {

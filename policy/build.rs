@@ -18,10 +18,8 @@ const FILES: [&str; 3] = ["broker", "parser", "never"];
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=seccomp");
-    let target = Target {
-        arch: env::var("CARGO_CFG_TARGET_ARCH")?,
-        env: env::var("CARGO_CFG_TARGET_ENV")?,
-    };
+    let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
+    let target = Target::new(&arch, &env::var("CARGO_CFG_TARGET_ENV")?)?;
     let mut code = format!("pub(crate) const OWN_PID: u32 = {OWN_PID};\n");
     for name in FILES {
         let path = Path::new("seccomp").join(name).with_extension("json");
@@ -30,6 +28,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             .and_then(|text| target.compile(name, &text))
             .map_err(|e| format!("{}: {e}", path.display()))?;
         code += &constant(name, &program);
+        // So that a rule that another target cannot have is seen on whatever machine this is built.
+        for (arch, env) in [("x86_64", "musl"), ("aarch64", "gnu"), ("aarch64", "musl")] {
+            let other = Target::new(arch, env)?;
+            let checked = other.compile(name, &fs::read_to_string(&path)?);
+            checked.map_err(|e| format!("{} for {arch}: {e}", path.display()))?;
+        }
     }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("filters.rs"), code)?;
     Ok(())
@@ -38,15 +42,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Target {
     arch: String,
     env: String,
+    seccomp: TargetArch,
 }
 
 impl Target {
-    fn compile(&self, name: &str, text: &str) -> Result<BpfProgram, Box<dyn Error>> {
-        let arch = match self.arch.as_str() {
+    fn new(arch: &str, env: &str) -> Result<Target, String> {
+        let seccomp = match arch {
             "x86_64" => TargetArch::x86_64,
             "aarch64" => TargetArch::aarch64,
-            other => return Err(format!("no system-call policy for {other}").into()),
+            other => return Err(format!("there is no system-call policy for {other}")),
         };
+        let (arch, env) = (arch.to_owned(), env.to_owned());
+        Ok(Target { arch, env, seccomp })
+    }
+
+    fn compile(&self, name: &str, text: &str) -> Result<BpfProgram, Box<dyn Error>> {
         let mut policy: Value = serde_json::from_str(text)?;
         reason(&mut policy)?;
         let rules = policy["filter"].as_array_mut().ok_or("no list `filter`")?;
@@ -60,7 +70,7 @@ impl Target {
         exclusive(&kept)?;
         *rules = kept;
         let json = serde_json::json!({ name: policy }).to_string();
-        let mut compiled = compile_from_json(json.as_bytes(), arch)?;
+        let mut compiled = compile_from_json(json.as_bytes(), self.seccomp)?;
         Ok(compiled.remove(name).ok_or("compiled to nothing")?)
     }
 

@@ -56,7 +56,7 @@ const ALL: [Act; 12] = [
 ];
 
 /// Refused to the broker: what would change bytes that are in a log.
-const BROKER: [Act; 8] = [
+const BROKER: [Act; 9] = [
     (
         "writing at an offset",
         libc::SYS_pwrite64,

@@ -36,7 +36,11 @@ impl From<OwnedFd> for Listener {
         let socket = StdUnixListener::from(fd);
         let unix = socket.local_addr().is_ok();
         let fd = OwnedFd::from(socket);
-        if unix { Listener::Unix(fd) } else { Listener::Tcp(fd) }
+        if unix {
+            Listener::Unix(fd)
+        } else {
+            Listener::Tcp(fd)
+        }
     }
 }
 
@@ -60,14 +64,20 @@ impl Socket {
         match self {
             Socket::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
-                let source = stream.peer_cred().map_or(Source::Unknown, |c| Source::User(c.uid()));
+                let source = stream
+                    .peer_cred()
+                    .map_or(Source::Unknown, |c| Source::User(c.uid()));
                 Ok((Stream::Unix(stream), source, "localhost:0".to_owned()))
             }
             Socket::Tcp(socket) => {
                 let (stream, address) = socket.accept().await?;
                 // Lines of a followed log would wait for one another's acknowledgement. No reason to turn it away.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Source::of(address.ip()), address.to_string()))
+                Ok((
+                    Stream::Tcp(stream),
+                    Source::of(address.ip()),
+                    address.to_string(),
+                ))
             }
         }
     }
@@ -78,11 +88,17 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
     let socket = match Socket::new(listener) {
         Ok(socket) => socket,
         Err(e) => {
-            let text = format!("could not serve [{}]: its socket cannot be polled: {e}", server.section);
+            let text = format!(
+                "could not serve [{}]: its socket cannot be polled: {e}",
+                server.section
+            );
             return site.log(Level::Critical, text);
         }
     };
-    let door = Rc::new(Door { site: Rc::clone(&site), gate: Gate::new(server.credentials.as_ref()) });
+    let door = Rc::new(Door {
+        site: Rc::clone(&site),
+        gate: Gate::new(server.credentials.as_ref()),
+    });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -95,7 +111,8 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
             Err(e) => {
                 // The connection stays in the backlog and the socket readable: trying at once would spin.
                 if pause == SHORTEST_PAUSE {
-                    let text = format!("could not accept a connection on [{}]: {e}", server.section);
+                    let text =
+                        format!("could not accept a connection on [{}]: {e}", server.section);
                     site.log(Level::Error, text);
                 }
                 sleep(pause).await;
@@ -107,7 +124,9 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
 
 /// Whether a failed accept tells of one client that left, not of this process.
 fn is_of_one_client(e: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut,
+    };
     matches!(
         e.kind(),
         ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut
@@ -120,6 +139,11 @@ fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, source, clie
         return;
     };
     let place = Rc::new(place);
-    let task = spawn_local(connection::serve(Rc::clone(door), line, Rc::clone(&place), client));
+    let task = spawn_local(connection::serve(
+        Rc::clone(door),
+        line,
+        Rc::clone(&place),
+        client,
+    ));
     place.held_by(task.abort_handle());
 }

@@ -45,7 +45,10 @@ impl Gate {
     /// Whether a request with these headers may pass.
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(key) = &self.0 else { return true };
-        let Some(given) = headers.get(AUTHORIZATION).and_then(|v| credentials(v.as_bytes())) else {
+        let Some(given) = headers
+            .get(AUTHORIZATION)
+            .and_then(|v| credentials(v.as_bytes()))
+        else {
             return false;
         };
         // No name, no match; the work is done all the same.
@@ -106,7 +109,10 @@ mod tests {
 
     fn admits(gate: &Gate, header: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_str(header).expect("a header"));
+        headers.insert(
+            AUTHORIZATION,
+            HeaderValue::from_str(header).expect("a header"),
+        );
         gate.admits(&headers)
     }
 
@@ -122,9 +128,20 @@ mod tests {
         ] {
             assert!(admits(&gate, &basic("user:thepassword")));
             for wrong in [
-                "user:", "user:thepasswor", "user:thepassword ", "user:thepasswordx", ":", "",
-                ":thepassword", "other:thepassword", "User:thepassword", "user", "userthepassword",
-                "user::thepassword", RIGHT_SHA1, "user:82ab876d1387bfafe46cc1c8a2ef074eae50cb1d",
+                "user:",
+                "user:thepasswor",
+                "user:thepassword ",
+                "user:thepasswordx",
+                ":",
+                "",
+                ":thepassword",
+                "other:thepassword",
+                "User:thepassword",
+                "user",
+                "userthepassword",
+                "user::thepassword",
+                RIGHT_SHA1,
+                "user:82ab876d1387bfafe46cc1c8a2ef074eae50cb1d",
             ] {
                 assert!(!admits(&gate, &basic(wrong)), "{wrong}");
             }
@@ -172,8 +189,16 @@ mod tests {
 
     #[test]
     fn an_unusable_hash_matches_nothing() {
-        for text in ["", "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D", "82ab", RIGHT] {
-            assert!(!admits(&gate(Password::Sha1(text.to_owned())), &basic("user:thepassword")));
+        for text in [
+            "",
+            "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D",
+            "82ab",
+            RIGHT,
+        ] {
+            assert!(!admits(
+                &gate(Password::Sha1(text.to_owned())),
+                &basic("user:thepassword")
+            ));
         }
     }
 

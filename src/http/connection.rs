@@ -56,7 +56,11 @@ pub(super) async fn serve<S: Site>(
             // How it ended concerns the client alone.
             let ended = connection.as_mut().poll(cx).is_ready()
                 || line.is_following() && line.poll_gone(cx).is_ready();
-            if ended { Poll::Ready(()) } else { patience.poll(cx, line.deadline()) }
+            if ended {
+                Poll::Ready(())
+            } else {
+                patience.poll(cx, line.deadline())
+            }
         })
         .await;
     }
@@ -72,8 +76,12 @@ struct Patience(Option<Pin<Box<Sleep>>>);
 
 impl Patience {
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .0
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
@@ -89,7 +97,8 @@ async fn answer<S: Site>(
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     line.busy();
-    let closing = closing(request.version(), request.headers());
+    let version = request.version();
+    let closing = closing(version, request.headers());
     let title = reply::title(&request);
     let answer = if door.gate.admits(request.headers()) {
         route::answer(&door.site, place, &mut request).await
@@ -102,17 +111,30 @@ async fn answer<S: Site>(
     if !request.body().is_end_stream() {
         line.leave_unread();
     }
-    let closing = if line.has_unread() { Closing::Close } else { closing };
+    let closing = if line.has_unread() {
+        Closing::Close
+    } else {
+        closing
+    };
     let record = reply::record(&door.site, client, title);
-    reply::respond(answer, closing, line, record)
+    let mut response = reply::respond(answer, closing, line, record);
+    // Else hyper adds a keep-alive of its own beside what is said here.
+    *response.version_mut() = version;
+    response
 }
 
 /// What the client wants of the connection after this answer.
 fn closing(version: Version, headers: &HeaderMap) -> Closing {
     let wishes = |wish: &str| {
-        headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok()).any(|value| {
-            value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wish))
-        })
+        headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .any(|value| {
+                value
+                    .split(',')
+                    .any(|token| token.trim().eq_ignore_ascii_case(wish))
+            })
     };
     match version {
         Version::HTTP_11 if !wishes("close") => Closing::Keep,

@@ -30,7 +30,9 @@ pub trait Site: Office + 'static {
     /// What tells an open log file from every other one that exists: device and inode.
     fn log_identity(&self, file: &File) -> io::Result<(u64, u64)>;
     /// Writes a line to the activity log.
-    fn log(&self, level: Level, text: String);
+    fn log(&self, level: Level, text: String) {
+        self.note(level, text);
+    }
     /// Carries out a test's order inside the sandbox and tells what came of it.
     #[cfg(supervisor_hooks)]
     fn hook(&self, name: &str) -> String;

@@ -39,7 +39,11 @@ impl Answer {
              <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
             status.as_u16()
         );
-        Answer { status, kind: "text/html", content: Content::Whole(page.into()) }
+        Answer {
+            status,
+            kind: "text/html",
+            content: Content::Whole(page.into()),
+        }
     }
 
     /// A request for name and password.
@@ -49,19 +53,31 @@ impl Answer {
 
     /// The answer to a call.
     pub(super) fn xml(body: Vec<u8>) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/xml", content: Content::Whole(body.into()) }
+        Answer {
+            status: StatusCode::OK,
+            kind: "text/xml",
+            content: Content::Whole(body.into()),
+        }
     }
 
     /// A short text.
     #[cfg(supervisor_hooks)]
     pub(super) fn text(body: String) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/plain", content: Content::Whole(body.into()) }
+        Answer {
+            status: StatusCode::OK,
+            kind: "text/plain",
+            content: Content::Whole(body.into()),
+        }
     }
 
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer { status: StatusCode::OK, kind, content: Content::Log(stream) }
+        Answer {
+            status: StatusCode::OK,
+            kind,
+            content: Content::Log(stream),
+        }
     }
 
     /// Whether the answer has no end.
@@ -88,7 +104,11 @@ pub(super) fn respond(
     line: Rc<Line>,
     record: Option<Record>,
 ) -> Response<Body> {
-    let Answer { status, kind, content } = answer;
+    let Answer {
+        status,
+        kind,
+        content,
+    } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -99,12 +119,19 @@ pub(super) fn respond(
         (Content::Whole(_), Closing::KeepAndSay) => Some("Keep-Alive"),
         _ => Some("close"),
     };
-    let connection = if status == StatusCode::UNAUTHORIZED { Some("close") } else { connection };
+    let connection = if status == StatusCode::UNAUTHORIZED {
+        Some("close")
+    } else {
+        connection
+    };
     if let Some(text) = connection {
         headers.insert(CONNECTION, HeaderValue::from_static(text));
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"default\""));
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"default\""),
+        );
     }
     match &content {
         Content::Whole(bytes) => {
@@ -122,14 +149,30 @@ pub(super) fn respond(
             );
         }
     }
-    let end = End { line, status, sent: head_size(&response), record };
-    response.map(|()| Body { content, done: false, end })
+    let end = End {
+        line,
+        status,
+        sent: head_size(&response),
+        record,
+    };
+    response.map(|()| Body {
+        content,
+        done: false,
+        end,
+    })
 }
 
 /// The size of a response's head, with the date that hyper adds.
 fn head_size(response: &Response<()>) -> usize {
-    let status = response.status().canonical_reason().unwrap_or_default().len();
-    let headers = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let status = response
+        .status()
+        .canonical_reason()
+        .unwrap_or_default()
+        .len();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4);
     "HTTP/1.1 200 \r\n".len()
         + status
         + headers.sum::<usize>()
@@ -202,7 +245,12 @@ pub(super) type Record = Box<dyn FnOnce(StatusCode, usize)>;
 
 /// The request line as it was sent.
 pub(super) fn title<B>(request: &Request<B>) -> String {
-    format!("{} {} {:?}", request.method(), request.uri(), request.version())
+    format!(
+        "{} {} {:?}",
+        request.method(),
+        request.uri(),
+        request.version()
+    )
 }
 
 /// The line about a request in the activity log, where its level asks for it.
@@ -213,9 +261,14 @@ pub(super) fn record<S: Site>(site: &Rc<S>, client: Rc<str>, title: String) -> O
     let site = Rc::clone(site);
     Some(Box::new(move |status, size| {
         let now = i64::try_from(site.now().wall.as_secs()).ok();
-        let now = now.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default();
+        let now = now
+            .and_then(|s| Timestamp::from_second(s).ok())
+            .unwrap_or_default();
         let date = now.strftime("%d/%b/%Y:%H:%M:%S +0000");
         let status = status.as_u16();
-        site.log(Level::Trace, format!("{client} - - [{date}] \"{title}\" {status} {size}"));
+        site.log(
+            Level::Trace,
+            format!("{client} - - [{date}] \"{title}\" {status} {size}"),
+        );
     }))
 }

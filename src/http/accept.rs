@@ -21,25 +21,21 @@ use crate::config::settings::{Level, Server};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A listening socket.
+/// A bound, listening, non-blocking socket.
 #[derive(Debug)]
-pub enum Listener {
-    /// A unix socket.
-    Unix(OwnedFd),
-    /// A TCP socket.
-    Tcp(OwnedFd),
+pub struct Listener {
+    fd: OwnedFd,
+    unix: bool,
 }
 
 impl From<OwnedFd> for Listener {
-    /// Takes a bound, listening, non-blocking socket.
     fn from(fd: OwnedFd) -> Listener {
         let socket = StdUnixListener::from(fd);
+        // Fails for every other family.
         let unix = socket.local_addr().is_ok();
-        let fd = OwnedFd::from(socket);
-        if unix {
-            Listener::Unix(fd)
-        } else {
-            Listener::Tcp(fd)
+        Listener {
+            fd: socket.into(),
+            unix,
         }
     }
 }
@@ -54,9 +50,10 @@ type Arrival = (Stream, Source, String);
 
 impl Socket {
     fn new(listener: Listener) -> io::Result<Socket> {
-        Ok(match listener {
-            Listener::Unix(fd) => Socket::Unix(UnixListener::from_std(fd.into())?),
-            Listener::Tcp(fd) => Socket::Tcp(TcpListener::from_std(fd.into())?),
+        Ok(if listener.unix {
+            Socket::Unix(UnixListener::from_std(listener.fd.into())?)
+        } else {
+            Socket::Tcp(TcpListener::from_std(listener.fd.into())?)
         })
     }
 

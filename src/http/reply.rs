@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -112,41 +113,26 @@ pub(super) fn respond(
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(SERVER, HeaderValue::from_static("Medusa/1.12"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    let connection = match (&content, closing) {
-        (Content::Whole(_), Closing::Keep) | (Content::Log(_), Closing::Keep) => None,
-        (Content::Whole(_), Closing::KeepAndSay) => Some("Keep-Alive"),
-        _ => Some("close"),
-    };
-    let connection = if status == StatusCode::UNAUTHORIZED {
-        Some("close")
-    } else {
-        connection
-    };
-    if let Some(text) = connection {
-        headers.insert(CONNECTION, HeaderValue::from_static(text));
-    }
+    let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    say(SERVER, "Medusa/1.12");
+    say(CONTENT_TYPE, kind);
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"default\""),
-        );
+        say(WWW_AUTHENTICATE, "Basic realm=\"default\"");
     }
+    match (&content, closing) {
+        _ if status == StatusCode::UNAUTHORIZED => say(CONNECTION, "close"),
+        (_, Closing::Keep) => None,
+        (Content::Whole(_), Closing::KeepAndSay) => say(CONNECTION, "Keep-Alive"),
+        (_, Closing::KeepAndSay | Closing::Close) => say(CONNECTION, "close"),
+    };
     match &content {
         Content::Whole(bytes) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }
         Content::Log(_) => {
             // What a program wrote is never to be taken for a page, nor held back by a proxy.
-            headers.insert(
-                HeaderName::from_static("x-content-type-options"),
-                HeaderValue::from_static("nosniff"),
-            );
-            headers.insert(
-                HeaderName::from_static("x-accel-buffering"),
-                HeaderValue::from_static("no"),
-            );
+            say(X_CONTENT_TYPE_OPTIONS, "nosniff");
+            say(HeaderName::from_static("x-accel-buffering"), "no");
         }
     }
     let end = End {

@@ -1,5 +1,6 @@
 //! From a request to what answers it.
 
+use std::io;
 use std::rc::Rc;
 
 use http_body_util::BodyExt;
@@ -13,8 +14,31 @@ use super::Site;
 use super::follow::LogStream;
 use super::limits::{BODY_SIZE, BODY_TIME, Place};
 use super::reply::Answer;
-use crate::config::settings::Settings;
+use crate::config::settings::{Level, Settings};
 use crate::rpc;
+
+/// What a path stands for. As in the reference the first of its characters decide.
+enum Route<'a> {
+    Call,
+    /// With what follows the route's name.
+    ProcessLog(&'a str),
+    MainLog,
+    Other(&'a str),
+}
+
+impl Route<'_> {
+    fn of(path: &str) -> Route<'_> {
+        if path.starts_with("/RPC2") {
+            Route::Call
+        } else if let Some(rest) = path.strip_prefix("/logtail") {
+            Route::ProcessLog(rest)
+        } else if path.starts_with("/mainlogtail") {
+            Route::MainLog
+        } else {
+            Route::Other(path)
+        }
+    }
+}
 
 /// Answers a request that may pass.
 pub(super) async fn answer<S: Site>(
@@ -23,32 +47,14 @@ pub(super) async fn answer<S: Site>(
     request: &mut Request<Incoming>,
 ) -> Answer {
     let path = unquote(request.uri().path());
-    let allowed = |method: Method| {
-        if *request.method() == method {
-            Ok(())
-        } else {
-            Err(StatusCode::BAD_REQUEST)
+    let answer = match (Route::of(&path), request.method()) {
+        (Route::Call, &Method::POST) => call(site, place, request).await,
+        (Route::ProcessLog(rest), &Method::GET) => {
+            follow(site, process_log(site.settings(), rest)).await
         }
-    };
-    let answer = if path.starts_with("/RPC2") {
-        match allowed(Method::POST) {
-            Ok(()) => call(site, place, request).await,
-            Err(status) => Err(status),
-        }
-    } else if let Some(rest) = path.strip_prefix("/logtail") {
-        match allowed(Method::GET)
-            .and(process_log(site.settings(), rest).ok_or(StatusCode::NOT_FOUND))
-        {
-            Ok(log) => follow(site, log).await,
-            Err(status) => Err(status),
-        }
-    } else if path.starts_with("/mainlogtail") {
-        match allowed(Method::GET).and(site.settings().activity.log.ok_or(StatusCode::NOT_FOUND)) {
-            Ok(log) => follow(site, log).await,
-            Err(status) => Err(status),
-        }
-    } else {
-        hook(site, &path)
+        (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
+        (Route::Other(path), _) => hook(site, path),
+        (Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => Err(StatusCode::BAD_REQUEST),
     };
     answer.unwrap_or_else(Answer::error)
 }
@@ -111,11 +117,25 @@ async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCod
         .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
-async fn follow<S: Site>(site: &Rc<S>, log: u32) -> Result<Answer, StatusCode> {
-    match LogStream::open(site, log).await {
-        Ok(stream) => Ok(Answer::log(stream)),
-        Err(_) => Err(StatusCode::NOT_FOUND),
-    }
+async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, StatusCode> {
+    let log = log.ok_or(StatusCode::NOT_FOUND)?;
+    LogStream::open(site, log)
+        .await
+        .map(Answer::log)
+        .map_err(|e| {
+            if e.kind() == io::ErrorKind::NotFound {
+                return StatusCode::NOT_FOUND;
+            }
+            let known = usize::try_from(log)
+                .ok()
+                .and_then(|n| site.settings().logs.get(n));
+            let path = known.map_or("", |l| &l.path);
+            site.log(
+                Level::Error,
+                format!("could not open log {path} to follow it: {e}"),
+            );
+            StatusCode::INTERNAL_SERVER_ERROR
+        })
 }
 
 /// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.

@@ -1,11 +1,18 @@
 //! Clients that take too much: time, bytes, connections.
 
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::Duration;
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_local;
 use tokio::time::advance;
 
 use super::bed::{MAIN, eventually, run};
-use crate::http::limits::{BODY_TIME, FROM_ONE, HEAD_TIME, IDLE_TIME};
+use crate::config::settings::Server;
+use crate::http::limits::{BODY_TIME, FROM_ONE, HEAD_TIME, IDLE_TIME, STALL_TIME};
+use crate::http::{Listener, serve};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
@@ -167,7 +174,7 @@ fn working_connections_are_never_sacrificed() {
             followers.push(client);
         }
         let mut late = bed.unix().await;
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut late.stream, GET.as_bytes()).await;
+        let _ = late.stream.write_all(GET.as_bytes()).await;
         assert_eq!(late.rest().await, "", "no place for one more");
         // The other listener has places of its own.
         let mut other = bed.tcp().await;
@@ -182,5 +189,56 @@ fn working_connections_are_never_sacrificed() {
         let mut late = bed.unix().await;
         late.send(GET).await;
         assert!(late.answer().await.starts_with("HTTP/1.1 404 "));
+    });
+}
+
+#[test]
+fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
+    run(async |bed| {
+        let path = bed.site.dir.path().join("deaf");
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
+        bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
+        let server = Server {
+            section: "unix_http_server".to_owned(),
+            socket: 0,
+            credentials: None,
+        };
+        let site = Rc::clone(&bed.site);
+        let task = spawn_local(serve(site, Listener::from(fd), server));
+        for _ in 0..20 {
+            settle().await;
+            advance(SECOND).await;
+        }
+        assert!(!task.is_finished());
+        let lines = bed.site.lines.borrow();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0]
+                .1
+                .starts_with("could not accept a connection on [unix_http_server]: ")
+        );
+    });
+}
+
+#[test]
+fn an_answer_that_is_not_taken_is_given_up() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        // Far more questions in one go than answers fit between the two ends.
+        let questions = GET.repeat(20_000);
+        let (mut reader, mut writer) = client.stream.split();
+        let sending = async { writer.write_all(questions.as_bytes()).await.is_err() };
+        let waiting = async {
+            for _ in 0..200 {
+                settle().await;
+            }
+            advance(STALL_TIME).await;
+        };
+        let (cut, ()) = tokio::join!(sending, waiting);
+        assert!(cut, "the server did not hang up");
+        let mut taken = Vec::new();
+        let _ = reader.read_to_end(&mut taken).await;
+        assert!(taken.starts_with(b"HTTP/1.1 404 "));
     });
 }

@@ -342,6 +342,26 @@ fn the_log_tells_of_each_request() {
     });
 }
 
+#[test]
+fn a_log_that_cannot_be_opened_is_said() {
+    run(async |bed| {
+        // Opening it again through a loop of links fails, and not for want of a file.
+        std::os::unix::fs::symlink(bed.site.path(0), bed.site.path(0)).expect("link");
+        let answer = bed.ask("GET /logtail/cat HTTP/1.0\r\n\r\n").await;
+        assert!(
+            answer.starts_with("HTTP/1.0 500 Internal Server Error"),
+            "{answer}"
+        );
+        let lines = bed.site.lines.borrow();
+        assert!(
+            lines[0]
+                .1
+                .starts_with("could not open log 0 to follow it: "),
+            "{lines:?}"
+        );
+    });
+}
+
 #[cfg(supervisor_hooks)]
 #[test]
 fn hooks_are_called_by_name() {

@@ -76,6 +76,19 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Writes a part of a cell's payload and keeps the rest, zeros where there was nothing. A part that does not fit is
+    /// left out.
+    pub fn patch(&self, cell: usize, at: usize, part: &[u8]) {
+        let mut payload = self.read(cell).unwrap_or([0; journal::PAYLOAD]);
+        let end = at.saturating_add(part.len());
+        if let Some(room) = payload.get_mut(at..end) {
+            room.copy_from_slice(part);
+            self.write(cell, &payload);
+        }
+    }
+}
+
 impl Drop for Journal {
     fn drop(&mut self) {
         // SAFETY: exactly the mapping that `map` made; `words` borrows `self`, so nobody holds a reference into it.
@@ -132,6 +145,17 @@ mod tests {
         assert_eq!(journal.read(0), Some([1; journal::PAYLOAD]));
         journal.write(0, &[3; journal::PAYLOAD]);
         assert_eq!(journal.read(0), Some([3; journal::PAYLOAD]));
+    }
+
+    #[test]
+    fn two_hands_write_one_cell() {
+        let file = memfd(journal::size(1));
+        let journal = Journal::map(file.as_fd(), 1).unwrap();
+        journal.patch(1, 72, &[5; 40]);
+        journal.patch(1, 0, &[6; 72]);
+        journal.patch(1, 100, &[7; 13]);
+        let payload = journal.read(1).unwrap();
+        assert_eq!((&payload[..72], &payload[72..]), (&[6; 72][..], &[5; 40][..]));
     }
 
     #[test]

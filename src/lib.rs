@@ -4,3 +4,4 @@
 pub mod config;
 pub mod process;
 pub mod rpc;
+pub mod logs;

@@ -3,6 +3,6 @@
 
 pub mod config;
 pub mod http;
+pub mod logs;
 pub mod process;
 pub mod rpc;
-pub mod logs;

@@ -88,10 +88,7 @@ impl Record {
             | bit(self.start.is_some(), STARTED)
             | bit(self.stop.is_some(), ENDED)
             | bit(self.exitstatus.is_some(), STATUS);
-        let start = self.start.unwrap_or(Now {
-            mono: Duration::ZERO,
-            wall: Duration::ZERO,
-        });
+        let start = self.start.unwrap_or(Now { mono: Duration::ZERO, wall: Duration::ZERO });
         let (kind, stage, number) = match self.mishap {
             Mishap::None => (0, 0, 0),
             Mishap::Command => (1, 0, 0),
@@ -125,10 +122,7 @@ impl Record {
         let state = State::ALL.into_iter().find(|s| s.code() == code);
         let (instance, backoff, before) = (c.u32()?, c.u32()?, c.u32()?);
         let mut time = || c.u64().map(Duration::from_nanos);
-        let start = Now {
-            mono: time()?,
-            wall: time()?,
-        };
+        let start = Now { mono: time()?, wall: time()? };
         let (stop, deadline) = (time()?, time()?);
         let (status, number) = (c.i32()?, c.i32()?);
         let mishap = match kind {
@@ -202,29 +196,17 @@ mod tests {
             backoff: 3,
             before: 2,
             exitstatus: Some(-1),
-            mishap: Mishap::Spawn(Failure {
-                stage: Stage::Pipes,
-                errno: 24,
-            }),
+            mishap: Mishap::Spawn(Failure { stage: Stage::Pipes, errno: 24 }),
         }
     }
 
     #[test]
     fn records_survive_the_journal() {
-        let mishaps = [
-            Mishap::None,
-            Mishap::Command,
-            Mishap::TooQuick,
-            Mishap::BadExit(-1),
-            full().mishap,
-        ];
+        let mishaps =
+            [Mishap::None, Mishap::Command, Mishap::TooQuick, Mishap::BadExit(-1), full().mishap];
         for mishap in mishaps {
             for state in State::ALL {
-                let record = Record {
-                    state,
-                    mishap,
-                    ..full()
-                };
+                let record = Record { state, mishap, ..full() };
                 assert_eq!(Record::decode(&record.encode()), Some(record));
             }
         }

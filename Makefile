@@ -54,7 +54,8 @@ system: build hooks reference
 	  cargo test -p system-tests
 
 parity: build reference
-	python3 tests/parity/parity.py --dist $(DIST) --reference $(REFERENCE)
+	python3 tests/parity/parity.py --reference $(REFERENCE) \
+	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
 
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)

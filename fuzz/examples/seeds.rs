@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use privsep::files::{Answer, Ask};
+use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{End, Mode, Request, Whom};
 use privsep::start::Start;
@@ -83,7 +84,7 @@ fn table() -> Table {
         identities: vec![identity(65_534)],
         sockets: vec![
             Socket::Unix { path: path("/run/d.sock"), mode: 0o700, uid: None, gid: Some(4) },
-            Socket::Tcp { address: [127, 0, 0, 1], port: 9001 },
+            Socket::Tcp { address: 0x7f00_0001, port: 9001 },
         ],
         logs: vec![LogFile {
             path: path("/var/log/d.log"),
@@ -136,7 +137,7 @@ fn files() -> Vec<Vec<u8>> {
         Answer::Refused,
     ];
     let asks = asks.iter().map(Ask::encode);
-    asks.chain(answers.map(|a| a.encode().to_vec())).collect()
+    asks.chain(answers.map(|a| a.seal().to_vec())).collect()
 }
 
 fn start() -> Start {

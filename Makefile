@@ -34,6 +34,8 @@ test: format lint deny unit build budget hooks reference system parity fuzz
 
 format:
 	cargo fmt --all --check
+	cd fuzz && cargo fmt --check
+	for script in tools/*.sh examples/*.sh .ci/run; do sh -n $$script || exit 1; done
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings

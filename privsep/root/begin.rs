@@ -277,12 +277,14 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
     };
     let file = match logfile::start(log, Task::Write, None) {
         Started::Done(result) => result,
-        Started::Job { answer, .. } => {
+        Started::Job { answer, pidfd, .. } => {
             let _ = poll(
                 &mut [PollFd::new(answer.as_fd(), PollFlags::POLLIN)],
                 PollTimeout::from(5000u16),
             );
-            logfile::answer(&answer).unwrap_or(Err(Errno::ETIMEDOUT))
+            let file = logfile::answer(&answer).unwrap_or(Err(Errno::ETIMEDOUT));
+            sys::end(&pidfd, None);
+            file
         }
     };
     file.and_then(|file| store.keep_log(0, file))

@@ -86,9 +86,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
     drop(theirs);
     let verdict = Service::default().serve(&ours);
     // Whatever it has forked ends with it: nobody may still write to what is read next.
-    let _ = sys::signal(pidfd.as_fd(), 9, Some(pid), true);
-    let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
-    while sys::reap().is_some() {}
+    sys::end(&pidfd, Some(pid));
     verdict?;
     seal(&table).and_then(|()| seal(&settings)).map_err(memfd("seal"))?;
     let size = fstat(&table).map_err(memfd("table"))?.st_size;

@@ -2,9 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io::Write;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The two sides of a new process.
 pub enum Cloned {
@@ -125,6 +126,13 @@ pub fn reap() -> Option<Reaped> {
         cpu: micros(usage.ru_utime) + micros(usage.ru_stime),
         maxrss: usage.ru_maxrss as u64,
     })
+}
+
+/// Ends a helper, or its whole group, and reaps it. For the start, before anything else runs.
+pub fn end(pidfd: &OwnedFd, group: Option<i32>) {
+    let _ = signal(pidfd.as_fd(), 9, group, true);
+    let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
+    while reap().is_some() {}
 }
 
 /// Marks every descriptor from `first` on close-on-exec.

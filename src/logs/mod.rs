@@ -135,7 +135,7 @@ impl Logs {
     /// The descriptor of some open log, for tests of the sandbox.
     #[cfg(supervisor_hooks)]
     pub fn some_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.files.values().map(LogFile::fd).next_back()
+        self.files.values().map(LogFile::fd).next()
     }
 
     /// The numbers of all open logs.

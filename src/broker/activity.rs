@@ -69,11 +69,7 @@ impl Broker {
     /// Layers of the sandbox that this system does not offer.
     pub(super) fn say_missing(&self, missing: &[&str]) {
         for layer in missing {
-            let level = if *layer == "seccomp" {
-                Level::Critical
-            } else {
-                Level::Warn
-            };
+            let level = if *layer == "seccomp" { Level::Critical } else { Level::Warn };
             let text = format!(
                 "the broker runs without {layer}: this system does not offer it; sandbox=required \
                  would refuse to start"

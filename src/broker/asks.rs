@@ -120,10 +120,7 @@ impl Broker {
         for slot in parked {
             if self.closed_logs(slot).contains(&log) {
                 self.state.borrow_mut().parked.remove(&slot);
-                let failure = Failure {
-                    stage: Stage::Pipes,
-                    errno,
-                };
+                let failure = Failure { stage: Stage::Pipes, errno };
                 self.input(Input::SpawnFailed { slot, failure });
             }
         }

@@ -18,22 +18,10 @@ use crate::process::{Input, texts};
 impl Broker {
     pub(super) fn told(&self, reply: Reply, fds: Vec<OwnedFd>) {
         match reply {
-            Reply::Spawned {
-                seq,
-                slot,
-                instance,
-                pid,
-                failure,
-                pipes,
-            } => {
+            Reply::Spawned { seq, slot, instance, pid, failure, pipes } => {
                 self.attach(slot, instance, (pipes, fds), seq != 0);
                 if self.state.borrow().complete {
-                    self.input(Input::Spawned {
-                        slot,
-                        instance,
-                        pid,
-                        failure,
-                    });
+                    self.input(Input::Spawned { slot, instance, pid, failure });
                 } else {
                     self.state.borrow_mut().heart.adopt(slot, instance, pid);
                 }
@@ -48,20 +36,9 @@ impl Broker {
                     self.opened(seq, log, same, fd);
                 }
             }
-            Reply::Exited {
-                slot,
-                instance,
-                status,
-                at,
-                ..
-            } => self.exited(
-                slot,
-                Exit {
-                    instance,
-                    status,
-                    at,
-                },
-            ),
+            Reply::Exited { slot, instance, status, at, .. } => {
+                self.exited(slot, Exit { instance, status, at })
+            }
             Reply::SignalReceived { signo } => self.signalled(signo),
             Reply::Stranger { pid, status } => {
                 let (_, how) = texts::exit(status);
@@ -94,10 +71,7 @@ impl Broker {
             // The spawner keeps its own end open.
             drop(fds.next());
         }
-        for (bit, output) in [
-            (STDOUT, logs::Output::Stdout),
-            (STDERR, logs::Output::Stderr),
-        ] {
+        for (bit, output) in [(STDOUT, logs::Output::Stdout), (STDERR, logs::Output::Stderr)] {
             if mask & bit == 0 {
                 continue;
             }
@@ -138,11 +112,7 @@ impl Broker {
         let said = || io::Error::from_raw_os_error(errno);
         match pending {
             Some(Pending::Signal { slot, instance }) if errno != 0 => {
-                self.input(Input::SignalFailed {
-                    slot,
-                    instance,
-                    errno,
-                });
+                self.input(Input::SignalFailed { slot, instance, errno });
             }
             Some(Pending::Open(log)) => {
                 self.state.borrow_mut().opening.remove(&log);
@@ -211,7 +181,8 @@ impl Broker {
                 self.line(Level::Critical, &text);
             }
             Event::Lost(slot, bytes) => {
-                let process = usize::try_from(slot).ok().and_then(|n| self.settings.processes.get(n));
+                let process =
+                    usize::try_from(slot).ok().and_then(|n| self.settings.processes.get(n));
                 let name = process.map_or("?", |p| p.name.as_str());
                 let text = format!(
                     "gave up {bytes} bytes that {name} had left behind: its log could not take them"

@@ -39,9 +39,7 @@ impl Broker {
             (state.heart.shutting_down(), state.restart)
         };
         if stopping && !restart {
-            let text = format!(
-                "ignored {name} indicating restart request (shutdown in progress)"
-            );
+            let text = format!("ignored {name} indicating restart request (shutdown in progress)");
             return self.line(Level::Warn, &text);
         }
         self.line(Level::Warn, &format!("received {name} indicating restart request"));

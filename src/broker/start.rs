@@ -81,7 +81,9 @@ fn make() -> io::Result<Made> {
             .write(true)
             .open("/dev/null")
             .map_err(failed("/dev/null cannot be opened"))?,
-        scratch: Scratch::new().map_err(io::Error::from).map_err(failed("a pipe cannot be made"))?,
+        scratch: Scratch::new()
+            .map_err(io::Error::from)
+            .map_err(failed("a pipe cannot be made"))?,
         pid: getppid().as_raw(),
     })
 }
@@ -102,12 +104,7 @@ fn run(made: Made) -> io::Result<()> {
 }
 
 /// Says that it is ready, takes what it is given, and serves to the end.
-async fn take_over(
-    link: Spawner,
-    tools: Tools,
-    pid: i32,
-    locked: &LockedDown,
-) -> io::Result<()> {
+async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -> io::Result<()> {
     link.send(Request::Ready);
     let Some(greeting) = greeting(&link).await? else {
         return Ok(());
@@ -147,14 +144,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         Ok(message) => message,
         Err(error) => return ended(error).map(|()| None),
     };
-    let Reply::Hello {
-        listeners,
-        predecessors,
-        cause,
-        detail,
-        ..
-    } = reply
-    else {
+    let Reply::Hello { listeners, predecessors, cause, detail, .. } = reply else {
         return Err(io::Error::other("the spawner did not greet first"));
     };
     let mut fds = fds.into_iter();
@@ -168,11 +158,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         journal,
         stdout: fds.next(),
         listeners,
-        before: Before {
-            predecessors,
-            cause,
-            detail,
-        },
+        before: Before { predecessors, cause, detail },
     }))
 }
 
@@ -188,9 +174,7 @@ fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
 }
 
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
-    let Greeting {
-        settings, journal, ..
-    } = greeting;
+    let Greeting { settings, journal, .. } = greeting;
     let cells: Vec<_> = (0..=settings.processes.len()).map(|n| journal.read(n)).collect();
     let restart = cells.first().and_then(|cell| cell.as_ref()?.get(RESTART_AT).copied()) == Some(1);
     let journal = Rc::new(journal);

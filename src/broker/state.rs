@@ -15,7 +15,10 @@ use crate::process::{Heart, Outcome, Ticket};
 /// What an answer of the spawner is for.
 pub(super) enum Pending {
     /// A signal, so that a refusal reaches the heart.
-    Signal { slot: Slot, instance: Instance },
+    Signal {
+        slot: Slot,
+        instance: Instance,
+    },
     /// A log for writing.
     Open(Log),
     /// A log for writing, opened by name once more.

@@ -37,12 +37,7 @@ fn place(output: Output) -> usize {
 
 impl Note {
     fn new(instance: Instance, at: u64, chunk: &[u8]) -> Note {
-        Note {
-            instance,
-            at,
-            length: u32::try_from(chunk.len()).unwrap_or(0),
-            hash: hash(chunk),
-        }
+        Note { instance, at, length: u32::try_from(chunk.len()).unwrap_or(0), hash: hash(chunk) }
     }
 
     fn encode(self) -> [u8; NOTE] {
@@ -82,9 +77,9 @@ fn hash(chunk: &[u8]) -> u32 {
     let head = chunk.get(..LOOKED_AT).unwrap_or(chunk);
     let tail = chunk.len().saturating_sub(LOOKED_AT);
     let tail = chunk.get(tail..).unwrap_or_default();
-    head.iter().chain(tail).fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    head.iter()
+        .chain(tail)
+        .fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 pub(super) struct Appender<'a> {

@@ -180,11 +180,8 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     std::fs::write(&path, wrote).unwrap();
     let memory = File::from(open(&dir.path().join("journal")));
     memory.set_len(4096).unwrap();
-    let memory = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(dir.path().join("journal"))
-        .unwrap();
+    let memory =
+        OpenOptions::new().read(true).write(true).open(dir.path().join("journal")).unwrap();
     let journal = Rc::new(Journal::map(memory.as_fd(), 1).unwrap());
     let note = append::Note::of(7, at, b"twelve bytes");
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
@@ -287,11 +284,7 @@ async fn followers_hear_of_growth() {
 #[tokio::test]
 async fn activity_lines_have_the_reference_form_and_stay_one_line() {
     let mut rig = rig(&[0]);
-    let settings = ActivityLog {
-        log: Some(0),
-        level: Level::Info,
-        stdout: true,
-    };
+    let settings = ActivityLog { log: Some(0), level: Level::Info, stdout: true };
     let (far, near) = pipe2(OFlag::O_NONBLOCK).unwrap();
     let clock = clock::Clock::new(&Zone::Posix("JST-9".into()));
     let mut activity = activity::Activity::new(&settings, Some(near), clock);

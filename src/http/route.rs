@@ -67,7 +67,7 @@ fn hook<S: Site>(_: &Rc<S>, _: &str) -> Result<Answer, StatusCode> {
 #[cfg(supervisor_hooks)]
 fn hook<S: Site>(site: &Rc<S>, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Answer::text(site.hook(name)))
+    site.hook(name).map(Answer::text).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn call<S: Site>(

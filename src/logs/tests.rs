@@ -55,7 +55,7 @@ impl Rig {
 
     fn attach(&mut self, slot: Slot, output: Output, log: Option<Log>) -> OwnedFd {
         let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
-        self.logs.attach(slot, 1, output, reader, log, true);
+        self.logs.attach((slot, 1, output), reader, log, true);
         writer
     }
 
@@ -191,7 +191,7 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     logs.opened(0, 0, file.into(), Instant::now());
     let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
     put(&writer, left);
-    logs.attach(0, 7, Output::Stdout, reader, Some(0), false);
+    logs.attach((0, 7, Output::Stdout), reader, Some(0), false);
     logs.finish(0, 7, Instant::now());
     let cell = journal.read(1).unwrap();
     assert_eq!(append::Note::decode(&cell, Output::Stdout), None);

@@ -135,8 +135,8 @@ impl Site for Fake {
     }
 
     #[cfg(supervisor_hooks)]
-    fn hook(&self, name: &str) -> String {
-        format!("hooked {name}")
+    fn hook(&self, name: &str) -> Option<String> {
+        Some(format!("hooked {name}"))
     }
 }
 

@@ -1,1 +1,196 @@
-fn main() {}
+//! The spawner: the one process that runs as root. It starts, signals and logs what the sealed table names.
+//!
+//! Room: root. It trusts the reader's table once, and no byte of the broker ever.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod admit;
+mod begin;
+mod broker;
+mod child;
+mod helpers;
+mod logfile;
+mod path;
+mod reading;
+mod socket;
+mod spawner;
+mod stop;
+mod store;
+mod sys;
+
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::time::{ClockId, clock_gettime};
+use privsep::reply::Cause;
+use privsep::request::End;
+
+use crate::spawner::{Spawner, ends};
+use crate::stop::Stop;
+use crate::store::Life;
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn now() -> u64 {
+    let Ok(time) = clock_gettime(ClockId::CLOCK_MONOTONIC) else {
+        return 0;
+    };
+    let part = |n: i64| u64::try_from(n).unwrap_or(0);
+    part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec())
+}
+
+fn main() {
+    sys::close_from(3);
+    let _ = nix::sys::prctl::set_dumpable(false);
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+    let mut restarted = false;
+    let status = loop {
+        match begin::begin(restarted).and_then(|begun| serve(begun, restarted)) {
+            Ok(End::Restart) => restarted = true,
+            Ok(End::Exit) => break 0,
+            Err(status) => break status,
+        }
+    };
+    std::process::exit(i32::from(status));
+}
+
+/// Every signal that would end the daemon or tells it something comes through a descriptor.
+fn signals() -> Option<SignalFd> {
+    let mut mask = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGALRM,
+        Signal::SIGVTALRM,
+        Signal::SIGPROF,
+        Signal::SIGIO,
+        Signal::SIGXFSZ,
+    ] {
+        mask.add(signal);
+    }
+    mask.thread_block().ok()?;
+    SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok()
+}
+
+/// Serves until the end. An error is the exit status of a start that failed.
+fn serve(mut begun: begin::Begun, restarted: bool) -> Result<End, u8> {
+    begun.spawner.succession.restart_at = Some(now());
+    let mut ready = false;
+    loop {
+        let at = now();
+        let spawner = &mut begun.spawner;
+        spawner.raise_broker(at);
+        spawner.tell(at);
+        wait(spawner, &begun.signals, at);
+        let at = now();
+        while let Ok(Some(info)) = begun.signals.read_signal() {
+            spawner.signalled(info.ssi_signo, at);
+        }
+        spawner.reap(at);
+        spawner.finish_starts(at);
+        spawner.hear(at);
+        spawner.watch_broker(at);
+        if !ready && spawner.serving() {
+            ready = true;
+            begun.ready(restarted);
+        } else if !ready && spawner.succession.predecessors > 0 {
+            return Err(begun.failed());
+        }
+        let spawner = &mut begun.spawner;
+        spawner.leave_without_broker();
+        if spawner.step_stop(at) {
+            let end = spawner.stop.as_ref().and_then(|stop| stop.end);
+            return Ok(end.unwrap_or(End::Exit));
+        }
+    }
+}
+
+/// Waits for anything to happen, or for the next deadline.
+fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
+    let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    if let Some(broker) = &spawner.broker {
+        let mut events = if spawner.hearing() { PollFlags::POLLIN } else { PollFlags::empty() };
+        events.set(PollFlags::POLLOUT, broker.blocked == Some(u64::MAX));
+        fds.push(PollFd::new(broker.socket.as_fd(), events));
+    }
+    let slots = spawner.store.starting.iter().filter_map(|slot| spawner.store.slot(*slot));
+    fds.extend(slots.filter_map(|slot| match &slot.life {
+        Life::Starting { report, .. } => Some(PollFd::new(report.as_fd(), PollFlags::POLLIN)),
+        _ => None,
+    }));
+    fds.extend(spawner.jobs.iter().map(|job| PollFd::new(job.answer.as_fd(), PollFlags::POLLIN)));
+    if let Some(stop) = spawner.stop.as_ref().filter(|_| spawner.broker.is_none()) {
+        for (n, slot) in (0..).zip(&spawner.store.slots) {
+            let Some(live) = slot.running() else { continue };
+            let pipes = [Some(&live.stdout), live.stderr.as_ref()];
+            let open = pipes
+                .into_iter()
+                .enumerate()
+                .filter(|(which, _)| !stop.closed.contains(&(n, *which)));
+            fds.extend(
+                open.filter_map(|(_, pipe)| Some(PollFd::new(pipe?.as_fd(), PollFlags::POLLIN))),
+            );
+        }
+    }
+    let timeout = match spawner.deadline() {
+        None => PollTimeout::NONE,
+        Some(due) => {
+            let millis = due.saturating_sub(at).div_ceil(1_000_000).min(86_400_000);
+            i32::try_from(millis)
+                .ok()
+                .and_then(|n| PollTimeout::try_from(n).ok())
+                .unwrap_or(PollTimeout::ZERO)
+        }
+    };
+    let _ = poll(&mut fds, timeout);
+}
+
+impl Spawner {
+    /// A broker has said that it is ready.
+    fn serving(&self) -> bool {
+        self.broker.as_ref().is_some_and(|broker| broker.phase == admit::Phase::Serving)
+    }
+
+    /// Whether requests are taken just now.
+    fn hearing(&self) -> bool {
+        let unanswered =
+            self.broker.as_ref().map_or(0, |broker| broker.replies.len()) + self.jobs.len();
+        unanswered < spawner::TURN
+            && self.broker.as_ref().is_some_and(|broker| broker.doomed.is_none())
+    }
+
+    /// Takes note of a signal to the daemon.
+    fn signalled(&mut self, signo: u32, at: u64) {
+        if let Some(signo) =
+            u8::try_from(signo).ok().filter(|signo| i32::from(*signo) != libc::SIGCHLD)
+        {
+            self.untold.entry(signo).or_insert(at);
+        }
+    }
+
+    /// TERM is for the broker to carry out. Where none is there, or it died or hung over it, the spawner does it.
+    fn leave_without_broker(&mut self) {
+        let gone = self.broker.as_ref().is_none_or(|broker| broker.doomed == Some(Cause::Hung));
+        let asked =
+            self.leaving || self.untold.keys().chain(self.unheard.keys()).any(|signo| ends(*signo));
+        if gone && asked && self.stop.is_none() {
+            self.stop = Some(Stop::new(None));
+        }
+    }
+}

@@ -3,10 +3,11 @@
 //! One main file, at most [`MAX_DIRS`] directories, at most [`MAX_FILES`] regular files of those directories by a
 //! name without a slash. Answers say what was wrong, so that the reader can name file, owner and mode.
 
-use crate::frame::{Cursor, Error, Writer};
+use crate::frame::{self, Error, Wire, tagged};
 
 /// The longest request in bytes.
 pub const MAX_REQUEST: usize = 4_200;
+const MAGIC: u16 = 0x5657;
 /// Length of every answer in bytes.
 pub const ANSWER_SIZE: usize = 24;
 /// The longest path.
@@ -16,85 +17,53 @@ pub const MAX_DIRS: u16 = 256;
 /// The most files in one reading.
 pub const MAX_FILES: u32 = 4_096;
 
+tagged! {
 /// One request of the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// The main configuration file, by absolute path. May be asked again while none was there.
-    Main(Vec<u8>),
+    1 Main(path: Vec<u8>),
     /// A directory that an include pattern names, by absolute path; its descriptor can be listed.
-    Dir(Vec<u8>),
+    2 Dir(path: Vec<u8>),
     /// A regular file in the `dir`-th directory that was granted.
-    File {
+    3 File {
         /// Which directory, counted from 0.
         dir: u16,
         /// The name in it.
         name: Vec<u8>,
     },
     /// Table and settings are written.
-    Accept,
+    4 Accept,
     /// Nothing is to be started; the reader has said why. The daemon leaves with this exit status.
-    Leave(u8),
+    5 Leave(status: u8),
+}
 }
 
 impl Ask {
-    /// The bytes of the request.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        match self {
-            Ask::Main(path) => w.u8(1).text(path),
-            Ask::Dir(path) => w.u8(2).text(path),
-            Ask::File { dir, name } => w.u8(3).u16(*dir).text(name),
-            Ask::Accept => w.u8(4),
-            Ask::Leave(status) => w.u8(5).u8(*status),
-        };
-        w.finish()
-    }
-
     /// Reads one datagram.
-    pub fn decode(bytes: &[u8]) -> Result<Ask, Error> {
-        let mut c = Cursor::new(bytes);
-        let ask = match c.u8()? {
-            1 => Ask::Main(absolute(&mut c)?),
-            2 => Ask::Dir(absolute(&mut c)?),
-            3 => Ask::File {
-                dir: c.u16()?,
-                name: component(&mut c)?,
-            },
-            4 => Ask::Accept,
-            5 => Ask::Leave(c.u8()?),
-            _ => return Err(Error::Tag),
+    pub fn read(bytes: &[u8]) -> Result<Ask, Error> {
+        let ask = Ask::decode(bytes)?;
+        let sound = match &ask {
+            Ask::Main(path) | Ask::Dir(path) => path.starts_with(b"/") && path.len() <= MAX_PATH,
+            Ask::File { name, .. } => {
+                !name.contains(&b'/') && ![&b""[..], b".", b".."].contains(&name.as_slice())
+            }
+            Ask::Accept | Ask::Leave(_) => true,
         };
-        c.end()?;
-        Ok(ask)
+        if sound { Ok(ask) } else { Err(Error::Value("path")) }
     }
 }
 
-fn absolute(c: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
-    let path = c.text(MAX_PATH)?;
-    if path.first() == Some(&b'/') {
-        Ok(path)
-    } else {
-        Err(Error::Value("path"))
-    }
-}
-
-fn component(c: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
-    let name = c.text(255)?;
-    if name.is_empty() || name.contains(&b'/') || name == b"." || name == b".." {
-        return Err(Error::Value("file name"));
-    }
-    Ok(name)
-}
-
+tagged! {
 /// What the spawner answers; a descriptor comes with [`Answer::Granted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Here it is.
-    Granted,
+    1 Granted,
     /// The system refused it.
-    Errno(i32),
+    2 Errno(errno: i32),
     /// Somebody who may not could write or replace it.
-    Unsafe {
+    3 Unsafe {
         /// How many bytes of the path lead to the component in question.
         upto: u32,
         /// Its owner.
@@ -103,46 +72,21 @@ pub enum Answer {
         mode: u32,
     },
     /// Neither a regular file nor, where one was asked for, a directory.
-    Kind,
+    4 Kind,
     /// Over the bounds, or out of order.
-    Refused,
+    5 Refused,
+}
 }
 
 impl Answer {
     /// The bytes of the answer.
-    pub fn encode(self) -> [u8; ANSWER_SIZE] {
-        let (kind, a, b, c, errno) = match self {
-            Answer::Granted => (1, 0, 0, 0, 0),
-            Answer::Errno(errno) => (2, 0, 0, 0, errno),
-            Answer::Unsafe { upto, uid, mode } => (3, upto, uid, mode, 0),
-            Answer::Kind => (4, 0, 0, 0, 0),
-            Answer::Refused => (5, 0, 0, 0, 0),
-        };
-        let mut w = Writer::new();
-        w.u32(kind).u32(a).u32(b).u32(c).i32(errno).u32(0);
-        let mut bytes = [0; ANSWER_SIZE];
-        for (to, from) in bytes.iter_mut().zip(w.finish()) {
-            *to = from;
-        }
-        bytes
+    pub fn seal(self) -> [u8; ANSWER_SIZE] {
+        frame::seal(MAGIC, &self)
     }
 
     /// Reads one answer.
-    pub fn decode(bytes: &[u8]) -> Result<Answer, Error> {
-        let mut c = Cursor::new(bytes);
-        let (kind, upto, uid, mode, errno) = (c.u32()?, c.u32()?, c.u32()?, c.u32()?, c.i32()?);
-        if c.u32()? != 0 {
-            return Err(Error::Tag);
-        }
-        c.end()?;
-        match kind {
-            1 => Ok(Answer::Granted),
-            2 => Ok(Answer::Errno(errno)),
-            3 => Ok(Answer::Unsafe { upto, uid, mode }),
-            4 => Ok(Answer::Kind),
-            5 => Ok(Answer::Refused),
-            _ => Err(Error::Tag),
-        }
+    pub fn unseal(bytes: &[u8]) -> Result<Answer, Error> {
+        frame::unseal::<ANSWER_SIZE, _>(MAGIC, bytes)
     }
 }
 
@@ -155,32 +99,23 @@ mod tests {
         for ask in [
             Ask::Main(b"/etc/supervisord.conf".to_vec()),
             Ask::Dir(b"/etc/conf.d".to_vec()),
-            Ask::File {
-                dir: 3,
-                name: b"a.conf".to_vec(),
-            },
+            Ask::File { dir: 3, name: b"a.conf".to_vec() },
             Ask::Accept,
             Ask::Leave(2),
         ] {
             let bytes = ask.encode();
             assert!(bytes.len() <= MAX_REQUEST);
-            assert_eq!(Ask::decode(&bytes), Ok(ask));
+            assert_eq!(Ask::read(&bytes), Ok(ask));
         }
     }
 
     #[test]
     fn relative_paths_and_names_that_lead_elsewhere_are_refused() {
-        let refused = |ask: Ask| Ask::decode(&ask.encode()).is_err();
+        let refused = |ask: Ask| Ask::read(&ask.encode()).is_err();
         assert!(refused(Ask::Main(b"supervisord.conf".to_vec())));
         assert!(refused(Ask::Main(vec![b'/'; MAX_PATH + 1])));
         for name in [&b""[..], b".", b"..", b"a/b", b"/etc/shadow", b"a\0b"] {
-            assert!(
-                refused(Ask::File {
-                    dir: 0,
-                    name: name.to_vec()
-                }),
-                "{name:?}"
-            );
+            assert!(refused(Ask::File { dir: 0, name: name.to_vec() }), "{name:?}");
         }
     }
 
@@ -189,15 +124,11 @@ mod tests {
         for answer in [
             Answer::Granted,
             Answer::Errno(2),
-            Answer::Unsafe {
-                upto: 4,
-                uid: 1000,
-                mode: 0o100666,
-            },
+            Answer::Unsafe { upto: 4, uid: 1000, mode: 0o100666 },
             Answer::Kind,
             Answer::Refused,
         ] {
-            assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
+            assert_eq!(Answer::unseal(&answer.seal()), Ok(answer));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! One message or record: a checked cursor to read it and a writer to make it, both little endian.
+//! How everything on the border is written: little endian, bounded, exact.
 //!
-//! Lengths are bounded before anything is copied, and [`Cursor::end`] refuses bytes that are left over.
+//! Lengths are checked before anything is copied, lists grow as items arrive, and no byte may be left over.
 
 use std::fmt;
 
@@ -36,6 +36,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Version of all messages and records together: the processes are of one build.
+pub const VERSION: u8 = 1;
+/// The longest byte string, as Linux allows for one argument or variable.
+pub const MAX_TEXT: usize = 131_072;
+/// The most items of a list.
+pub const MAX_LIST: usize = 65_536;
+
 /// Reads fields from the front of a byte slice.
 #[derive(Debug)]
 pub struct Cursor<'a> {
@@ -55,158 +62,212 @@ impl<'a> Cursor<'a> {
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    /// Takes a fixed number of bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Error::Short)?;
         self.rest = rest;
         Ok(*head)
     }
 
-    /// Takes one byte.
-    pub fn u8(&mut self) -> Result<u8, Error> {
-        self.array::<1>().map(|[b]| b)
+    /// Takes a count of at most `most`.
+    pub fn count(&mut self, most: usize) -> Result<usize, Error> {
+        let n = usize::try_from(u32::get(self)?).map_err(|_| Error::Limit)?;
+        if n > most { Err(Error::Limit) } else { Ok(n) }
     }
 
-    /// Takes a 16-bit number.
-    pub fn u16(&mut self) -> Result<u16, Error> {
-        self.array().map(u16::from_le_bytes)
+    /// Succeeds when no byte is left.
+    pub fn end(self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Error::Long) }
+    }
+}
+
+/// A value that has one form on the border.
+pub trait Wire: Sized {
+    /// Appends it.
+    fn put(&self, to: &mut Vec<u8>);
+    /// Takes it.
+    fn get(from: &mut Cursor<'_>) -> Result<Self, Error>;
+
+    /// The bytes of this value alone.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.put(&mut bytes);
+        bytes
     }
 
-    /// Takes a 32-bit number.
-    pub fn u32(&mut self) -> Result<u32, Error> {
-        self.array().map(u32::from_le_bytes)
+    /// Reads bytes that are this value and nothing else.
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut cursor = Cursor::new(bytes);
+        let value = Self::get(&mut cursor)?;
+        cursor.end().map(|()| value)
     }
+}
 
-    /// Takes a signed 32-bit number.
-    pub fn i32(&mut self) -> Result<i32, Error> {
-        self.array().map(i32::from_le_bytes)
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl Wire for $number {
+            fn put(&self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_le_bytes());
+            }
+            fn get(from: &mut Cursor<'_>) -> Result<Self, Error> {
+                from.array().map(<$number>::from_le_bytes)
+            }
+        }
+    )*};
+}
+numbers!(u8, u16, u32, i32, u64, i64);
+
+impl Wire for bool {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.push(u8::from(*self));
     }
-
-    /// Takes a 64-bit number.
-    pub fn u64(&mut self) -> Result<u64, Error> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    /// Takes a truth value: exactly 0 or 1.
-    pub fn bool(&mut self) -> Result<bool, Error> {
-        match self.u8()? {
+    fn get(from: &mut Cursor<'_>) -> Result<Self, Error> {
+        match u8::get(from)? {
             0 => Ok(false),
             1 => Ok(true),
             _ => Err(Error::Tag),
         }
     }
+}
 
-    /// Takes a count of at most `most`.
-    pub fn count(&mut self, most: usize) -> Result<usize, Error> {
-        let n = usize::try_from(self.u32()?).map_err(|_| Error::Limit)?;
-        if n > most { Err(Error::Limit) } else { Ok(n) }
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.is_some().put(to);
+        self.iter().for_each(|value| value.put(to));
     }
-
-    /// Takes a byte string of at most `most` bytes that holds no NUL, so that it fits a C string.
-    pub fn text(&mut self, most: usize) -> Result<Vec<u8>, Error> {
-        let n = self.count(most)?;
-        let bytes = self.take(n)?;
-        if bytes.contains(&0) {
-            Err(Error::Value("NUL in a string"))
-        } else {
-            Ok(bytes.to_vec())
-        }
-    }
-
-    /// Takes a list of at most `most` items. The list grows as items arrive, never by the count alone.
-    pub fn list<T>(
-        &mut self,
-        most: usize,
-        mut item: impl FnMut(&mut Self) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
-        let n = self.count(most)?;
-        let mut items = Vec::new();
-        for _ in 0..n {
-            items.push(item(self)?);
-        }
-        items.shrink_to_fit();
-        Ok(items)
-    }
-
-    /// Succeeds when no byte is left.
-    pub fn end(self) -> Result<(), Error> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Long)
-        }
+    fn get(from: &mut Cursor<'_>) -> Result<Self, Error> {
+        if bool::get(from)? { T::get(from).map(Some) } else { Ok(None) }
     }
 }
 
-/// Appends fields to a byte vector, in the form that [`Cursor`] reads.
-#[derive(Debug, Default)]
-pub struct Writer {
-    bytes: Vec<u8>,
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+    fn get(from: &mut Cursor<'_>) -> Result<Self, Error> {
+        Ok((A::get(from)?, B::get(from)?))
+    }
 }
 
-impl Writer {
-    /// Starts empty.
-    pub fn new() -> Self {
-        Writer::default()
+/// A byte string without NUL, so that it fits a C string.
+impl Wire for Vec<u8> {
+    fn put(&self, to: &mut Vec<u8>) {
+        count(self.len(), to);
+        to.extend_from_slice(self);
     }
-
-    /// Appends raw bytes.
-    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
-        self.bytes.extend_from_slice(bytes);
-        self
+    fn get(from: &mut Cursor<'_>) -> Result<Self, Error> {
+        let n = from.count(MAX_TEXT)?;
+        let bytes = from.take(n)?;
+        if bytes.contains(&0) { Err(Error::Value("NUL in a string")) } else { Ok(bytes.to_vec()) }
     }
+}
 
-    /// Appends one byte.
-    pub fn u8(&mut self, v: u8) -> &mut Self {
-        self.raw(&[v])
-    }
+/// Counts over 32 bits are written as the largest one, which every reader refuses.
+pub(crate) fn count(n: usize, to: &mut Vec<u8>) {
+    u32::try_from(n).unwrap_or(u32::MAX).put(to);
+}
 
-    /// Appends a 16-bit number.
-    pub fn u16(&mut self, v: u16) -> &mut Self {
-        self.raw(&v.to_le_bytes())
-    }
-
-    /// Appends a 32-bit number.
-    pub fn u32(&mut self, v: u32) -> &mut Self {
-        self.raw(&v.to_le_bytes())
-    }
-
-    /// Appends a signed 32-bit number.
-    pub fn i32(&mut self, v: i32) -> &mut Self {
-        self.raw(&v.to_le_bytes())
-    }
-
-    /// Appends a 64-bit number.
-    pub fn u64(&mut self, v: u64) -> &mut Self {
-        self.raw(&v.to_le_bytes())
-    }
-
-    /// Appends a truth value.
-    pub fn bool(&mut self, v: bool) -> &mut Self {
-        self.u8(u8::from(v))
-    }
-
-    /// Appends a count. Counts over 32 bits are written as the largest one, which every reader refuses.
-    pub fn count(&mut self, n: usize) -> &mut Self {
-        self.u32(u32::try_from(n).unwrap_or(u32::MAX))
-    }
-
-    /// Appends a byte string with its length.
-    pub fn text(&mut self, bytes: &[u8]) -> &mut Self {
-        self.count(bytes.len()).raw(bytes)
-    }
-
-    /// Appends a list with its length.
-    pub fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) -> &mut Self {
-        self.count(items.len());
-        for i in items {
-            item(self, i);
+/// Lists of these; a list grows as items arrive, never by its count alone.
+macro_rules! lists {
+    ($($item:ty),*) => {$(
+        impl $crate::frame::Wire for Vec<$item> {
+            fn put(&self, to: &mut Vec<u8>) {
+                $crate::frame::count(self.len(), to);
+                self.iter().for_each(|item| item.put(to));
+            }
+            fn get(from: &mut $crate::frame::Cursor<'_>) -> Result<Self, $crate::frame::Error> {
+                let n = from.count($crate::frame::MAX_LIST)?;
+                let mut items = Vec::new();
+                for _ in 0..n {
+                    items.push(<$item>::get(from)?);
+                }
+                items.shrink_to_fit();
+                Ok(items)
+            }
         }
-        self
-    }
+    )*};
+}
+lists!(u32, Vec<u8>);
 
-    /// The bytes so far.
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
+/// A struct whose fields are written in order.
+macro_rules! record {
+    ($(#[$about:meta])* pub struct $name:ident {
+        $($(#[$doc:meta])* pub $field:ident: $type:ty,)*
+    }) => {
+        $(#[$about])*
+        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl $crate::frame::Wire for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                $(self.$field.put(to);)*
+            }
+            fn get(from: &mut $crate::frame::Cursor<'_>) -> Result<Self, $crate::frame::Error> {
+                Ok($name { $($field: <$type as $crate::frame::Wire>::get(from)?,)* })
+            }
+        }
+    };
+}
+
+/// An enum: a tag byte, then the variant's fields in order.
+macro_rules! tagged {
+    ($(#[$about:meta])* pub enum $name:ident {
+        $($(#[$what:meta])* $tag:literal $variant:ident
+            $({ $($(#[$doc:meta])* $field:ident: $type:ty,)* })?
+            $(( $($place:ident: $inner:ty),* ))?,)*
+    }) => {
+        $(#[$about])*
+        pub enum $name {
+            $($(#[$what])* $variant $({ $($(#[$doc])* $field: $type,)* })? $(( $($inner),* ))?,)*
+        }
+
+        impl $crate::frame::Wire for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant $({ $($field),* })? $(( $($place),* ))? => {
+                        to.push($tag);
+                        $($($field.put(to);)*)?
+                        $($($place.put(to);)*)?
+                    })*
+                }
+            }
+            fn get(from: &mut $crate::frame::Cursor<'_>) -> Result<Self, $crate::frame::Error> {
+                Ok(match u8::get(from)? {
+                    $($tag => Self::$variant
+                        $({ $($field: <$type>::get(from)?),* })?
+                        $(( $(<$inner>::get(from)?),* ))?,)*
+                    _ => return Err($crate::frame::Error::Tag),
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use {lists, record, tagged};
+
+/// A message of exactly `N` bytes: magic, version, the value, zeros.
+pub fn seal<const N: usize>(magic: u16, value: &impl Wire) -> [u8; N] {
+    let mut bytes = magic.encode();
+    bytes.push(VERSION);
+    value.put(&mut bytes);
+    debug_assert!(bytes.len() <= N);
+    let mut sealed = [0; N];
+    sealed.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    sealed
+}
+
+/// Reads what [`seal`] made.
+pub fn unseal<const N: usize, T: Wire>(magic: u16, bytes: &[u8]) -> Result<T, Error> {
+    let mut from = Cursor::new(bytes);
+    if u16::get(&mut from)? != magic || u8::get(&mut from)? != VERSION {
+        return Err(Error::Version);
+    }
+    let value = T::get(&mut from)?;
+    match bytes.len() {
+        n if n < N => Err(Error::Short),
+        n if n > N => Err(Error::Long),
+        _ if from.rest.iter().any(|byte| *byte != 0) => Err(Error::Tag),
+        _ => Ok(value),
     }
 }
 
@@ -216,45 +277,34 @@ mod tests {
 
     #[test]
     fn reads_back_what_was_written() {
-        let mut w = Writer::new();
-        w.u8(1)
-            .u16(2)
-            .u32(3)
-            .i32(-4)
-            .u64(5)
-            .bool(true)
-            .text(b"six")
-            .list(&[7u32, 8], |w, v| {
-                w.u32(*v);
-            });
-        let bytes = w.finish();
-        let mut c = Cursor::new(&bytes);
-        assert_eq!(c.u8(), Ok(1));
-        assert_eq!(c.u16(), Ok(2));
-        assert_eq!(c.u32(), Ok(3));
-        assert_eq!(c.i32(), Ok(-4));
-        assert_eq!(c.u64(), Ok(5));
-        assert_eq!(c.bool(), Ok(true));
-        assert_eq!(c.text(3), Ok(b"six".to_vec()));
-        assert_eq!(c.list(2, Cursor::u32), Ok(vec![7, 8]));
-        assert_eq!(c.end(), Ok(()));
+        let value = (Some(7u16), (vec![b"six".to_vec(), Vec::new()], (vec![1u32, 2], true)));
+        let bytes = value.encode();
+        assert_eq!(Wire::decode(&bytes), Ok(value));
+        assert_eq!(
+            <(i32, (u64, i64))>::decode(&(-4i32, (5u64, -6i64)).encode()),
+            Ok((-4, (5, -6)))
+        );
     }
 
     #[test]
     fn refuses_what_does_not_fit() {
-        assert_eq!(Cursor::new(&[1]).u16(), Err(Error::Short));
-        assert_eq!(Cursor::new(&[2]).bool(), Err(Error::Tag));
-        assert_eq!(Cursor::new(&[4, 0, 0, 0, b'a']).text(3), Err(Error::Limit));
-        assert_eq!(Cursor::new(&[4, 0, 0, 0, b'a']).text(4), Err(Error::Short));
-        assert_eq!(
-            Cursor::new(&[1, 0, 0, 0, 0]).text(4),
-            Err(Error::Value("NUL in a string"))
-        );
-        assert_eq!(Cursor::new(&[0]).end(), Err(Error::Long));
+        assert_eq!(u16::decode(&[1]), Err(Error::Short));
+        assert_eq!(u8::decode(&[1, 2]), Err(Error::Long));
+        assert_eq!(bool::decode(&[2]), Err(Error::Tag));
+        assert_eq!(Vec::<u8>::decode(&[4, 0, 0, 0, b'a']), Err(Error::Short));
+        assert_eq!(Vec::<u8>::decode(&[4, 0, 0, 1, b'a']), Err(Error::Limit));
+        assert_eq!(Vec::<u8>::decode(&[1, 0, 0, 0, 0]), Err(Error::Value("NUL in a string")));
         // A huge count costs nothing: the items are simply not there.
-        assert_eq!(
-            Cursor::new(&[255, 255, 0, 0]).list(65_535, Cursor::u32),
-            Err(Error::Short)
-        );
+        assert_eq!(Vec::<u32>::decode(&[0, 0, 1, 0]), Err(Error::Short));
+        assert_eq!(Vec::<u32>::decode(&[1, 0, 1, 0]), Err(Error::Limit));
+    }
+
+    #[test]
+    fn sealed_messages_have_one_form() {
+        let bytes: [u8; 8] = seal(0x1234, &7u16);
+        assert_eq!(unseal::<8, u16>(0x1234, &bytes), Ok(7));
+        assert_eq!(unseal::<8, u16>(0x1235, &bytes), Err(Error::Version));
+        assert_eq!(unseal::<8, u16>(0x1234, &bytes[..7]), Err(Error::Short));
+        assert_eq!(unseal::<8, u16>(0x1234, &[0x34, 0x12, 1, 7, 0, 0, 0, 1]), Err(Error::Tag));
     }
 }

@@ -3,7 +3,7 @@
 //! Each cell has two copies with a sequence number and a checksum; a broker writes the older copy, so that one copy
 //! is whole at every moment. A payload means nothing here and grants nothing anywhere.
 
-use crate::frame::Writer;
+use crate::frame::Wire;
 
 /// Bytes of payload in a cell.
 pub const PAYLOAD: usize = 112;
@@ -23,11 +23,9 @@ pub fn size(slots: usize) -> usize {
 /// The bytes of one copy.
 pub fn encode(seq: u64, payload: &Payload) -> [u8; COPY] {
     let mut copy = [0; COPY];
-    let mut w = Writer::new();
-    w.u64(checksum(seq, payload)).u64(seq).raw(payload);
-    for (to, from) in copy.iter_mut().zip(w.finish()) {
-        *to = from;
-    }
+    let head = (checksum(seq, payload), seq).encode();
+    let bytes = head.iter().chain(payload);
+    copy.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     copy
 }
 
@@ -83,11 +81,7 @@ mod tests {
             let mut torn = new;
             torn[..at].copy_from_slice(&old[..at]);
             let expected = if torn == new { Some((5, b)) } else { None };
-            assert_eq!(
-                decode(&torn).filter(|_| torn != old),
-                expected,
-                "torn at {at}"
-            );
+            assert_eq!(decode(&torn).filter(|_| torn != old), expected, "torn at {at}");
         }
         let mut bad = new;
         bad[20] ^= 1;

@@ -9,8 +9,7 @@
 //! | 5 | launch table, to be written | |
 //! | 6 | settings, to be written | |
 
-use crate::frame::{Cursor, Error, Writer};
-use crate::request::VERSION;
+use crate::frame::record;
 
 /// The socket to the spawner, in every helper.
 pub const SOCKET: i32 = 3;
@@ -23,15 +22,12 @@ pub const SETTINGS: i32 = 6;
 /// The most bytes of settings.
 pub const SETTINGS_MAX: usize = 32 << 20;
 
-const MAGIC: u16 = 0x5655;
-const WORDS_MAX: usize = 65_536;
-const WORD_MAX: usize = 131_072;
-
 /// The first of the user ids that a broker without a passwd entry may have.
 pub const SPARE_UID: u32 = 65_520;
 /// How many there are; 65534 is nobody and 65535 is −1 in 16 bits.
 pub const SPARE_UIDS: u32 = 14;
 
+record! {
 /// The caller's words, for the reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Start {
@@ -50,56 +46,12 @@ pub struct Start {
     /// The environment, as NAME=VALUE.
     pub env: Vec<Vec<u8>>,
 }
-
-impl Start {
-    /// The bytes of the record.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        w.u16(MAGIC)
-            .u8(VERSION)
-            .u8(0)
-            .u32(self.uid)
-            .u32(self.gid)
-            .u16(self.spare);
-        w.u64(self.nofile.0)
-            .u64(self.nofile.1)
-            .u64(self.nproc.0)
-            .u64(self.nproc.1);
-        for words in [&self.args, &self.env] {
-            w.list(words, |w, word| {
-                w.text(word);
-            });
-        }
-        w.finish()
-    }
-
-    /// Reads the record.
-    pub fn decode(bytes: &[u8]) -> Result<Start, Error> {
-        let mut c = Cursor::new(bytes);
-        if c.u16()? != MAGIC || c.u8()? != VERSION || c.u8()? != 0 {
-            return Err(Error::Version);
-        }
-        let (uid, gid, spare) = (c.u32()?, c.u32()?, c.u16()?);
-        let nofile = (c.u64()?, c.u64()?);
-        let nproc = (c.u64()?, c.u64()?);
-        let mut words = || c.list(WORDS_MAX, |c| c.text(WORD_MAX));
-        let start = Start {
-            uid,
-            gid,
-            spare,
-            nofile,
-            nproc,
-            args: words()?,
-            env: words()?,
-        };
-        c.end()?;
-        Ok(start)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Wire;
 
     #[test]
     fn survives_the_wire() {

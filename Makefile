@@ -1,0 +1,73 @@
+# make build    what is to be run, in target/dist
+# make demo     a tour as root on a machine of its own
+# make test     all tests, lints and format
+# make install  PREFIX=/usr/local DESTDIR=
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+DIST := $(CURDIR)/target/dist
+HOOKS := $(CURDIR)/target/hooks-dist
+REFERENCE := $(CURDIR)/target/ref
+FUZZ_SECONDS ?= 20
+
+.NOTPARALLEL:
+.PHONY: build hooks reference demo test format lint deny unit budget system parity fuzz install clean
+
+build:
+	tools/build.sh $(DIST)
+
+# The same programs with the test-only hooks in. Never installed.
+hooks:
+	tools/build.sh --hooks $(HOOKS)
+
+# The original, to compare with: a throw-away environment.
+reference: $(REFERENCE)/ready
+
+$(REFERENCE)/ready: tools/reference.sh
+	tools/reference.sh $(REFERENCE)
+
+demo: build
+	tools/demo.sh $(DIST)
+
+test: format lint deny unit build budget hooks reference system parity fuzz
+	@echo 'make test: all passed'
+
+format:
+	cargo fmt --all --check
+	cd fuzz && cargo fmt --check
+	for script in tools/*.sh examples/*.sh .ci/run; do sh -n $$script || exit 1; done
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTFLAGS='--cfg supervisor_hooks' cargo clippy --target-dir target/hooks --workspace --all-targets -- -D warnings
+
+deny:
+	tools/deny.sh
+
+unit:
+	cargo test --workspace --exclude system-tests
+	tools/unit-musl.sh
+
+budget: build
+	python3 tools/budget.py --binary $(DIST)/bin/supervisord
+
+system: build hooks reference
+	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
+	  cargo test -p system-tests
+
+parity: build reference
+	python3 tests/parity/parity.py --reference $(REFERENCE) \
+	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
+
+fuzz:
+	tools/fuzz.sh $(FUZZ_SECONDS)
+
+# Only what `make build` made is installed, so that installing as root builds nothing as root.
+install:
+	@test -x $(DIST)/bin/supervisord || { echo 'nothing to install yet: run `make build` first' >&2; exit 1; }
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
+	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
+	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
+
+clean:
+	rm -rf target fuzz/target

@@ -1,0 +1,151 @@
+//! Writes inputs to start from, below the directory that is given: one folder a target.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use privsep::files::{Answer, Ask};
+use privsep::frame::Wire;
+use privsep::reply::{Cause, Failure, Reply, Stage};
+use privsep::request::{End, Mode, Request, Whom};
+use privsep::start::Start;
+use privsep::table::{Entry, Identity, LogFile, Socket, Sweep, Table};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let below = std::env::args().nth(1).ok_or("usage: seeds DIRECTORY")?;
+    for (target, inputs) in [
+        ("request", requests()),
+        ("reply", replies()),
+        ("table", vec![table().encode()]),
+        ("journal", vec![journal()]),
+        ("files", files()),
+        ("start", vec![start().encode()]),
+    ] {
+        let folder = Path::new(&below).join(target);
+        fs::create_dir_all(&folder)?;
+        for (n, input) in inputs.iter().enumerate() {
+            fs::write(folder.join(n.to_string()), input)?;
+        }
+    }
+    Ok(())
+}
+
+fn requests() -> Vec<Vec<u8>> {
+    let (slot, instance, log) = (1, 2, 3);
+    let (signo, whom, mode) = (15, Whom::Tree, Mode::Reopen);
+    [
+        Request::Ready,
+        Request::Spawn { slot },
+        Request::Probe { slot },
+        Request::Signal { slot, instance, signo, whom },
+        Request::OpenLog { log, mode },
+        Request::RotateLog { log },
+        Request::ClearLog { log },
+        Request::Ack { slot, instance },
+        Request::AckSignal { signo },
+        Request::End(End::Restart),
+    ]
+    .map(|request| request.encode(7).to_vec())
+    .to_vec()
+}
+
+fn replies() -> Vec<Vec<u8>> {
+    let (seq, slot, instance, pid, status) = (1, 2, 3, 4, 5);
+    let failure = Failure { stage: Stage::Exec, errno: 2 };
+    let cause = Cause::Died;
+    let stdout = true;
+    [
+        Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout },
+        Reply::Listener { index: 1 },
+        Reply::Complete,
+        Reply::Spawned { seq, slot, instance, pid, failure: Some(failure), pipes: 7 },
+        Reply::SpawnFailed { seq, slot, failure },
+        Reply::Probed { seq, slot, failure: None },
+        Reply::Done { seq, errno: 11 },
+        Reply::Opened { seq, log: 2, same: 1 },
+        Reply::Exited { slot, instance, status, at: 1, cpu: 2, maxrss: 3 },
+        Reply::SignalReceived { signo: 15 },
+        Reply::Stranger { pid, status },
+    ]
+    .map(|reply| reply.encode().to_vec())
+    .to_vec()
+}
+
+fn table() -> Table {
+    let identity = |uid| Identity { uid, gid: uid, groups: vec![4, uid] };
+    let path = |text: &str| text.as_bytes().to_vec();
+    Table {
+        daemon: true,
+        directory: Some(path("/")),
+        broker: Some(identity(65_520)),
+        nofile: Some((1024, 20_000)),
+        pidfile: Some(path("/run/d.pid")),
+        env: vec![path("PATH=/bin")],
+        identities: vec![identity(65_534)],
+        sockets: vec![
+            Socket::Unix { path: path("/run/d.sock"), mode: 0o700, uid: None, gid: Some(4) },
+            Socket::Tcp { address: 0x7f00_0001, port: 9001 },
+        ],
+        logs: vec![LogFile {
+            path: path("/var/log/d.log"),
+            maxbytes: 50 << 20,
+            backups: 10,
+            mode: 0o666,
+            auto: false,
+        }],
+        activity_log: true,
+        sweep: Some(Sweep { directory: path("/tmp"), infix: path("---supervisor-") }),
+        entries: vec![Entry {
+            identity: Some(0),
+            argv: vec![path("cat"), path("-u")],
+            executables: vec![path("/bin/cat")],
+            env: vec![path("A=1")],
+            directory: Some(path("/tmp")),
+            umask: Some(0o77),
+            stdout_log: Some(0),
+            stderr_log: None,
+            redirect_stderr: true,
+            wave: -1,
+            stop_signal: 15,
+            stop_group: false,
+            kill_group: true,
+            stop_wait: 10_000,
+        }],
+        ..Table::default()
+    }
+}
+
+fn journal() -> Vec<u8> {
+    let copy = |seq, byte| privsep::journal::encode(seq, &[byte; privsep::journal::PAYLOAD]);
+    [copy(4, 1), copy(5, 2)].concat()
+}
+
+fn files() -> Vec<Vec<u8>> {
+    let name = b"a.conf".to_vec();
+    let asks = [
+        Ask::Main(b"/etc/supervisord.conf".to_vec()),
+        Ask::Dir(b"/etc/conf.d".to_vec()),
+        Ask::File { dir: 3, name },
+        Ask::Accept,
+        Ask::Leave(2),
+    ];
+    let answers = [
+        Answer::Granted,
+        Answer::Errno(2),
+        Answer::Unsafe { upto: 4, uid: 1000, mode: 0o100_666 },
+        Answer::Kind,
+        Answer::Refused,
+    ];
+    let asks = asks.iter().map(Ask::encode);
+    asks.chain(answers.map(|a| a.seal().to_vec())).collect()
+}
+
+fn start() -> Start {
+    Start {
+        spare: 0x3fff,
+        nofile: (1024, 20_000),
+        args: vec![b"supervisord".to_vec(), b"-n".to_vec()],
+        env: vec![b"A=1".to_vec()],
+        ..Start::default()
+    }
+}

@@ -1,0 +1,164 @@
+//! The journal's mapping: what this broker leaves to the next, and what the last one left.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::unistd::{Whence, lseek};
+use privsep::journal::{self, COPY, Payload};
+
+const WORDS: usize = COPY / 8;
+
+/// The mapped journal. Cell 0 is the broker's own, cell n + 1 that of slot n.
+pub struct Journal {
+    base: NonNull<AtomicU64>,
+    bytes: NonZeroUsize,
+}
+
+impl Journal {
+    /// Maps the journal of a table with this many slots. Errors: the system's, or `InvalidData` when the descriptor
+    /// holds fewer bytes than that.
+    pub fn map(fd: BorrowedFd<'_>, slots: usize) -> io::Result<Journal> {
+        let size = journal::size(slots);
+        let there = lseek(fd, 0, Whence::SeekEnd)?;
+        let bytes =
+            NonZeroUsize::new(size).filter(|_| usize::try_from(there).is_ok_and(|n| n >= size));
+        let Some(bytes) = bytes else {
+            let text = format!("the journal has {there} bytes, {slots} slots need {size}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        };
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: no address is asked for, so no mapping of ours is replaced; the object's size was just read, and the
+        // spawner has sealed it, so that the pages stay there.
+        let base = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, fd, 0) }?;
+        Ok(Journal { base: base.cast(), bytes })
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page aligned, `bytes` long (a multiple of 8), readable and writable, and lives as long
+        // as `self`; the spawner and others only ever see it through atomics or after this process is gone.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.bytes.get() / 8) }
+    }
+
+    fn copies(&self, cell: usize) -> Option<(&[AtomicU64], &[AtomicU64])> {
+        let at = cell.checked_mul(2 * WORDS)?;
+        let cell = self.words().get(at..at.checked_add(2 * WORDS)?)?;
+        cell.split_at_checked(WORDS)
+    }
+
+    /// The newest whole payload of a cell; `None` when it was never written or does not exist.
+    pub fn read(&self, cell: usize) -> Option<Payload> {
+        let (first, second) = self.copies(cell)?;
+        journal::newest(&load(first), &load(second)).map(|(_, payload, _)| payload)
+    }
+
+    /// Writes a cell: the older copy, so that the other stays whole if we are killed here. A cell that does not exist
+    /// is left alone.
+    pub fn write(&self, cell: usize, payload: &Payload) {
+        let Some((first, second)) = self.copies(cell) else {
+            return;
+        };
+        let newest = journal::newest(&load(first), &load(second));
+        let (seq, older) = match newest {
+            Some((seq, _, true)) => (seq, first),
+            Some((seq, _, false)) => (seq, second),
+            None => (0, first),
+        };
+        let bytes = journal::encode(seq.wrapping_add(1), payload);
+        for (word, bytes) in older.iter().zip(bytes.as_chunks::<8>().0) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Journal {
+    /// Writes a part of a cell's payload and keeps the rest, zeros where there was nothing. A part that does not fit is
+    /// left out.
+    pub fn patch(&self, cell: usize, at: usize, part: &[u8]) {
+        let mut payload = self.read(cell).unwrap_or([0; journal::PAYLOAD]);
+        let end = at.saturating_add(part.len());
+        if let Some(room) = payload.get_mut(at..end) {
+            room.copy_from_slice(part);
+            self.write(cell, &payload);
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping that `map` made; `words` borrows `self`, so nobody holds a reference into it.
+        let _ = unsafe { munmap(self.base.cast(), self.bytes.get()) };
+    }
+}
+
+fn load(copy: &[AtomicU64]) -> [u8; COPY] {
+    let mut bytes = [0; COPY];
+    for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(copy) {
+        *to = word.load(Ordering::Relaxed).to_ne_bytes();
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn memfd(size: usize) -> std::fs::File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(u64::try_from(size).unwrap()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_second_broker_reads_what_the_first_wrote() {
+        let file = memfd(journal::size(2));
+        let first = Journal::map(file.as_fd(), 2).unwrap();
+        assert_eq!(first.read(0), None);
+        for n in 1..=9u8 {
+            first.write(2, &[n; journal::PAYLOAD]);
+        }
+        first.write(0, &[77; journal::PAYLOAD]);
+        drop(first);
+        let second = Journal::map(file.as_fd(), 2).unwrap();
+        assert_eq!(second.read(0), Some([77; journal::PAYLOAD]));
+        assert_eq!(second.read(1), None);
+        assert_eq!(second.read(2), Some([9; journal::PAYLOAD]));
+        assert_eq!(second.read(3), None);
+        second.write(3, &[1; journal::PAYLOAD]);
+    }
+
+    #[test]
+    fn the_copy_before_survives_a_torn_one() {
+        let file = memfd(journal::size(0));
+        let journal = Journal::map(file.as_fd(), 0).unwrap();
+        journal.write(0, &[1; journal::PAYLOAD]);
+        journal.write(0, &[2; journal::PAYLOAD]);
+        // The second copy holds the newer payload; a writer that dies half-way leaves it like this.
+        journal.words()[WORDS + 5].store(0, Ordering::Relaxed);
+        assert_eq!(journal.read(0), Some([1; journal::PAYLOAD]));
+        journal.write(0, &[3; journal::PAYLOAD]);
+        assert_eq!(journal.read(0), Some([3; journal::PAYLOAD]));
+    }
+
+    #[test]
+    fn two_hands_write_one_cell() {
+        let file = memfd(journal::size(1));
+        let journal = Journal::map(file.as_fd(), 1).unwrap();
+        journal.patch(1, 72, &[5; 40]);
+        journal.patch(1, 0, &[6; 72]);
+        journal.patch(1, 100, &[7; 13]);
+        let payload = journal.read(1).unwrap();
+        assert_eq!((&payload[..72], &payload[72..]), (&[6; 72][..], &[5; 40][..]));
+    }
+
+    #[test]
+    fn a_journal_that_is_too_short_is_refused() {
+        let file = memfd(journal::size(2) - 1);
+        assert!(Journal::map(file.as_fd(), 2).is_err());
+    }
+}

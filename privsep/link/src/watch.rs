@@ -1,0 +1,137 @@
+//! Many pipes watched at the price of those that have something: each is reported once, then rests until it is armed
+//! again, so that a program that writes line by line does not wake anybody for each line.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::Interest;
+
+use crate::poll::PollFd;
+
+/// The token that [`Watch::ready`] gives when a pause is over. No pipe may have it.
+pub const PAUSE: u64 = u64::MAX;
+
+const BATCH: usize = 64;
+
+/// The watched pipes, and one timer with a finer grain than the loop's own.
+pub struct Watch {
+    epoll: PollFd<Epoll>,
+    timer: TimerFd,
+}
+
+impl Watch {
+    /// Makes it. Must be called inside a tokio runtime and before the sandbox, which has no new descriptors of this kind.
+    pub fn new() -> io::Result<Watch> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, PAUSE))?;
+        let epoll = PollFd::new(epoll, Interest::READABLE)?;
+        Ok(Watch { epoll, timer })
+    }
+
+    /// Watches a pipe, to be reported once under this token.
+    pub fn add(&self, pipe: BorrowedFd<'_>, token: u64) -> nix::Result<()> {
+        self.epoll.get().add(pipe, once(token))
+    }
+
+    /// Lets a reported pipe be reported once more.
+    pub fn arm(&self, pipe: BorrowedFd<'_>, token: u64) -> nix::Result<()> {
+        self.epoll.get().modify(pipe, &mut once(token))
+    }
+
+    /// Ends the watch of a pipe. Needed before it is closed: the spawner keeps a copy, so closing ends nothing here.
+    pub fn remove(&self, pipe: BorrowedFd<'_>) {
+        let _ = self.epoll.get().delete(pipe);
+    }
+
+    /// Has [`PAUSE`] reported after this long; replaces an earlier pause.
+    pub fn pause(&self, length: Duration) -> nix::Result<()> {
+        let once = Expiration::OneShot(TimeSpec::from_duration(length));
+        self.timer.set(once, TimerSetTimeFlags::empty())
+    }
+
+    /// Waits until something is to be done and adds its tokens to `tokens`. Cancelling it loses nothing.
+    pub async fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        loop {
+            self.epoll.ready(Interest::READABLE).await?;
+            if self.take(tokens)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&self, tokens: &mut Vec<u64>) -> io::Result<bool> {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let taken = self.epoll.attempt(Interest::READABLE, |epoll| {
+            match epoll.wait(&mut events, EpollTimeout::ZERO) {
+                Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+                Ok(n) => Ok(n),
+                Err(Errno::EINTR) => Ok(0),
+                Err(e) => Err(e.into()),
+            }
+        })?;
+        for event in events.iter().take(taken.unwrap_or(0)) {
+            if event.data() == PAUSE {
+                // Read it, or it stays ready.
+                let _ = self.timer.wait();
+            }
+            tokens.push(event.data());
+        }
+        Ok(taken.is_some_and(|n| n > 0))
+    }
+}
+
+fn once(token: u64) -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::time::Instant;
+
+    use nix::fcntl::OFlag;
+    use nix::unistd::{pipe2, write};
+
+    use super::*;
+
+    async fn within(watch: &Watch, limit: Duration) -> Vec<u64> {
+        let mut tokens = Vec::new();
+        let _ = tokio::time::timeout(limit, watch.ready(&mut tokens)).await;
+        tokens
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_reported_once_until_it_is_armed_again() {
+        let watch = Watch::new().unwrap();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        watch.add(reader.as_fd(), 7).unwrap();
+        let (soon, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        assert_eq!(within(&watch, soon).await, []);
+        write(&writer, b"a").unwrap();
+        assert_eq!(within(&watch, long).await, [7]);
+        write(&writer, b"b").unwrap();
+        assert_eq!(within(&watch, soon).await, []);
+        watch.arm(reader.as_fd(), 7).unwrap();
+        assert_eq!(within(&watch, long).await, [7]);
+        watch.arm(reader.as_fd(), 7).unwrap();
+        watch.remove(reader.as_fd());
+        assert_eq!(within(&watch, soon).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_pause_ends_once() {
+        let watch = Watch::new().unwrap();
+        let start = Instant::now();
+        watch.pause(Duration::from_micros(300)).unwrap();
+        assert_eq!(within(&watch, Duration::from_secs(10)).await, [PAUSE]);
+        assert!(start.elapsed() >= Duration::from_micros(300));
+        assert_eq!(within(&watch, Duration::from_millis(20)).await, []);
+    }
+}

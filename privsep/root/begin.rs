@@ -1,0 +1,377 @@
+//! Root. From exec to service: read, detach, lock, bind, open, start; and what is taken back at the end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, SealFlag, fcntl, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::stat::{Mode, fstat, umask};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
+use nix::unistd::{
+    UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
+    read, setsid, unlinkat, write,
+};
+use privsep::journal;
+use privsep::start::Start;
+use privsep::table::{Limit, Socket, Table};
+
+use crate::child::become_user;
+use crate::helpers::Helpers;
+use crate::logfile::{self, Started, Task};
+use crate::path::{Place, Walk, plain, remove_own, trusted_uid, walk};
+use crate::reading::{self, Failed, Reading};
+use crate::socket::{self, Refused};
+use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
+use crate::store::Store;
+use crate::sys::{self, Cloned, say};
+
+/// The capabilities that the spawner keeps. The bounding set stays: a program of root's gets all of it at exec.
+const KEPT: [caps::Capability; 9] = [
+    caps::Capability::CAP_CHOWN,
+    caps::Capability::CAP_DAC_OVERRIDE,
+    caps::Capability::CAP_FOWNER,
+    caps::Capability::CAP_KILL,
+    caps::Capability::CAP_SETGID,
+    caps::Capability::CAP_SETUID,
+    caps::Capability::CAP_SETPCAP,
+    caps::Capability::CAP_NET_BIND_SERVICE,
+    caps::Capability::CAP_SYS_RESOURCE,
+];
+/// Exit status of the reference for every error at start.
+const USAGE: u8 = 2;
+
+/// A daemon that is about to serve. What it made goes when it is dropped.
+pub struct Begun {
+    pub spawner: Spawner,
+    pub signals: SignalFd,
+    pidfile: Option<Pidfile>,
+    /// Where the caller waits for the exit status.
+    caller: Option<OwnedFd>,
+}
+
+struct Pidfile {
+    file: Flock<OwnedFd>,
+    place: Place,
+}
+
+/// Everything up to the broker. An error has been said already; it is the exit status.
+pub fn begin(restarted: bool) -> Result<Begun, u8> {
+    let helpers = Helpers::open().map_err(|(path, errno)| {
+        fail(&[b"could not use the helper program ", &path, b": ", name(errno)])
+    })?;
+    let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
+    let start = start_record();
+    let reading = reading::read(&helpers, &start).map_err(explain)?;
+    let caller = if reading.table.daemon && !restarted { Some(detach()?) } else { None };
+    match establish(helpers, &start, reading) {
+        Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
+        Err(status) => {
+            report(caller.as_ref(), status);
+            Err(status)
+        }
+    }
+}
+
+/// Locks and binds before anything is removed or opened, so that a second daemon destroys nothing of the first.
+fn establish(
+    helpers: Helpers,
+    start: &Start,
+    Reading { table, settings }: Reading,
+) -> Result<(Spawner, Option<Pidfile>), u8> {
+    let limits = raise_limits(start, &table);
+    if let Some(user) = &table.user {
+        become_user(user).map_err(|_| fail(&[b"Can't drop privilege as nonroot user"]))?;
+    }
+    let pidfile = lock(&table)?;
+    let bind = |wanted| socket::open(wanted).map_err(|refused| refusal(wanted, &refused));
+    let listeners = table.sockets.iter().map(bind).collect::<Result<_, u8>>()?;
+    table.sweep.iter().for_each(logfile::sweep);
+    let mut store = Store::new(table.entries.len(), table.logs.len());
+    activity_log(&table, &mut store)?;
+    let journal = make_journal(table.entries.len())
+        .map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
+    let cgroup = cgroup(&table);
+    trim_capabilities();
+    let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, limits };
+    Ok((Spawner::new(sealed, store), pidfile))
+}
+
+fn name(errno: Errno) -> &'static [u8] {
+    errno.desc().as_bytes()
+}
+
+/// Says why there is no start, in the reference's form.
+fn fail(parts: &[&[u8]]) -> u8 {
+    let argv0 = std::env::args_os().next().unwrap_or_default();
+    say(&[b"Error: ", &parts.concat(), b"\nFor help, use ", argv0.as_bytes(), b" -h\n"]);
+    USAGE
+}
+
+fn explain(failed: Failed) -> u8 {
+    match failed {
+        Failed::Leave(status) => status,
+        Failed::System(what, errno) => {
+            fail(&[b"could not read the configuration: ", what.as_bytes(), b": ", name(errno)])
+        }
+        Failed::Table(error) => {
+            fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
+        }
+        Failed::Reader(why) => fail(&[b"the configuration reader was ended: ", why.as_bytes()]),
+    }
+}
+
+fn start_record() -> Start {
+    let limit = |what| getrlimit(what).unwrap_or((1024, 1024));
+    let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        [name.as_bytes(), b"=", value.as_bytes()].concat()
+    };
+    Start {
+        uid: geteuid().as_raw(),
+        gid: getegid().as_raw(),
+        spare: if geteuid().is_root() { reading::spare_uids() } else { 0 },
+        nofile: limit(Resource::RLIMIT_NOFILE),
+        nproc: limit(Resource::RLIMIT_NPROC),
+        args: std::env::args_os().map(OsStringExt::into_vec).collect(),
+        env: std::env::vars_os().map(pair).collect(),
+    }
+}
+
+/// Goes into the background. The caller's process waits for the outcome and leaves with its status.
+fn detach() -> Result<OwnedFd, u8> {
+    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC)
+        .map_err(|e| fail(&[b"could not go into the background: ", name(e)]))?;
+    match sys::clone(None) {
+        Ok(Cloned::Child) => {
+            let _ = setsid();
+            Ok(ours)
+        }
+        Ok(Cloned::Parent { .. }) => {
+            drop(ours);
+            let _ = nix::sys::signal::SigSet::all().thread_unblock();
+            let _ = poll(
+                &mut [PollFd::new(outcome.as_fd(), PollFlags::POLLIN)],
+                PollTimeout::from(60_000u16),
+            );
+            let _ = fcntl(&outcome, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+            let mut status = [USAGE];
+            if read(&outcome, &mut status) != Ok(1) {
+                say(&[b"Error: supervisord ended, or took too long, before it was ready\n"]);
+            }
+            let [status] = status;
+            sys::exit(i32::from(status))
+        }
+        Err(errno) => Err(fail(&[b"could not go into the background: ", name(errno)])),
+    }
+}
+
+fn report(caller: Option<&OwnedFd>, status: u8) {
+    if let Some(caller) = caller {
+        let _ = write(caller, &[status]);
+    }
+}
+
+/// Raises our own limit of descriptors to what the table can need. Gives the limits of programs, and our own.
+fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
+    let (soft, hard) = start.nofile;
+    let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 256;
+    let own = if setrlimit(Resource::RLIMIT_NOFILE, soft.max(want), hard.max(want)).is_ok() {
+        (soft.max(want), hard.max(want))
+    } else {
+        (soft.max(want.min(hard)), hard)
+    };
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1);
+    if own.0 < want {
+        let text = format!(
+            "Warning: {want} open files may be needed, but no more than {} are allowed (ulimit -n)\n",
+            own.0
+        );
+        say(&[text.as_bytes()]);
+    }
+    (table.nofile.unwrap_or(start.nofile), table.nproc.unwrap_or(start.nproc), own)
+}
+
+/// Opens and locks the pidfile. One that cannot be written is said and done without, as by the reference.
+fn lock(table: &Table) -> Result<Option<Pidfile>, u8> {
+    let Some(path) = &table.pidfile else {
+        return Ok(None);
+    };
+    let open = || -> Result<(OwnedFd, Place), Errno> {
+        let place = if geteuid().is_root() { walk(path, Walk::All, false)? } else { plain(path)? };
+        let flags = OFlag::O_RDWR
+            | OFlag::O_CREAT
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_CLOEXEC;
+        let file =
+            openat(&place.dir, place.name.as_slice(), flags, Mode::from_bits_truncate(0o644))?;
+        let stat = fstat(&file)?;
+        let ours = stat.st_mode & libc::S_IFMT == libc::S_IFREG
+            && stat.st_nlink == 1
+            && trusted_uid(stat.st_uid);
+        if ours { Ok((file, place)) } else { Err(Errno::EPERM) }
+    };
+    match open() {
+        Ok((file, place)) => match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Some(Pidfile { file, place })),
+            Err(_) => {
+                Err(fail(&[b"Another supervisord is already running: it holds the pidfile ", path]))
+            }
+        },
+        Err(errno) => {
+            say(&[b"could not write pidfile ", path, b": ", name(errno), b"\n"]);
+            Ok(None)
+        }
+    }
+}
+
+impl Pidfile {
+    fn write(&self) {
+        let text = format!("{}\n", std::process::id());
+        let _ = ftruncate(&*self.file, 0).and_then(|()| write(&*self.file, text.as_bytes()));
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        remove_own(&self.place, fstat(&*self.file).ok().map(|s| (s.st_dev, s.st_ino)));
+    }
+}
+
+fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
+    let place = match wanted {
+        Socket::Unix { path, .. } => path.clone(),
+        Socket::Tcp { address, port } => {
+            let [a, b, c, d] = address.to_be_bytes();
+            format!("{a}.{b}.{c}.{d}:{port}").into_bytes()
+        }
+    };
+    match refused {
+        Refused::Busy => fail(&[
+            b"Another program is already listening on a port that one of our HTTP servers is configured to use.  \
+              Shut this program down first before starting supervisord.\n  (",
+            &place,
+            b")",
+        ]),
+        Refused::Occupied => fail(&[&place, b" exists and is not a socket; remove it, or name another file"]),
+        Refused::Owner => fail(&[
+            b"Not permitted to chown ",
+            &place,
+            b"; adjust \"sockchown\" value in config file or on command line to values that the current user can \
+              successfully chown",
+        ]),
+        Refused::Errno(errno) => {
+            let text = format!("Cannot open an HTTP server: socket.error reported errno.{errno:?} ({})\n  (", *errno as i32);
+            fail(&[text.as_bytes(), &place, b")"])
+        }
+    }
+}
+
+/// The activity log is opened before anything starts: without it the daemon would be blind.
+fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
+    let Some(log) = table.logs.first().filter(|_| table.activity_log) else {
+        return Ok(());
+    };
+    let file = match logfile::start(log, Task::Write, None) {
+        Started::Done(result) => result,
+        Started::Job { answer, pidfd, .. } => {
+            let _ = poll(
+                &mut [PollFd::new(answer.as_fd(), PollFlags::POLLIN)],
+                PollTimeout::from(5000u16),
+            );
+            let file = logfile::answer(&answer).unwrap_or(Err(Errno::ETIMEDOUT));
+            sys::end(&pidfd, None);
+            file
+        }
+    };
+    file.and_then(|file| store.keep_log(0, file))
+        .map_err(|errno| fail(&[b"could not open the log file ", &log.path, b": ", name(errno)]))
+}
+
+fn make_journal(slots: usize) -> Result<OwnedFd, Errno> {
+    let journal = memfd_create("journal", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    ftruncate(&journal, i64::try_from(journal::size(slots)).map_err(|_| Errno::EFBIG)?)?;
+    let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&journal, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(journal)
+}
+
+const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.
+fn cgroup(table: &Table) -> Option<OwnedFd> {
+    let home = nix::fcntl::open(table.cgroup.as_deref()?, LIST, Mode::empty()).ok()?;
+    let version2 = fstatfs(&home).ok()?.filesystem_type() == CGROUP2_SUPER_MAGIC;
+    version2.then(|| sweep_cgroups(&home))?;
+    Some(home)
+}
+
+/// Removes what instances of any daemon here left; one that somebody lives in cannot be removed.
+fn sweep_cgroups(home: &OwnedFd) {
+    let Ok(listing) = openat(home, ".", LIST, Mode::empty()).and_then(nix::dir::Dir::from_fd)
+    else {
+        return;
+    };
+    for entry in listing.into_iter().flatten() {
+        if entry.file_name().to_bytes().starts_with(CGROUP_PREFIX) {
+            let _ = unlinkat(home, entry.file_name(), UnlinkatFlags::RemoveDir);
+        }
+    }
+}
+
+fn trim_capabilities() {
+    let Ok(held) = caps::read(None, caps::CapSet::Permitted) else { return };
+    let kept = KEPT.into_iter().filter(|cap| held.contains(cap)).collect();
+    let _ = caps::set(None, caps::CapSet::Effective, &kept);
+    let _ = caps::set(None, caps::CapSet::Permitted, &kept);
+    let _ = caps::clear(None, caps::CapSet::Inheritable);
+}
+
+impl Begun {
+    /// The broker serves: the pidfile is written, and a daemon lets go of its caller.
+    pub fn ready(&mut self, restarted: bool) {
+        let table = &self.spawner.sealed.table;
+        if table.daemon && !restarted {
+            umask(Mode::from_bits_truncate(table.umask));
+        }
+        if let Some(pidfile) = &self.pidfile {
+            pidfile.write();
+        }
+        if !table.daemon || restarted {
+            return;
+        }
+        if let Some(directory) = &table.directory
+            && let Err(errno) = chdir(directory.as_slice())
+        {
+            say(&[b"can't chdir into '", directory, b"': ", name(errno), b"\n"]);
+        }
+        let null = &self.spawner.sealed.helpers.null;
+        let _ = (dup2_stdin(null), dup2_stdout(null));
+        report(self.caller.as_ref(), 0);
+        let _ = dup2_stderr(null);
+        self.caller = None;
+    }
+
+    /// The first broker ended before it was ready; it has said why on standard error.
+    pub fn failed(&self) -> u8 {
+        let status = self.spawner.succession.detail;
+        let how = match (status & 0x7f, status >> 8) {
+            (0, 126) => "it could not be executed".to_owned(),
+            (0, code) => format!("exit status {code}"),
+            (signo, _) => format!("signal {signo}"),
+        };
+        let why = b"the broker (supervisor-broker) could not start: ";
+        let status = fail(&[why, how.as_bytes()]);
+        report(self.caller.as_ref(), status);
+        status
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
+    }
+}

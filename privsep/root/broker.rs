@@ -1,0 +1,185 @@
+//! Root. The broker as the spawner sees it: started, heard, told, ended, replaced.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::Resource;
+use privsep::reply::{Cause, Reply};
+use privsep::request::{Request, SIZE};
+use privsep::start;
+use privsep::table::{Limit, Table};
+
+use crate::admit::Phase;
+use crate::helpers::{Helpers, Launch};
+use crate::sys;
+
+/// Waits before the next broker, in nanoseconds.
+#[cfg(not(supervisor_hooks))]
+const BACKOFF: [u64; 5] = [0, 100_000_000, 500_000_000, 2_000_000_000, 10_000_000_000];
+#[cfg(supervisor_hooks)]
+const BACKOFF: [u64; 5] = [0, 1_000_000, 2_000_000, 5_000_000, 10_000_000];
+/// After so long in service the waits begin again.
+const GOOD_SERVICE: u64 = 60_000_000_000;
+/// How long a broker may take to be ready.
+const READY: u64 = 10_000_000_000;
+/// Pause after the kernel had no room for descriptors in flight.
+const NO_ROOM: u64 = 10_000_000;
+
+/// A broker that runs.
+pub struct Broker {
+    pub pid: i32,
+    pidfd: OwnedFd,
+    pub socket: OwnedFd,
+    pub phase: Phase,
+    /// When the phase began.
+    pub since: u64,
+    /// Answers that are not sent yet; bounded by what is read.
+    pub replies: VecDeque<(Reply, Option<OwnedFd>)>,
+    /// How much of the greeting is sent: `Hello`, then each listener; `None` when complete.
+    pub greeting: Option<usize>,
+    /// The socket took no more; nothing is sent before this moment or before it is writable.
+    pub blocked: Option<u64>,
+    /// It is being ended, and why.
+    pub doomed: Option<Cause>,
+}
+
+/// Brokers over the life of the daemon.
+#[derive(Default)]
+pub struct Succession {
+    pub predecessors: u32,
+    pub cause: Option<Cause>,
+    pub detail: i32,
+    step: usize,
+    pub restart_at: Option<u64>,
+}
+
+/// What a read gave.
+pub enum Heard {
+    Request(u32, Request),
+    Nothing,
+    /// Something the border refuses.
+    Refused,
+}
+
+impl Broker {
+    pub fn start(
+        helpers: &Helpers,
+        table: &Table,
+        nofile: Limit,
+        now: u64,
+    ) -> Result<Broker, Errno> {
+        let (socket, theirs) = sys::datagrams()?;
+        let err = std::io::stderr();
+        let null = helpers.null.as_fd();
+        let launch = Launch {
+            name: c"supervisor-broker",
+            file: &helpers.broker,
+            map: &[(null, 0), (null, 1), (err.as_fd(), 2), (theirs.as_fd(), start::SOCKET)],
+            identity: table.broker.as_ref(),
+            limits: &[(Resource::RLIMIT_NOFILE, nofile), (Resource::RLIMIT_CORE, (0, 0))],
+        };
+        let (pid, pidfd) = launch.start()?;
+        Ok(Broker {
+            pid,
+            pidfd,
+            socket,
+            phase: Phase::Silent,
+            since: now,
+            replies: VecDeque::new(),
+            greeting: None,
+            blocked: None,
+            doomed: None,
+        })
+    }
+
+    /// One datagram. There is no control buffer, so an attached descriptor shows as a truncated message and is gone.
+    pub fn hear(&self) -> Heard {
+        let mut bytes = [0; SIZE + 1];
+        match sys::receive(&self.socket, &mut bytes) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Heard::Nothing,
+            // An empty datagram reads like the end; only the latter hangs up.
+            Ok([]) if self.hung_up() => {
+                self.cut_off();
+                Heard::Nothing
+            }
+            received => match received.ok().map(Request::decode) {
+                Some(Ok((seq, request))) => Heard::Request(seq, request),
+                _ => Heard::Refused,
+            },
+        }
+    }
+
+    /// Sends one message if there is room for it.
+    pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> bool {
+        match sys::send(&self.socket, &reply.encode(), fds) {
+            Ok(()) => return true,
+            Err(Errno::EPIPE | Errno::ECONNRESET) => self.cut_off(),
+            Err(Errno::ETOOMANYREFS | Errno::ENOMEM | Errno::ENOBUFS) => {
+                self.blocked = Some(now + NO_ROOM);
+            }
+            Err(_) => self.blocked = Some(u64::MAX),
+        }
+        false
+    }
+
+    /// It has closed its end: what is left of the process goes too. How it ended is for its wait status to say.
+    fn cut_off(&self) {
+        let _ = sys::signal(self.pidfd.as_fd(), 9, None, true);
+    }
+
+    fn hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::ZERO);
+        fds.iter().any(|fd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+    }
+
+    /// Ends it. It is reaped, and then replaced.
+    pub fn end(&mut self, cause: Cause) {
+        self.doomed = self.doomed.or(Some(cause));
+        let _ = sys::signal(self.pidfd.as_fd(), 9, None, true);
+    }
+
+    /// When it counts as dead unless it gets ready.
+    pub fn ready_by(&self) -> Option<u64> {
+        (self.phase == Phase::Silent).then_some(self.since + READY)
+    }
+}
+
+impl Succession {
+    /// Takes note of a broker that was reaped, and sets the moment of the next.
+    pub fn ended(&mut self, broker: &Broker, status: i32, now: u64) {
+        self.predecessors = self.predecessors.saturating_add(1);
+        self.cause = Some(broker.doomed.unwrap_or(Cause::Died));
+        self.detail = if broker.doomed.is_none() { status } else { 0 };
+        if broker.phase == Phase::Serving && now.saturating_sub(broker.since) > GOOD_SERVICE {
+            self.step = 0;
+        }
+        self.again(now);
+    }
+
+    /// Sets the moment of the next attempt.
+    pub fn again(&mut self, now: u64) {
+        let wait = BACKOFF.get(self.step).or(BACKOFF.last()).copied().unwrap_or(0);
+        self.step = self.step.saturating_add(1);
+        self.restart_at = Some(now + wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_last() {
+        let mut succession = Succession::default();
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            succession.again(1000);
+            waits.push(succession.restart_at.unwrap() - 1000);
+        }
+        assert_eq!(waits[..5], BACKOFF);
+        assert_eq!(waits[5..], [BACKOFF[4]; 2]);
+    }
+}

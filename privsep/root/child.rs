@@ -1,0 +1,223 @@
+//! Root, then the program's user. The steps between fork and exec, in their order, each with its name.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, SFlag, stat, umask};
+use nix::unistd::{
+    AccessFlags, Gid, Uid, access, chdir, execve, geteuid, getresgid, getresuid, setgroups,
+    setresgid, setresuid, setsid, setuid, write,
+};
+use privsep::frame::Wire;
+use privsep::reply::{Failure, Stage};
+use privsep::table::{Entry, Identity, Limit, Table};
+
+use crate::sys;
+
+/// What becomes the program's standard input, output and error.
+pub struct Ends {
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: Option<OwnedFd>,
+}
+
+/// All of a start, made before the fork.
+pub struct Plan<'a> {
+    pub table: &'a Table,
+    pub entry: &'a Entry,
+    pub nofile: Limit,
+    pub nproc: Limit,
+}
+
+type Step = Result<(), Errno>;
+
+/// Becomes the program, or reports the step that failed and leaves with 127.
+pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
+    let failure = match steps(plan, ends) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    explain(plan, failure);
+    let _ = write(report, &failure.encode());
+    sys::exit(127)
+}
+
+/// Reports whether the executable could be started; 0 as a stage says yes.
+pub fn probe(entry: &Entry, report: &OwnedFd) -> ! {
+    let errno = find(entry).err().map_or(0, |errno| errno as i32);
+    let _ = write(report, &Failure { stage: Stage::Find, errno }.encode());
+    sys::exit(0)
+}
+
+fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failure> {
+    let entry = plan.entry;
+    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
+    let (argv, env) = (strings(&entry.argv), environment(plan.table, entry));
+    let path = find(entry).map_err(at(Stage::Find))?;
+    setsid().map_err(at(Stage::Session))?;
+    descriptors(ends).map_err(at(Stage::Descriptors))?;
+    signals().map_err(at(Stage::Signals))?;
+    rlimits(plan).map_err(at(Stage::Rlimits))?;
+    if let Some(identity) = plan.table.identity(entry) {
+        become_user(identity)?;
+    }
+    if let Some(mask) = entry.umask {
+        umask(Mode::from_bits_truncate(mask));
+    }
+    if let Some(directory) = &entry.directory {
+        chdir(directory.as_slice()).map_err(at(Stage::Chdir))?;
+    }
+    execve(&path, &argv, &env).map_err(at(Stage::Exec))
+}
+
+/// The first of the paths that can be executed, as execvp does; else the most telling reason.
+fn find(entry: &Entry) -> Result<CString, Errno> {
+    let mut reason = Errno::ENOENT;
+    for path in &entry.executables {
+        let refused = match stat(path.as_slice()) {
+            Err(_) => Errno::ENOENT,
+            Ok(s) if s.st_mode & libc::S_IFMT == SFlag::S_IFDIR.bits() => Errno::EISDIR,
+            Ok(s) if s.st_mode & 0o111 == 0 => Errno::ENOEXEC,
+            Ok(_) if access(path.as_slice(), AccessFlags::X_OK).is_err() => Errno::EACCES,
+            Ok(_) => return CString::new(path.as_slice()).map_err(|_| Errno::EINVAL),
+        };
+        if reason == Errno::ENOENT {
+            reason = refused;
+        }
+    }
+    Err(reason)
+}
+
+fn strings(words: &[Vec<u8>]) -> Vec<CString> {
+    // The table holds no NUL.
+    words.iter().filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+}
+
+/// The inherited variables, less those that the entry sets, and the entry's.
+fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
+    let name = |word: &'_ [u8]| word.iter().position(|b| *b == b'=').unwrap_or(word.len());
+    let set = |word: &Vec<u8>| {
+        let inherited = word.split_at(name(word)).0;
+        entry.env.iter().any(|own| own.split_at(name(own)).0 == inherited)
+    };
+    let kept = table.env.iter().filter(|word| !set(word));
+    kept.chain(&entry.env).filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+}
+
+fn descriptors(ends: &Ends) -> Step {
+    sys::place(ends.stdin.as_fd(), 0)?;
+    sys::place(ends.stdout.as_fd(), 1)?;
+    sys::place(ends.stderr.as_ref().unwrap_or(&ends.stdout).as_fd(), 2)?;
+    sys::cloexec_from(3);
+    Ok(())
+}
+
+pub fn signals() -> Step {
+    sys::default_signals();
+    SigSet::empty().thread_set_mask()
+}
+
+fn rlimits(plan: &Plan<'_>) -> Step {
+    setrlimit(Resource::RLIMIT_NOFILE, plan.nofile.0, plan.nofile.1)?;
+    setrlimit(Resource::RLIMIT_NPROC, plan.nproc.0, plan.nproc.1)
+}
+
+/// Groups before gid before uid; −1 was refused with the table; the drop is checked, and that it cannot be undone.
+pub fn become_user(identity: &Identity) -> Result<(), Failure> {
+    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    if !geteuid().is_root() {
+        return if geteuid() == uid { Ok(()) } else { Err(at(Stage::Uid)(Errno::EPERM)) };
+    }
+    let groups: Vec<Gid> = identity.groups.iter().copied().map(Gid::from_raw).collect();
+    setgroups(&groups).map_err(at(Stage::Groups))?;
+    setresgid(gid, gid, gid).map_err(at(Stage::Gid))?;
+    setresuid(uid, uid, uid).map_err(at(Stage::Uid))?;
+    let (uids, gids) = (getresuid(), getresgid());
+    let uids = uids.is_ok_and(|u| (u.real, u.effective, u.saved) == (uid, uid, uid));
+    let gids = gids.is_ok_and(|g| (g.real, g.effective, g.saved) == (gid, gid, gid));
+    let undone = !uid.is_root() && setuid(Uid::from_raw(0)).is_ok();
+    if !uids || !gids || undone { Err(at(Stage::Uid)(Errno::EPERM)) } else { Ok(()) }
+}
+
+/// What the reference's child says on standard error before it leaves.
+fn explain(plan: &Plan<'_>, failure: Failure) {
+    let reason = Errno::from_raw(failure.errno);
+    let text = |bytes: &[u8]| OsStr::from_bytes(bytes).display().to_string();
+    let uid = plan.table.identity(plan.entry).map_or(0, |identity| identity.uid);
+    let why = match failure.stage {
+        Stage::Groups => {
+            format!("couldn't setuid to {uid}: Could not set groups of effective user")
+        }
+        Stage::Gid => format!("couldn't setuid to {uid}: Could not set group id of effective user"),
+        Stage::Uid if !geteuid().is_root() => {
+            format!("couldn't setuid to {uid}: Can't drop privilege as nonroot user")
+        }
+        Stage::Uid => format!("couldn't setuid to {uid}: {reason:?}"),
+        Stage::Rlimits => format!("couldn't set resource limits: {reason:?}"),
+        Stage::Chdir => {
+            let directory = plan.entry.directory.as_deref().unwrap_or_default();
+            format!("couldn't chdir to {}: {reason:?}", text(directory))
+        }
+        Stage::Exec => {
+            let word = plan.entry.argv.first().map(Vec::as_slice).unwrap_or_default();
+            format!("couldn't exec {}: {reason:?}", text(word))
+        }
+        _ => return,
+    };
+    let said = format!("supervisor: {why}\nsupervisor: child process was not spawned\n");
+    sys::say(&[said.as_bytes()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(executables: &[&str], env: &[&str]) -> Entry {
+        let words = |list: &[&str]| list.iter().map(|word| word.as_bytes().to_vec()).collect();
+        Entry {
+            identity: None,
+            argv: words(&["x"]),
+            executables: words(executables),
+            env: words(env),
+            directory: None,
+            umask: None,
+            stdout_log: None,
+            stderr_log: None,
+            redirect_stderr: false,
+            wave: 0,
+            stop_signal: 15,
+            stop_group: false,
+            kill_group: false,
+            stop_wait: 1,
+        }
+    }
+
+    #[test]
+    fn the_first_executable_counts_and_else_the_first_reason() {
+        let find = |paths: &[&str]| find(&entry(paths, &[]));
+        assert_eq!(find(&["/nonexistent/sh", "/bin/sh"]), Ok(c"/bin/sh".to_owned()));
+        assert_eq!(find(&["/etc", "/bin/sh"]), Ok(c"/bin/sh".to_owned()));
+        assert_eq!(find(&["/etc", "/etc/passwd"]), Err(Errno::EISDIR));
+        assert_eq!(find(&["/nonexistent/sh", "/etc/passwd"]), Err(Errno::ENOEXEC));
+        assert_eq!(find(&["/nonexistent/sh"]), Err(Errno::ENOENT));
+        assert_eq!(find(&[]), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn what_the_entry_sets_replaces_what_is_inherited() {
+        let table = Table {
+            env: vec![b"A=1".to_vec(), b"AB=2".to_vec(), b"ODD".to_vec()],
+            ..Table::default()
+        };
+        let env = environment(&table, &entry(&[], &["A=3", "C="]));
+        assert_eq!(
+            env,
+            [c"AB=2".to_owned(), c"ODD".to_owned(), c"A=3".to_owned(), c"C=".to_owned()]
+        );
+    }
+}

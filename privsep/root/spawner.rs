@@ -1,0 +1,639 @@
+//! Root. What the spawner does: starts, signals and logs of the table, asked for by number and told from state.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
+use privsep::frame::Wire;
+use privsep::reply::{self, Cause, Failure, Reply, Stage};
+use privsep::request::{Request, Whom};
+use privsep::table::{Entry, Limit, Table};
+
+use crate::admit::{Act, Kind, Phase, Refusal, admit};
+use crate::broker::{Broker, Heard, Succession};
+use crate::child::{self, Ends, Plan};
+use crate::helpers::Helpers;
+use crate::logfile::{self, Started, Task};
+use crate::socket::Bound;
+use crate::stop::Stop;
+use crate::store::{Exit, Life, Live, Store};
+use crate::sys::{self, Cloned};
+
+/// How long a child may take to exec, and a log child to open.
+const CHILD: u64 = 5_000_000_000;
+/// How long a broker may leave an exit or a signal unacknowledged.
+const OWED: u64 = 30_000_000_000;
+/// The same for a signal that ends the daemon.
+const OWED_END: u64 = 5_000_000_000;
+/// The most requests heard in one turn, and the most that may be unanswered.
+pub const TURN: usize = 64;
+const STRANGERS: usize = 64;
+/// How the names of instances' cgroups begin.
+pub const CGROUP_PREFIX: &[u8] = b"supervisor-";
+
+/// Work that a child of ours does on a request.
+pub struct Job {
+    seq: u32,
+    what: Work,
+    pidfd: OwnedFd,
+    pub answer: OwnedFd,
+    deadline: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Work {
+    Log { log: u32, task: Task },
+    Probe { slot: u32 },
+}
+
+/// What was decided before the first broker.
+pub struct Sealed {
+    pub table: Table,
+    pub helpers: Helpers,
+    pub settings: OwnedFd,
+    pub journal: OwnedFd,
+    pub listeners: Vec<Bound>,
+    /// The directory of our cgroup, where instances get one of their own.
+    pub cgroup: Option<OwnedFd>,
+    /// Limits of programs, and our own of descriptors for the broker.
+    pub limits: (Limit, Limit, Limit),
+}
+
+pub struct Spawner {
+    pub sealed: Sealed,
+    pub store: Store,
+    pub broker: Option<Broker>,
+    pub succession: Succession,
+    pub jobs: Vec<Job>,
+    /// Children that are no program and no broker: log openers, failed starts.
+    pub ours: BTreeSet<i32>,
+    pub strangers: VecDeque<(i32, i32)>,
+    /// Signals to the daemon and since when: not told, and told but not acknowledged.
+    pub untold: BTreeMap<u8, u64>,
+    pub unheard: BTreeMap<u8, u64>,
+    /// A broker has taken note of TERM, INT or QUIT.
+    pub leaving: bool,
+    pub stop: Option<Stop>,
+}
+
+impl Spawner {
+    pub fn new(sealed: Sealed, store: Store) -> Spawner {
+        Spawner {
+            sealed,
+            store,
+            broker: None,
+            succession: Succession::default(),
+            jobs: Vec::new(),
+            ours: BTreeSet::new(),
+            strangers: VecDeque::new(),
+            untold: BTreeMap::new(),
+            unheard: BTreeMap::new(),
+            leaving: false,
+            stop: None,
+        }
+    }
+
+    pub fn entry(&self, slot: u32) -> Option<&Entry> {
+        self.sealed.table.entries.get(usize::try_from(slot).ok()?)
+    }
+
+    /// Starts a broker when its time has come.
+    pub fn raise_broker(&mut self, now: u64) {
+        let due = self.succession.restart_at.is_some_and(|at| at <= now);
+        if self.broker.is_some() || !due || self.stop.is_some() {
+            return;
+        }
+        match Broker::start(&self.sealed.helpers, &self.sealed.table, self.sealed.limits.2, now) {
+            Ok(broker) => (self.broker, self.succession.restart_at) = (Some(broker), None),
+            Err(_) => self.succession.again(now),
+        }
+    }
+
+    /// Hears the broker, a bounded number of requests.
+    pub fn hear(&mut self, now: u64) {
+        for _ in 0..TURN {
+            let Some(broker) = &mut self.broker else {
+                return;
+            };
+            if broker.doomed.is_some() || broker.replies.len() + self.jobs.len() >= TURN {
+                return;
+            }
+            let (seq, request) = match broker.hear() {
+                Heard::Request(seq, request) => (seq, request),
+                Heard::Nothing => return,
+                Heard::Refused => return broker.end(Cause::Misbehaved),
+            };
+            match admit(broker.phase, request, &self.sealed.table, &self.store) {
+                Ok(act) => self.act(seq, act, now),
+                Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved),
+                Err(Refusal::Moot) => {}
+                Err(Refusal::Errno(errno)) => self.refuse(seq, request, errno),
+            }
+        }
+    }
+
+    fn refuse(&mut self, seq: u32, request: Request, errno: Errno) {
+        let errno = errno as i32;
+        let answer = match request {
+            Request::Spawn { slot } => {
+                Reply::SpawnFailed { seq, slot, failure: Failure { stage: Stage::Fork, errno } }
+            }
+            _ => Reply::Done { seq, errno },
+        };
+        self.answer(answer, None);
+    }
+
+    fn answer(&mut self, reply: Reply, file: Option<OwnedFd>) {
+        if let Some(broker) = &mut self.broker {
+            broker.replies.push_back((reply, file));
+        }
+    }
+
+    fn done(&mut self, seq: u32, result: Result<(), Errno>) {
+        self.answer(Reply::Done { seq, errno: result.err().map_or(0, |errno| errno as i32) }, None);
+    }
+
+    fn act(&mut self, seq: u32, Act(kind): Act, now: u64) {
+        match kind {
+            Kind::Greet => self.greet(now),
+            Kind::Spawn { slot } => self.spawn(seq, slot, now),
+            Kind::Probe { slot } => self.probe(seq, slot, now),
+            Kind::Signal { slot, signo, whom } => {
+                let result = self.signal(slot, signo, whom);
+                self.done(seq, result);
+            }
+            Kind::Hand { log } => {
+                let file = self.store.log(log).ok_or(Errno::EBADF);
+                let file = file.and_then(|l| l.file.try_clone().map_err(|_| Errno::EMFILE));
+                self.opened(seq, log, file);
+            }
+            Kind::Log { log, task } => self.log(seq, log, task, now),
+            Kind::Free { slot } => self.store.free(slot),
+            Kind::Heard { signo } => {
+                self.leaving |= self.unheard.remove(&signo).is_some() && ends(signo);
+            }
+            Kind::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
+        }
+    }
+
+    fn greet(&mut self, now: u64) {
+        self.store.hand_back(now);
+        let told = std::mem::take(&mut self.unheard);
+        self.untold.extend(told.into_keys().map(|signo| (signo, now)));
+        if let Some(broker) = &mut self.broker {
+            (broker.phase, broker.since, broker.greeting) = (Phase::Serving, now, Some(0));
+        }
+    }
+
+    /// Makes the pipes and the child; how it went is known when the report closes.
+    fn spawn(&mut self, seq: u32, slot: u32, now: u64) {
+        let failed = |stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
+        let result = self.launch(slot).map_err(|(stage, errno)| failed(stage)(errno));
+        let Some(of) = self.store.slot_mut(slot) else {
+            return;
+        };
+        match result {
+            Ok((live, report)) => {
+                of.instance = of.instance.wrapping_add(1).max(1);
+                of.tell_spawned = Some(seq);
+                self.store.pids.insert(live.pid, slot);
+                self.store.starting.insert(slot);
+                if let Some(of) = self.store.slot_mut(slot) {
+                    of.life = Life::Starting { live, report, deadline: now + CHILD };
+                }
+            }
+            Err(failure) => {
+                of.tell_failed = Some((seq, failure));
+                self.store.due.insert(slot);
+            }
+        }
+    }
+
+    fn launch(&self, slot: u32) -> Result<(Live, OwnedFd), (Stage, Errno)> {
+        let pipes = |errno| (Stage::Pipes, errno);
+        let entry = self.entry(slot).ok_or((Stage::Find, Errno::ENOENT))?;
+        let (stdin_end, stdin) = pipe(false).map_err(pipes)?;
+        let (stdout, stdout_end) = pipe(true).map_err(pipes)?;
+        let (stderr, stderr_end) = if entry.redirect_stderr {
+            (None, None)
+        } else {
+            pipe(true).map(|(r, w)| (Some(r), Some(w))).map_err(pipes)?
+        };
+        let (report, report_end) = pipe(true).map_err(pipes)?;
+        let instance = self.store.slot(slot).map_or(0, |of| of.instance.wrapping_add(1).max(1));
+        let home = self.cgroup_for(slot, instance);
+        let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
+        let cloned = match &home {
+            Some(dir) => sys::clone(Some(dir.as_fd())).or_else(|_| sys::clone(None)),
+            None => sys::clone(None),
+        };
+        match cloned.map_err(|errno| (Stage::Fork, errno))? {
+            Cloned::Child => {
+                let plan = Plan {
+                    table: &self.sealed.table,
+                    entry,
+                    nofile: self.sealed.limits.0,
+                    nproc: self.sealed.limits.1,
+                };
+                child::run(&plan, &ends, &report_end)
+            }
+            Cloned::Parent { pid, pidfd } => {
+                Ok((Live { pid, pidfd, stdin, stdout, stderr, failure: None }, report))
+            }
+        }
+    }
+
+    fn cgroup_name(slot: u32, instance: u32) -> Vec<u8> {
+        let own = format!("{}-{slot}-{instance}", std::process::id());
+        [CGROUP_PREFIX, own.as_bytes()].concat()
+    }
+
+    fn cgroup_for(&self, slot: u32, instance: u32) -> Option<OwnedFd> {
+        let (base, name) = (self.sealed.cgroup.as_ref()?, Self::cgroup_name(slot, instance));
+        mkdirat(base, name.as_slice(), Mode::from_bits_truncate(0o755)).ok()?;
+        openat(
+            base,
+            name.as_slice(),
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()
+    }
+
+    /// Removes the cgroup of an instance that has ended; one that others still live in stays until the daemon's start.
+    fn leave_cgroup(&self, slot: u32, instance: u32) {
+        if let Some(base) = &self.sealed.cgroup {
+            let _ = unlinkat(
+                base,
+                Self::cgroup_name(slot, instance).as_slice(),
+                UnlinkatFlags::RemoveDir,
+            );
+        }
+    }
+
+    fn probe(&mut self, seq: u32, slot: u32, now: u64) {
+        let Some(entry) = self.entry(slot) else {
+            return;
+        };
+        let made = pipe(true).and_then(|(answer, end)| match sys::clone(None)? {
+            Cloned::Child => child::probe(entry, &end),
+            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd, answer)),
+        });
+        match made {
+            Ok((pid, pidfd, answer)) => {
+                self.job(seq, Work::Probe { slot }, (pid, pidfd, answer), now)
+            }
+            Err(errno) => {
+                let failure = Some(Failure { stage: Stage::Fork, errno: errno as i32 });
+                self.answer(Reply::Probed { seq, slot, failure }, None);
+            }
+        }
+    }
+
+    fn job(
+        &mut self,
+        seq: u32,
+        what: Work,
+        (pid, pidfd, answer): (i32, OwnedFd, OwnedFd),
+        now: u64,
+    ) {
+        self.ours.insert(pid);
+        self.jobs.push(Job { seq, what, pidfd, answer, deadline: now + CHILD });
+    }
+
+    pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
+        let of = self.store.slot(slot).ok_or(Errno::ESRCH)?;
+        let live = of.live().ok_or(Errno::ESRCH)?;
+        let alive = of.running().is_some();
+        if whom == Whom::Tree && signo == 9 && self.kill_tree(slot, of.instance).is_ok() {
+            return Ok(());
+        }
+        let group = (whom != Whom::Process).then_some(live.pid);
+        sys::signal(live.pidfd.as_fd(), signo, group, alive)
+    }
+
+    fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
+        let base = self.sealed.cgroup.as_ref().ok_or(Errno::ENOENT)?;
+        let path = [Self::cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
+        let file =
+            openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        write(&file, b"1").map(drop)
+    }
+
+    fn log(&mut self, seq: u32, log: u32, task: Task, now: u64) {
+        let busy = self
+            .jobs
+            .iter()
+            .any(|job| matches!(job.what, Work::Log { log: other, .. } if other == log));
+        let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
+        else {
+            return;
+        };
+        if busy {
+            return self.done(seq, Err(Errno::EBUSY));
+        }
+        let held = self.store.log(log).map(|log| &log.file);
+        match logfile::start(file, task, held) {
+            Started::Done(result) => self.logged(seq, log, task, result),
+            Started::Job { pid, pidfd, answer } => {
+                self.job(seq, Work::Log { log, task }, (pid, pidfd, answer), now)
+            }
+        }
+    }
+
+    fn logged(&mut self, seq: u32, log: u32, task: Task, result: Result<OwnedFd, Errno>) {
+        let copy = |file: &OwnedFd| file.try_clone().map_err(|_| Errno::EMFILE);
+        let store = &mut self.store;
+        let kept = result.and_then(|file| match task {
+            Task::Read | Task::Clear => Ok(file),
+            Task::Write => {
+                store.keep_log(log, file)?;
+                copy(&store.log(log).ok_or(Errno::EBADF)?.file)
+            }
+            Task::Rotate => store.replace_log(log, &file).map(|()| file),
+        });
+        match (kept, task) {
+            (Ok(_), Task::Clear) => self.done(seq, Ok(())),
+            (Ok(file), _) => self.opened(seq, log, Ok(file)),
+            (Err(errno), _) => self.done(seq, Err(errno)),
+        }
+    }
+
+    fn opened(&mut self, seq: u32, log: u32, file: Result<OwnedFd, Errno>) {
+        match file {
+            Ok(file) => {
+                self.answer(Reply::Opened { seq, log, same: self.store.same_log(log) }, Some(file))
+            }
+            Err(errno) => self.done(seq, Err(errno)),
+        }
+    }
+
+    /// Takes the answers of jobs, and ends those that are over their time.
+    pub fn finish_jobs(&mut self, now: u64) {
+        for job in std::mem::take(&mut self.jobs) {
+            let late = now >= job.deadline;
+            if late {
+                let _ = sys::signal(job.pidfd.as_fd(), 9, None, true);
+            }
+            match job.what {
+                Work::Log { log, task } => match logfile::answer(&job.answer) {
+                    None if !late => self.jobs.push(job),
+                    answer => {
+                        self.logged(job.seq, log, task, answer.unwrap_or(Err(Errno::ETIMEDOUT)))
+                    }
+                },
+                Work::Probe { slot } => match report(&job.answer) {
+                    None if !late => self.jobs.push(job),
+                    answer => {
+                        let timeout =
+                            Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 };
+                        let failure = answer.unwrap_or(Some(timeout)).filter(|f| f.errno != 0);
+                        self.answer(Reply::Probed { seq: job.seq, slot, failure }, None);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Looks whether children have become their programs.
+    pub fn finish_starts(&mut self, now: u64) {
+        let starting: Vec<u32> = self.store.starting.iter().copied().collect();
+        for slot in starting {
+            self.finish_start(slot, now);
+        }
+    }
+
+    fn finish_start(&mut self, slot: u32, now: u64) {
+        let Some(of) = self.store.slot_mut(slot) else {
+            return;
+        };
+        let (answer, late) = match &of.life {
+            Life::Starting { report: from, deadline, .. } => (report(from), now >= *deadline),
+            _ => (Some(None), false),
+        };
+        let failure = match answer {
+            None if !late => return,
+            None => Some(Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 }),
+            Some(failure) => failure,
+        };
+        self.store.starting.remove(&slot);
+        self.store.due.insert(slot);
+        let Some(of) = self.store.slot_mut(slot) else {
+            return;
+        };
+        let Life::Starting { mut live, .. } = std::mem::replace(&mut of.life, Life::Idle) else {
+            return;
+        };
+        if late {
+            let _ = sys::signal(live.pidfd.as_fd(), 9, None, true);
+        }
+        live.failure = failure;
+        match failure {
+            // It never was a program: no descriptor of it is worth anything.
+            Some(failure) if failure.stage <= Stage::Descriptors => {
+                of.tell_failed = of.tell_spawned.take().map(|seq| (seq, failure));
+                self.store.pids.remove(&live.pid);
+                self.ours.insert(live.pid);
+            }
+            _ => of.life = Life::Running(live),
+        }
+    }
+
+    /// Takes note of every child that has ended.
+    pub fn reap(&mut self, now: u64) {
+        while let Some(dead) = sys::reap() {
+            let exit = Exit { status: dead.status, at: now, cpu: dead.cpu, maxrss: dead.maxrss };
+            if let Some(slot) = self.store.pids.get(&dead.pid).copied() {
+                // A dead child's report is complete.
+                self.finish_start(slot, now);
+                self.ours.remove(&dead.pid);
+                if self.store.pids.remove(&dead.pid).is_some() {
+                    self.exited(slot, exit);
+                }
+            } else if self.broker.as_ref().is_some_and(|broker| broker.pid == dead.pid) {
+                if let Some(broker) = self.broker.take() {
+                    self.succession.ended(&broker, dead.status, now);
+                }
+            } else if !self.ours.remove(&dead.pid) && self.strangers.len() < STRANGERS {
+                self.strangers.push_back((dead.pid, dead.status));
+            }
+        }
+        self.finish_jobs(now);
+    }
+
+    fn exited(&mut self, slot: u32, exit: Exit) {
+        let Some(of) = self.store.slot_mut(slot) else {
+            return;
+        };
+        let instance = of.instance;
+        match std::mem::replace(&mut of.life, Life::Idle) {
+            Life::Running(live) => {
+                of.life = Life::Ended(live, exit);
+                of.tell_exited = true;
+                self.store.due.insert(slot);
+                self.store.owed.insert(slot, exit.at);
+            }
+            other => of.life = other,
+        }
+        self.leave_cgroup(slot, instance);
+    }
+
+    /// Tells the broker what it is to know, from the state as it is now, while there is room.
+    pub fn tell(&mut self, now: u64) {
+        let Some(mut broker) = self.broker.take() else {
+            return;
+        };
+        if broker.phase == Phase::Serving && broker.doomed.is_none() {
+            broker.blocked = None;
+            let _ = self.tell_all(&mut broker, now);
+        }
+        self.broker = Some(broker);
+    }
+
+    /// `None` when the socket has no room.
+    fn tell_all(&mut self, broker: &mut Broker, now: u64) -> Option<()> {
+        while let Some(at) = broker.greeting.filter(|at| *at <= self.sealed.listeners.len()) {
+            self.tell_greeting(broker, at, now)?;
+            broker.greeting = Some(at + 1);
+        }
+        while let Some((reply, file)) = broker.replies.front() {
+            let (reply, file) = (*reply, file.as_ref().and_then(|f| f.try_clone().ok()));
+            let fds: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
+            room(broker.tell(&reply, &fds, now))?;
+            broker.replies.pop_front();
+        }
+        while let Some(slot) = self.store.due.first().copied() {
+            self.tell_slot(broker, slot, now)?;
+            self.store.due.remove(&slot);
+        }
+        if broker.greeting.is_some() {
+            room(broker.tell(&Reply::Complete, &[], now))?;
+            broker.greeting = None;
+        }
+        while let Some((signo, since)) =
+            self.untold.first_key_value().map(|(signo, at)| (*signo, *at))
+        {
+            room(broker.tell(&Reply::SignalReceived { signo }, &[], now))?;
+            self.untold.remove(&signo);
+            self.unheard.insert(signo, since);
+        }
+        while let Some((pid, status)) = self.strangers.front().copied() {
+            room(broker.tell(&Reply::Stranger { pid, status }, &[], now))?;
+            self.strangers.pop_front();
+        }
+        Some(())
+    }
+
+    fn tell_greeting(&self, broker: &mut Broker, at: usize, now: u64) -> Option<()> {
+        if let Some(index) = at.checked_sub(1) {
+            let listener = self.sealed.listeners.get(index)?;
+            let index = u32::try_from(index).ok()?;
+            return room(broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now));
+        }
+        let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
+        let hello = Reply::Hello {
+            epoch: 1,
+            listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
+            predecessors: self.succession.predecessors,
+            cause: self.succession.cause.unwrap_or(Cause::Start),
+            detail: self.succession.detail,
+            stdout: out.is_some(),
+        };
+        let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
+        fds.extend(out.iter().map(AsFd::as_fd));
+        room(broker.tell(&hello, &fds, now))
+    }
+
+    fn tell_slot(&mut self, broker: &mut Broker, slot: u32, now: u64) -> Option<()> {
+        let Some(of) = self.store.slot_mut(slot) else {
+            return Some(());
+        };
+        if let Some((seq, failure)) = of.tell_failed {
+            room(broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now))?;
+            of.tell_failed = None;
+        }
+        if let (Some(seq), Some(live)) = (of.tell_spawned, of.live()) {
+            let (instance, pid, failure) = (of.instance, live.pid, live.failure);
+            let pipes =
+                reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
+            let mut fds = vec![live.stdin.as_fd(), live.stdout.as_fd()];
+            fds.extend(live.stderr.iter().map(AsFd::as_fd));
+            let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
+            room(broker.tell(&spawned, &fds, now))?;
+            of.tell_spawned = None;
+        }
+        if let (true, Life::Ended(_, exit)) = (of.tell_exited, &of.life) {
+            let Exit { status, at, cpu, maxrss } = *exit;
+            let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
+            room(broker.tell(&exited, &[], now))?;
+            of.tell_exited = false;
+        }
+        Some(())
+    }
+
+    /// A broker that is late with anything counts as dead. Nothing is due while nothing is outstanding.
+    pub fn watch_broker(&mut self, now: u64) {
+        let owed = self.owed_by().is_some_and(|at| at <= now);
+        if let Some(broker) = self.broker.as_mut().filter(|broker| owed && broker.doomed.is_none())
+        {
+            broker.end(Cause::Hung);
+        }
+    }
+
+    fn owed_by(&self) -> Option<u64> {
+        let broker = self.broker.as_ref().filter(|broker| broker.doomed.is_none())?;
+        if broker.phase == Phase::Silent {
+            return broker.ready_by();
+        }
+        let exits = self.store.owed.values().map(|at| (*at).max(broker.since) + OWED);
+        let signals = self.untold.iter().chain(&self.unheard);
+        let signals = signals.map(|(signo, at)| at + if ends(*signo) { OWED_END } else { OWED });
+        exits.chain(signals).min()
+    }
+
+    /// When something is due by time alone.
+    pub fn deadline(&self) -> Option<u64> {
+        let starting =
+            self.store.starting.iter().filter_map(|slot| match self.store.slot(*slot)?.life {
+                Life::Starting { deadline, .. } => Some(deadline),
+                _ => None,
+            });
+        let room =
+            self.broker.as_ref().and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
+        let next =
+            self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
+        let jobs = self.jobs.iter().map(|job| job.deadline);
+        let stop = self.stop.as_ref().and_then(|stop| stop.deadline());
+        starting.chain(jobs).chain(room).chain(next).chain(self.owed_by()).chain(stop).min()
+    }
+}
+
+/// Whether a signal to the daemon ends it.
+pub fn ends(signo: u8) -> bool {
+    matches!(i32::from(signo), libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
+}
+
+fn room(sent: bool) -> Option<()> {
+    sent.then_some(())
+}
+
+/// A pipe of which one end is ours and never waits: the reading one or the writing one. Gives (reading, writing).
+fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (r, w) = pipe2(OFlag::O_CLOEXEC)?;
+    let ours = if reading { &r } else { &w };
+    fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((r, w))
+}
+
+/// A child's report: `None` while there is none, then the failed step or, when it is closed empty, nothing.
+fn report(from: &OwnedFd) -> Option<Option<Failure>> {
+    let mut bytes = [0; 5];
+    match read(from, &mut bytes) {
+        Ok(n @ 1..) => Some(bytes.get(..n).and_then(|bytes| Failure::decode(bytes).ok())),
+        Err(Errno::EAGAIN | Errno::EINTR) => None,
+        _ => Some(None),
+    }
+}

@@ -1,0 +1,149 @@
+//! Root. The orderly stop of whatever runs when no broker is there to do it, or when one says so.
+//!
+//! Waves go down by the table's order, equal ones side by side; meanwhile the pipes are spliced into the logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{SpliceFFlags, splice};
+use nix::unistd::{Whence, lseek, read, write};
+use privsep::reply::Cause;
+use privsep::request::{End, Whom};
+
+use crate::spawner::Spawner;
+use crate::store::Life;
+
+const CHUNK: usize = 1 << 16;
+/// The most chunks of one stream in one turn.
+const CHUNKS: usize = 16;
+
+/// A stop that has begun.
+pub struct Stop {
+    /// What the broker asked for; `None` when a signal or its absence began it.
+    pub end: Option<End>,
+    /// Slots that got their stop signal, and when SIGKILL is due.
+    kills: BTreeMap<u32, u64>,
+    /// Streams that have ended.
+    pub closed: BTreeSet<(u32, usize)>,
+}
+
+impl Stop {
+    pub fn new(end: Option<End>) -> Stop {
+        Stop { end, kills: BTreeMap::new(), closed: BTreeSet::new() }
+    }
+
+    pub fn deadline(&self) -> Option<u64> {
+        self.kills.values().min().copied()
+    }
+}
+
+impl Spawner {
+    /// One step of the stop. True when nothing is left.
+    pub fn step_stop(&mut self, now: u64) -> bool {
+        let Some(mut stop) = self.stop.take() else {
+            return false;
+        };
+        if let Some(broker) = &mut self.broker {
+            broker.end(Cause::Died);
+            self.stop = Some(stop);
+            return false;
+        }
+        self.drain(&mut stop);
+        stop.kills
+            .retain(|slot, _| self.store.slot(*slot).is_some_and(|of| of.running().is_some()));
+        let running =
+            |at: &u32| self.store.slot(*at).is_some_and(|of| matches!(of.life, Life::Running(_)));
+        let slots: Vec<u32> = (0..).take(self.store.slots.len()).filter(running).collect();
+        let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
+        for slot in slots {
+            let Some(entry) = self.entry(slot).filter(|entry| Some(entry.wave) == wave) else {
+                continue;
+            };
+            let due = stop.kills.get(&slot).copied();
+            let (signo, group) = match due {
+                None => (entry.stop_signal, entry.stop_group),
+                Some(at) if at <= now => (9, entry.kill_group),
+                Some(_) => continue,
+            };
+            let wait = u64::from(entry.stop_wait).max(10) * 1_000_000;
+            let _ = self.signal(slot, signo, if group { Whom::Group } else { Whom::Process });
+            stop.kills.insert(slot, now + wait);
+        }
+        self.stop = Some(stop);
+        wave.is_none() && self.store.starting.is_empty()
+    }
+
+    /// Moves what the pipes hold into the logs, and frees what has ended.
+    fn drain(&mut self, stop: &mut Stop) {
+        let mut ended = Vec::new();
+        for (slot, of) in (0..).zip(&self.store.slots) {
+            let (Some(live), Some(entry)) = (of.live(), self.entry(slot)) else {
+                continue;
+            };
+            let over = matches!(of.life, Life::Ended(..));
+            let streams =
+                [(Some(&live.stdout), entry.stdout_log), (live.stderr.as_ref(), entry.stderr_log)];
+            for (which, (pipe, log)) in streams.into_iter().enumerate() {
+                let log = log
+                    .and_then(|log| self.store.log(log))
+                    .map_or(&self.sealed.helpers.null, |log| &log.file);
+                // What a dead process wrote is bounded by the pipe, so it is drained whole.
+                while let Some(pipe) = pipe.filter(|_| !stop.closed.contains(&(slot, which))) {
+                    match pump(pipe, log) {
+                        Pumped::Closed => drop(stop.closed.insert((slot, which))),
+                        Pumped::More if over => continue,
+                        Pumped::More | Pumped::Empty => {}
+                    }
+                    break;
+                }
+            }
+            if over {
+                ended.push(slot);
+            }
+        }
+        for slot in ended {
+            self.store.free(slot);
+            stop.closed.retain(|(of, _)| *of != slot);
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Pumped {
+    More,
+    Empty,
+    Closed,
+}
+
+fn pump(pipe: &OwnedFd, log: &OwnedFd) -> Pumped {
+    for _ in 0..CHUNKS {
+        let _ = lseek(log, 0, Whence::SeekEnd);
+        let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+        match splice(pipe, None, log, None, CHUNK, flags) {
+            Ok(0) => return Pumped::Closed,
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => return Pumped::Empty,
+            Err(_) => match copy(pipe, log) {
+                Ok(0) => return Pumped::Closed,
+                Ok(_) => {}
+                Err(_) => return Pumped::Empty,
+            },
+        }
+    }
+    Pumped::More
+}
+
+/// For a target that refuses splice.
+fn copy(pipe: &OwnedFd, log: &OwnedFd) -> Result<usize, Errno> {
+    let mut bytes = [0; 4096];
+    let n = read(pipe, &mut bytes)?;
+    let mut rest = bytes.get(..n).unwrap_or_default();
+    while !rest.is_empty() {
+        match write(log, rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(_) => break,
+        }
+    }
+    Ok(n)
+}

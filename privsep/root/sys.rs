@@ -1,0 +1,225 @@
+//! Root. Every system call that nix does not make safe; the only file with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+
+/// The two sides of a new process.
+pub enum Cloned {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// How a child ended, and what it used.
+pub struct Reaped {
+    pub pid: i32,
+    pub status: i32,
+    /// Microseconds of CPU time.
+    pub cpu: u64,
+    /// KiB.
+    pub maxrss: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// A copy of this process, in `cgroup` where one is given. Where clone3 is missing or refused, fork and pidfd_open.
+pub fn clone(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
+    let mut pidfd: libc::c_int = -1;
+    let mut args = CloneArgs {
+        flags: libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: `args` and the `pidfd` it points to outlive the call; no new stack is given, so the child goes on with
+    // a copy of this one, as after fork. The process has one thread, so no lock is held by another.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    match Errno::result(pid) {
+        Ok(0) => Ok(Cloned::Child),
+        Ok(pid) => {
+            // SAFETY: the kernel has just written a descriptor there that nobody else knows.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Cloned::Parent { pid: pid as i32, pidfd })
+        }
+        Err(Errno::ENOSYS | Errno::EPERM) => fork(),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn fork() -> Result<Cloned, Errno> {
+    // SAFETY: the process has one thread.
+    let pid = Errno::result(unsafe { libc::fork() })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: no pointers; the child is not reaped yet, so the pid is its own.
+    let pidfd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: a new descriptor that nobody else knows.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
+    Ok(Cloned::Parent { pid, pidfd })
+}
+
+/// Sends a signal to the process behind a pidfd, or to its process group. On a kernel that cannot name a group by
+/// pidfd, `alive` tells that the leader is not reaped, so that its pid still names the group.
+pub fn signal(
+    pidfd: BorrowedFd<'_>,
+    signo: u8,
+    group: Option<i32>,
+    alive: bool,
+) -> Result<(), Errno> {
+    let flags = if group.is_some() { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+    let (fd, signo) = (pidfd.as_raw_fd(), libc::c_int::from(signo));
+    // SAFETY: the siginfo pointer may be null: the kernel then fills in one as for kill.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd,
+            signo,
+            std::ptr::null::<libc::siginfo_t>(),
+            flags,
+        )
+    };
+    match (Errno::result(sent), group) {
+        (Err(Errno::EINVAL), Some(pid)) if alive && pid > 1 => {
+            // SAFETY: no pointers; the leader is a live or unreaped child, so −pid is its group and no other.
+            Errno::result(unsafe { libc::kill(-pid, signo) }).map(drop)
+        }
+        (result, _) => result.map(drop),
+    }
+}
+
+/// The next child that has ended, if any.
+pub fn reap() -> Option<Reaped> {
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live locals of the right types.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    let micros = |t: libc::timeval| (t.tv_sec as u64) * 1_000_000 + t.tv_usec as u64;
+    (pid > 0).then(|| Reaped {
+        pid,
+        status,
+        cpu: micros(usage.ru_utime) + micros(usage.ru_stime),
+        maxrss: usage.ru_maxrss as u64,
+    })
+}
+
+/// Ends a helper, or its whole group, and reaps it. For the start, before anything else runs.
+pub fn end(pidfd: &OwnedFd, group: Option<i32>) {
+    let _ = signal(pidfd.as_fd(), 9, group, true);
+    let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
+    while reap().is_some() {}
+}
+
+/// Marks every descriptor from `first` on close-on-exec.
+pub fn cloexec_from(first: u32) {
+    // SAFETY: no pointers; it changes flags only.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Closes every descriptor from `first` on. For the very start, before this program owns any.
+pub fn close_from(first: u32) {
+    // SAFETY: called before any descriptor is opened, so none that is owned here is closed.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// In a new child: makes `fd` the descriptor number `to`, without close-on-exec.
+pub fn place(fd: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
+    if fd.as_raw_fd() == to {
+        // SAFETY: no pointers; it clears the close-on-exec flag of a descriptor that `fd` proves open.
+        return Errno::result(unsafe { libc::fcntl(to, libc::F_SETFD, 0) }).map(drop);
+    }
+    // SAFETY: whatever had the number `to` in this child is an unused copy of its parent's.
+    Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)
+}
+
+/// Default disposition for every signal, also for those that the daemon was started with ignored.
+pub fn default_signals() {
+    for signo in 1..=64 {
+        // SAFETY: SIG_DFL is valid for every number; those that cannot be changed give an error that is right to ignore.
+        unsafe { libc::signal(signo, libc::SIG_DFL) };
+    }
+}
+
+/// Leaves without running anything that the parent registered.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: it does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Writes to standard error whatever becomes of it; the print macros would panic when it is gone.
+pub fn say(parts: &[&[u8]]) {
+    let _ = std::io::stderr().write_all(&parts.concat());
+}
+
+/// A socket whose datagrams carry descriptors one way: our end, which never waits, and the other.
+pub fn datagrams() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+}
+
+/// Sends one datagram with copies of these descriptors.
+pub fn send(to: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[] } else { &rights[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None).map(drop)
+}
+
+/// Takes one datagram of at most as many bytes as `bytes` has; EMSGSIZE when there was more, or any descriptor: there
+/// is no control buffer, so the kernel has closed it already.
+pub fn receive<'a>(from: &OwnedFd, bytes: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let mut parts = [IoSliceMut::new(bytes)];
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut parts, None, MsgFlags::empty())?;
+    let (n, more) = (message.bytes, MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC);
+    let n = if message.flags.intersects(more) { usize::MAX } else { n };
+    bytes.get(..n).ok_or(Errno::EMSGSIZE)
+}
+
+/// Takes one datagram of four bytes and the descriptor that came with it. Only from children of our own code.
+pub fn receive_file(from: &OwnedFd) -> Result<([u8; 4], Option<OwnedFd>), Errno> {
+    let (mut bytes, mut space) = ([0; 4], nix::cmsg_space!([i32; 1]));
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let fd = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    Ok((bytes, fd.map(adopt)))
+}
+
+/// Takes ownership of a descriptor that has just come by SCM_RIGHTS.
+pub fn adopt(fd: i32) -> OwnedFd {
+    // SAFETY: the kernel installed it for this process alone and it was not wrapped yet.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}

@@ -1,0 +1,128 @@
+//! A log file as it grows, for a client that stays: through rotation, truncation and clearing.
+
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::Site;
+use super::limits::CHUNK_SIZE;
+
+/// Bytes of what is there already that are sent first.
+const BACKLOG: u64 = 1024;
+
+type Step = Pin<Box<dyn Future<Output = io::Result<(Bytes, LogStream)>>>>;
+
+/// The bytes of a log, from the last [`BACKLOG`] on, without end. It takes no step that is not asked for, so a
+/// client that does not read costs one chunk.
+pub(super) struct LogStream(Step);
+
+impl LogStream {
+    /// Opens a log by its number.
+    pub(super) async fn open<S: Site>(site: &Rc<S>, log: u32) -> io::Result<LogStream> {
+        let site = Rc::clone(site);
+        let file = site.open_log(log).await?;
+        let position = site.log_size(&file)?.saturating_sub(BACKLOG);
+        Ok(LogStream::of(Follower { site, log, file, position, next: None, woken: false }))
+    }
+
+    /// The next bytes, never none.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let (bytes, rest) = ready!(self.0.as_mut().poll(cx))?;
+        *self = rest;
+        Poll::Ready(Ok(bytes))
+    }
+
+    fn of<S: Site>(mut follower: Follower<S>) -> LogStream {
+        LogStream(Box::pin(async move {
+            let bytes = follower.next().await?;
+            Ok((bytes, LogStream::of(follower)))
+        }))
+    }
+}
+
+struct Follower<S> {
+    site: Rc<S>,
+    log: u32,
+    file: File,
+    position: u64,
+    /// The file that has taken the place of `file`, which is read to its end first.
+    next: Option<File>,
+    /// Something happened, and reading has not yet shown what.
+    woken: bool,
+}
+
+impl<S: Site> Follower<S> {
+    async fn next(&mut self) -> io::Result<Bytes> {
+        let site = Rc::clone(&self.site);
+        loop {
+            // Armed before looking: what happens between looking and waiting is not missed.
+            let mut changed = pin!(site.changed(self.log));
+            let mut fired = poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_ready())).await;
+            if let Some(bytes) = self.read()? {
+                self.woken = false;
+                return Ok(bytes);
+            }
+            if let Some(next) = self.next.take() {
+                self.file = next;
+                self.position = 0;
+                continue;
+            }
+            if self.woken || self.is_full() {
+                self.woken = false;
+                if self.find_next().await? {
+                    continue;
+                }
+            }
+            if !fired {
+                changed.await;
+                fired = true;
+            }
+            self.woken = fired;
+        }
+    }
+
+    /// What was appended since the last time, at most [`CHUNK_SIZE`] bytes of it.
+    fn read(&mut self) -> io::Result<Option<Bytes>> {
+        let size = self.site.log_size(&self.file)?;
+        if size < self.position {
+            // Truncated or cleared: what is in it now is all new.
+            self.position = 0;
+        }
+        let fresh = usize::try_from(size - self.position).unwrap_or(CHUNK_SIZE).min(CHUNK_SIZE);
+        if fresh == 0 {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; fresh];
+        let count = self.file.read_at(&mut bytes, self.position)?;
+        bytes.truncate(count);
+        self.position += count as u64;
+        Ok((count > 0).then(|| bytes.into()))
+    }
+
+    /// Whether the file has reached the size at which it is rotated.
+    fn is_full(&self) -> bool {
+        let logs = &self.site.settings().logs;
+        let log = usize::try_from(self.log).ok().and_then(|n| logs.get(n));
+        log.is_some_and(|l| l.maxbytes > 0 && self.position >= l.maxbytes)
+    }
+
+    /// Looks whether the log is another file by now. Opening asks the spawner, so this is not done at every wake:
+    /// only when one shows nothing new in the file at hand.
+    async fn find_next(&mut self) -> io::Result<bool> {
+        let Ok(file) = self.site.open_log(self.log).await else {
+            // Moved away and not yet back, or out of descriptors: the file at hand is still the best.
+            return Ok(false);
+        };
+        if self.site.log_identity(&file)? == self.site.log_identity(&self.file)? {
+            return Ok(false);
+        }
+        self.next = Some(file);
+        Ok(true)
+    }
+}

@@ -1,0 +1,215 @@
+//! Answers: status, headers, body, and the line about them in the activity log.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
+
+use super::Site;
+use super::follow::LogStream;
+use super::line::Line;
+use crate::config::settings::Level;
+
+/// The answer to a request, before it is put into HTTP.
+pub(super) struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    content: Content,
+}
+
+enum Content {
+    Whole(Bytes),
+    Log(LogStream),
+}
+
+impl Answer {
+    /// The reference's page about an error.
+    pub(super) fn error(status: StatusCode) -> Answer {
+        let reason = status.canonical_reason().unwrap_or_default();
+        let page = format!(
+            "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n\
+             <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
+            status.as_u16()
+        );
+        Answer { status, kind: "text/html", content: Content::Whole(page.into()) }
+    }
+
+    /// A request for name and password.
+    pub(super) fn unauthorized() -> Answer {
+        Answer::error(StatusCode::UNAUTHORIZED)
+    }
+
+    /// The answer to a call.
+    pub(super) fn xml(body: Vec<u8>) -> Answer {
+        Answer { status: StatusCode::OK, kind: "text/xml", content: Content::Whole(body.into()) }
+    }
+
+    /// A short text.
+    #[cfg(supervisor_hooks)]
+    pub(super) fn text(body: String) -> Answer {
+        Answer { status: StatusCode::OK, kind: "text/plain", content: Content::Whole(body.into()) }
+    }
+
+    /// A log that is followed.
+    pub(super) fn log(stream: LogStream) -> Answer {
+        let kind = "text/plain;charset=utf-8";
+        Answer { status: StatusCode::OK, kind, content: Content::Log(stream) }
+    }
+
+    /// Whether the answer has no end.
+    pub(super) fn is_following(&self) -> bool {
+        matches!(self.content, Content::Log(_))
+    }
+}
+
+/// What becomes of the connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It stays open.
+    Keep,
+    /// It stays open, and a client of HTTP/1.0 must be told.
+    KeepAndSay,
+    /// It is closed.
+    Close,
+}
+
+/// Puts an answer into HTTP. `record` is called with the bytes of head and body when the last one is on its way.
+pub(super) fn respond(
+    answer: Answer,
+    closing: Closing,
+    line: Rc<Line>,
+    record: Option<Record>,
+) -> Response<Body> {
+    let Answer { status, kind, content } = answer;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    say(SERVER, "Medusa/1.12");
+    say(CONTENT_TYPE, kind);
+    if status == StatusCode::UNAUTHORIZED {
+        say(WWW_AUTHENTICATE, "Basic realm=\"default\"");
+    }
+    match (&content, closing) {
+        _ if status == StatusCode::UNAUTHORIZED => say(CONNECTION, "close"),
+        (_, Closing::Keep) => None,
+        (Content::Whole(_), Closing::KeepAndSay) => say(CONNECTION, "Keep-Alive"),
+        (_, Closing::KeepAndSay | Closing::Close) => say(CONNECTION, "close"),
+    };
+    match &content {
+        Content::Whole(bytes) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        }
+        Content::Log(_) => {
+            // What a program wrote is never to be taken for a page, nor held back by a proxy.
+            say(X_CONTENT_TYPE_OPTIONS, "nosniff");
+            say(HeaderName::from_static("x-accel-buffering"), "no");
+        }
+    }
+    let end = End { line, status, sent: head_size(&response), record };
+    response.map(|()| Body { content, done: false, end })
+}
+
+/// The size of a response's head, with the date that hyper adds.
+fn head_size(response: &Response<()>) -> usize {
+    let status = response.status().canonical_reason().unwrap_or_default().len();
+    let headers =
+        response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    "HTTP/1.1 200 \r\n".len()
+        + status
+        + headers.sum::<usize>()
+        + "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n".len()
+}
+
+/// The body of a response.
+pub(super) struct Body {
+    content: Content,
+    done: bool,
+    end: End,
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let bytes = match &mut self.content {
+            Content::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.done = true;
+                Ok(bytes)
+            }
+            Content::Log(stream) => ready!(stream.poll_next(cx)),
+        };
+        if let Ok(bytes) = &bytes {
+            self.end.sent = self.end.sent.saturating_add(bytes.len());
+        }
+        Poll::Ready(Some(bytes.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done || matches!(&self.content, Content::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Log(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// What is to be done when an answer is out, or nobody wants it any more.
+struct End {
+    line: Rc<Line>,
+    status: StatusCode,
+    sent: usize,
+    record: Option<Record>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.line.idle();
+        if let Some(record) = self.record.take() {
+            record(self.status, self.sent);
+        }
+    }
+}
+
+/// Writes the line about an answer: its status and size go in.
+pub(super) type Record = Box<dyn FnOnce(StatusCode, usize)>;
+
+/// The request line as it was sent.
+pub(super) fn title<B>(request: &Request<B>) -> String {
+    format!("{} {} {:?}", request.method(), request.uri(), request.version())
+}
+
+/// The line about a request in the activity log, where its level asks for it.
+pub(super) fn record<S: Site>(site: &Rc<S>, client: Rc<str>, title: String) -> Option<Record> {
+    if site.settings().activity.level > Level::Trace {
+        return None;
+    }
+    let site = Rc::clone(site);
+    Some(Box::new(move |status, size| {
+        let now = i64::try_from(site.now().wall.as_secs()).ok();
+        let now = now.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default();
+        let date = now.strftime("%d/%b/%Y:%H:%M:%S +0000");
+        let status = status.as_u16();
+        site.log(Level::Trace, format!("{client} - - [{date}] \"{title}\" {status} {size}"));
+    }))
+}

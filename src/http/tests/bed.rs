@@ -1,0 +1,358 @@
+//! What the tests stand on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::{Notify, watch};
+use tokio::task::{LocalSet, spawn_blocking, spawn_local};
+
+use crate::config::settings::{
+    ActivityLog, Autorestart, Group, Level, LogFile, Password, Process, Server, Settings, Zone,
+};
+use crate::http::{Listener, Site, serve};
+use crate::process::{Command, Heart, Now, Outcome};
+use crate::rpc::office::Office;
+
+/// Number of the activity log.
+pub const MAIN: u32 = 2;
+/// Number of the log of the first process's standard output.
+pub const OUT: u32 = 0;
+
+/// A broker that has files and says when they change.
+pub struct Fake {
+    pub dir: TempDir,
+    pub settings: Settings,
+    zone: TimeZone,
+    pub lines: RefCell<Vec<(Level, String)>>,
+    pub opened: Cell<usize>,
+    pub commands: Cell<usize>,
+    pub finished: Cell<usize>,
+    pub go_on: Notify,
+    changes: RefCell<BTreeMap<u32, watch::Sender<()>>>,
+}
+
+impl Fake {
+    pub fn path(&self, log: u32) -> PathBuf {
+        self.dir.path().join(log.to_string())
+    }
+
+    pub fn write(&self, log: u32, bytes: impl AsRef<[u8]>) {
+        let file = OpenOptions::new().append(true).create(true).open(self.path(log));
+        file.expect("log").write_all(bytes.as_ref()).expect("write");
+        self.tell(log);
+    }
+
+    pub fn tell(&self, log: u32) {
+        if let Some(sender) = self.changes.borrow().get(&log) {
+            sender.send_replace(());
+        }
+    }
+
+    /// How many followers wait for a change of a log.
+    pub fn followers(&self, log: u32) -> usize {
+        self.changes.borrow().get(&log).map_or(0, watch::Sender::receiver_count)
+    }
+}
+
+impl Office for Fake {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Duration::ZERO, wall: Duration::from_secs(1_795_227_800) }
+    }
+
+    fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    fn pid(&self) -> i32 {
+        1
+    }
+
+    fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
+        look(&Heart::new(&self.settings, &[]))
+    }
+
+    async fn command(&self, _: Command) -> Vec<Outcome> {
+        self.commands.set(self.commands.get() + 1);
+        self.go_on.notified().await;
+        self.finished.set(self.finished.get() + 1);
+        Vec::new()
+    }
+
+    async fn open_log(&self, log: u32) -> io::Result<File> {
+        self.opened.set(self.opened.get() + 1);
+        tokio::task::yield_now().await;
+        File::open(self.path(log))
+    }
+
+    fn log_size(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    async fn clear_log(&self, log: u32) -> io::Result<()> {
+        fs::write(self.path(log), "")?;
+        self.tell(log);
+        Ok(())
+    }
+
+    fn note(&self, level: Level, text: String) {
+        self.lines.borrow_mut().push((level, text));
+    }
+
+    fn shutdown(&self) {}
+}
+
+impl Site for Fake {
+    fn changed(&self, log: u32) -> impl Future<Output = ()> {
+        let mut changes = self.changes.borrow_mut();
+        let mut receiver = changes.entry(log).or_default().subscribe();
+        async move {
+            receiver.changed().await.ok();
+        }
+    }
+
+    fn log_identity(&self, file: &File) -> io::Result<(u64, u64)> {
+        let metadata = file.metadata()?;
+        Ok((metadata.dev(), metadata.ino()))
+    }
+
+    #[cfg(supervisor_hooks)]
+    fn hook(&self, name: &str) -> Option<String> {
+        Some(format!("hooked {name}"))
+    }
+}
+
+fn process(name: &str, group: u32, stdout_log: Option<u32>, stderr_log: Option<u32>) -> Process {
+    Process {
+        name: name.to_owned(),
+        group,
+        command: "cat".to_owned(),
+        command_error: None,
+        priority: 999,
+        autostart: true,
+        autorestart: Autorestart::Unexpected,
+        startsecs: 1,
+        startretries: 3,
+        exitcodes: vec![0],
+        stopsignal: 15,
+        stopwaitsecs: 10,
+        stopasgroup: false,
+        killasgroup: false,
+        redirect_stderr: false,
+        stdout_log,
+        stderr_log,
+        directory: None,
+        uid: None,
+    }
+}
+
+fn settings(maxbytes: u64) -> Settings {
+    let log = |n: u32| LogFile { path: n.to_string(), maxbytes, backups: 10 };
+    let group = |name: &str, slots| Group { name: name.to_owned(), priority: 999, slots };
+    Settings {
+        identifier: "supervisor".to_owned(),
+        activity: ActivityLog { log: Some(MAIN), level: Level::Trace, stdout: false },
+        notes: Vec::new(),
+        zone: Zone::Utc,
+        daemon: false,
+        sandbox_required: false,
+        boundary: true,
+        servers: Vec::new(),
+        logs: (0..5).map(log).collect(),
+        groups: vec![group("cat", vec![0]), group("web", vec![1, 2])],
+        processes: vec![
+            process("cat", 0, Some(OUT), Some(1)),
+            process("a b", 1, Some(3), None),
+            process("é_01", 1, None, Some(4)),
+        ],
+    }
+}
+
+/// A broker with its servers.
+pub struct Bed {
+    pub site: Rc<Fake>,
+    pub unix: PathBuf,
+    pub tcp: SocketAddr,
+}
+
+impl Bed {
+    pub fn new(maxbytes: u64, credentials: Option<(String, Password)>) -> Bed {
+        let dir = TempDir::new().expect("directory");
+        let path = dir.path().join("sock");
+        let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
+        unix.set_nonblocking(true).expect("flag");
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("tcp socket");
+        tcp.set_nonblocking(true).expect("flag");
+        let address = tcp.local_addr().expect("address");
+        let site = Rc::new(Fake {
+            dir,
+            settings: settings(maxbytes),
+            zone: TimeZone::UTC,
+            lines: RefCell::default(),
+            opened: Cell::default(),
+            commands: Cell::default(),
+            finished: Cell::default(),
+            go_on: Notify::new(),
+            changes: RefCell::default(),
+        });
+        for (fd, section) in
+            [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
+        {
+            let credentials = credentials.clone();
+            let server = Server { section: section.to_owned(), socket: 0, credentials };
+            spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
+        }
+        Bed { site, unix: path, tcp: address }
+    }
+
+    pub async fn unix(&self) -> Client<UnixStream> {
+        Client::new(UnixStream::connect(&self.unix).await.expect("connect"))
+    }
+
+    pub async fn tcp(&self) -> Client<TcpStream> {
+        Client::new(TcpStream::connect(self.tcp).await.expect("connect"))
+    }
+
+    /// Asks on a connection of its own, and reads until the server closes.
+    pub async fn ask(&self, request: impl AsRef<[u8]>) -> String {
+        let mut client = self.unix().await;
+        client.send(request).await;
+        client.rest().await
+    }
+}
+
+/// One end of a connection.
+pub struct Client<S> {
+    pub stream: S,
+    buffer: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn new(stream: S) -> Self {
+        Client { stream, buffer: Vec::new() }
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.expect("send");
+    }
+
+    /// Reads one more piece; `false` at the end.
+    async fn more(&mut self) -> bool {
+        self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
+    }
+
+    /// Takes what comes up to and with `end`.
+    pub async fn until(&mut self, end: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.buffer).into_owned();
+            if let Some(at) = text.find(end) {
+                let rest = self.buffer.split_off(at + end.len());
+                self.buffer = rest;
+                return text[..at + end.len()].to_owned();
+            }
+            assert!(self.more().await, "closed before {end:?}: {text:?}");
+        }
+    }
+
+    /// Takes one answer that has a length.
+    pub async fn answer(&mut self) -> String {
+        let head = self.until("\r\n\r\n").await;
+        let length = header(&head, "content-length").expect("a length").parse().expect("number");
+        while self.buffer.len() < length {
+            assert!(self.more().await, "closed within a body");
+        }
+        let rest = self.buffer.split_off(length);
+        let body = std::mem::replace(&mut self.buffer, rest);
+        head + &String::from_utf8_lossy(&body)
+    }
+
+    /// Takes all there is until the server closes.
+    pub async fn rest(&mut self) -> String {
+        while self.more().await {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// Takes `count` bytes of chunked content.
+    pub async fn chunked(&mut self, count: usize) -> String {
+        let mut content = String::new();
+        while content.len() < count {
+            let size = self.until("\r\n").await;
+            let size = usize::from_str_radix(size.trim(), 16).expect("a size");
+            while self.buffer.len() < size + 2 {
+                assert!(self.more().await, "closed within a chunk");
+            }
+            let rest = self.buffer.split_off(size + 2);
+            let chunk = std::mem::replace(&mut self.buffer, rest);
+            content.push_str(&String::from_utf8_lossy(&chunk[..size]));
+        }
+        content
+    }
+}
+
+/// The value of a header.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().take_while(|l| !l.is_empty()).find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+/// What a bed is made of.
+#[derive(Default)]
+pub struct Plan {
+    pub maxbytes: u64,
+    pub credentials: Option<(String, Password)>,
+}
+
+impl Plan {
+    /// Runs a test. Its clock stands still; should it hang for a minute, the clock runs on and the test fails.
+    pub fn run<F: Future<Output = ()>>(self, test: impl FnOnce(Rc<Bed>) -> F) {
+        let (done, wait) = mpsc::channel::<()>();
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = runtime.expect("runtime");
+        LocalSet::new().block_on(&runtime, async {
+            let guard = spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60)));
+            let bed = Rc::new(Bed::new(self.maxbytes, self.credentials));
+            let hour = Duration::from_secs(3600);
+            tokio::time::timeout(hour * 24, test(bed)).await.expect("the test hangs");
+            drop(done);
+            guard.await.expect("guard").ok();
+        });
+    }
+}
+
+/// Runs a test on a bed without credentials.
+pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Bed>) -> F) {
+    Plan::default().run(test);
+}
+
+/// Polls until something is so.
+pub async fn eventually(mut so: impl FnMut() -> bool) {
+    while !so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Renames a log and begins it anew, as rotation does.
+pub fn rotate(path: &Path) {
+    fs::rename(path, path.with_extension("1")).expect("rename");
+    fs::write(path, "").expect("create");
+}

@@ -1,0 +1,229 @@
+//! Clients that take too much: time, bytes, connections.
+
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_local;
+use tokio::time::advance;
+
+use super::bed::{MAIN, eventually, run};
+use crate::config::settings::Server;
+use crate::http::limits::{BODY_TIME, FROM_ONE, HEAD_TIME, IDLE_TIME, STALL_TIME};
+use crate::http::{Listener, serve};
+
+const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_silent_client_is_closed() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        settle().await;
+        advance(HEAD_TIME).await;
+        assert_eq!(client.rest().await, "");
+    });
+}
+
+#[test]
+fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
+    run(async |bed| {
+        let mut client = bed.tcp().await;
+        settle().await;
+        for byte in GET.as_bytes().iter().take(9) {
+            client.send([*byte]).await;
+            settle().await;
+            advance(SECOND).await;
+        }
+        settle().await;
+        advance(SECOND).await;
+        assert_eq!(client.rest().await, "");
+    });
+}
+
+#[test]
+fn a_body_that_drips_is_cut() {
+    run(async |bed| {
+        let mut client = bed.tcp().await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n").await;
+        settle().await;
+        for _ in 0..BODY_TIME.as_secs() {
+            client.send("x").await;
+            settle().await;
+            advance(SECOND).await;
+        }
+        let answer = client.until("\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.to_lowercase().contains("connection: close"));
+    });
+}
+
+#[test]
+fn an_idle_client_keeps_its_connection_for_a_minute() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        for _ in 0..3 {
+            client.send(GET).await;
+            client.answer().await;
+            settle().await;
+            advance(IDLE_TIME - SECOND).await;
+            settle().await;
+        }
+        // From the first byte on a head has the time of a head.
+        client.send("G").await;
+        settle().await;
+        advance(HEAD_TIME - SECOND).await;
+        client.send(GET.get(1..).unwrap_or_default()).await;
+        client.answer().await;
+        settle().await;
+        advance(IDLE_TIME).await;
+        assert_eq!(client.rest().await, "");
+    });
+}
+
+#[test]
+fn a_call_may_take_its_time() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
+        eventually(|| bed.site.commands.get() == 1).await;
+        settle().await;
+        advance(Duration::from_secs(3600)).await;
+        bed.site.go_on.notify_one();
+        assert!(client.answer().await.starts_with("HTTP/1.1 200 OK"));
+    });
+}
+
+#[test]
+fn an_order_is_carried_out_though_its_client_leaves() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
+        eventually(|| bed.site.commands.get() == 1).await;
+        drop(client);
+        settle().await;
+        bed.site.go_on.notify_one();
+        eventually(|| bed.site.finished.get() == 1).await;
+    });
+}
+
+#[test]
+fn an_endless_head_is_refused() {
+    run(async |bed| {
+        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(20_000));
+        let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+        let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(65));
+        for request in [&line, &header, &headers] {
+            let answer = bed.ask(request).await;
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        }
+        let mut client = bed.unix().await;
+        client.send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64))).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
+    });
+}
+
+#[test]
+fn three_hundred_silent_clients_keep_nobody_out() {
+    run(async |bed| {
+        let (mut local, mut remote) = (Vec::new(), Vec::new());
+        for _ in 0..300 {
+            local.push(bed.unix().await);
+            remote.push(bed.tcp().await);
+            settle().await;
+        }
+        let mut client = bed.unix().await;
+        client.send(GET).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
+        let mut client = bed.tcp().await;
+        client.send(GET).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
+        // The first ones had to go, the last ones wait on.
+        assert_eq!(local.first_mut().expect("first").rest().await, "");
+        let last = local.last_mut().expect("last");
+        last.send(GET).await;
+        assert!(last.answer().await.starts_with("HTTP/1.1 404 "));
+    });
+}
+
+#[test]
+fn working_connections_are_never_sacrificed() {
+    run(async |bed| {
+        bed.site.write(MAIN, "a\n");
+        let mut followers = Vec::new();
+        for _ in 0..FROM_ONE {
+            let mut client = bed.unix().await;
+            client.send("GET /mainlogtail HTTP/1.1\r\n\r\n").await;
+            client.until("a\n").await;
+            followers.push(client);
+        }
+        let mut late = bed.unix().await;
+        let _ = late.stream.write_all(GET.as_bytes()).await;
+        assert_eq!(late.rest().await, "", "no place for one more");
+        // The other listener has places of its own.
+        let mut other = bed.tcp().await;
+        other.send(GET).await;
+        assert!(other.answer().await.starts_with("HTTP/1.1 404 "));
+        bed.site.write(MAIN, "b\n");
+        for follower in &mut followers {
+            follower.until("b\n").await;
+        }
+        followers.pop();
+        eventually(|| bed.site.followers(MAIN) < FROM_ONE).await;
+        let mut late = bed.unix().await;
+        late.send(GET).await;
+        assert!(late.answer().await.starts_with("HTTP/1.1 404 "));
+    });
+}
+
+#[test]
+fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
+    run(async |bed| {
+        let path = bed.site.dir.path().join("deaf");
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
+        bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
+        let server =
+            Server { section: "unix_http_server".to_owned(), socket: 0, credentials: None };
+        let site = Rc::clone(&bed.site);
+        let task = spawn_local(serve(site, Listener::from(fd), server));
+        for _ in 0..20 {
+            settle().await;
+            advance(SECOND).await;
+        }
+        assert!(!task.is_finished());
+        let lines = bed.site.lines.borrow();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].1.starts_with("could not accept a connection on [unix_http_server]: "));
+    });
+}
+
+#[test]
+fn an_answer_that_is_not_taken_is_given_up() {
+    run(async |bed| {
+        let mut client = bed.unix().await;
+        // Far more questions in one go than answers fit between the two ends.
+        let questions = GET.repeat(20_000);
+        let (mut reader, mut writer) = client.stream.split();
+        let sending = async { writer.write_all(questions.as_bytes()).await.is_err() };
+        let waiting = async {
+            for _ in 0..200 {
+                settle().await;
+            }
+            advance(STALL_TIME).await;
+        };
+        let (cut, ()) = tokio::join!(sending, waiting);
+        assert!(cut, "the server did not hang up");
+        let mut taken = Vec::new();
+        let _ = reader.read_to_end(&mut taken).await;
+        assert!(taken.starts_with(b"HTTP/1.1 404 "));
+    });
+}

@@ -1,0 +1,7 @@
+//! The servers as their clients meet them: real sockets, bytes as written, a broker that is not real, a clock that
+//! stands still unless a test moves it.
+
+mod bed;
+mod follow;
+mod limits;
+mod protocol;

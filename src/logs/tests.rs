@@ -1,0 +1,314 @@
+//! Pipelines on real pipes and files.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::unistd::{pipe2, write};
+
+use super::*;
+use crate::config::settings::{ActivityLog, Level, Zone};
+
+struct Rig {
+    logs: Logs,
+    watch: Rc<Watch>,
+    dir: tempfile::TempDir,
+}
+
+fn rig(limits: &[u64]) -> Rig {
+    let watch = Rc::new(Watch::new().unwrap());
+    Rig {
+        logs: Logs::new(tools(&watch), None, limits.to_vec()),
+        watch,
+        dir: tempfile::tempdir().unwrap(),
+    }
+}
+
+fn tools(watch: &Rc<Watch>) -> Tools {
+    Tools {
+        watch: watch.clone(),
+        scratch: Scratch::new().unwrap(),
+        null: OpenOptions::new().write(true).open("/dev/null").unwrap(),
+    }
+}
+
+fn open(path: &Path) -> OwnedFd {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    options.open(path).unwrap().into()
+}
+
+impl Rig {
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
+    fn open(&mut self, log: Log, same: Log, name: &str) {
+        let fd = open(&self.path(name));
+        self.logs.opened(log, same, fd, Instant::now());
+    }
+
+    fn attach(&mut self, slot: Slot, output: Output, log: Option<Log>) -> OwnedFd {
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+        self.logs.attach((slot, 1, output), reader, log, true);
+        writer
+    }
+
+    /// Serves what is ready until nothing is for a while.
+    async fn settle(&mut self) {
+        let mut tokens = Vec::new();
+        let quiet = Duration::from_millis(20);
+        while tokio::time::timeout(quiet, self.watch.ready(&mut tokens)).await.is_ok() {
+            for token in tokens.drain(..) {
+                self.logs.ready(token, Instant::now());
+            }
+        }
+    }
+}
+
+fn put(writer: &OwnedFd, text: &str) {
+    assert_eq!(write(writer, text.as_bytes()), Ok(text.len()));
+}
+
+#[tokio::test]
+async fn two_streams_share_one_file() {
+    let mut rig = rig(&[0, 0]);
+    rig.open(0, 0, "log");
+    rig.open(1, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    let err = rig.attach(0, Output::Stderr, Some(1));
+    put(&out, "a\n");
+    rig.settle().await;
+    put(&err, "b\n");
+    rig.settle().await;
+    put(&out, "c\n");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "a\nb\nc\n");
+    assert_eq!(rig.logs.events(), []);
+}
+
+#[tokio::test]
+async fn a_full_file_is_held_until_it_is_rotated_and_nothing_is_lost() {
+    let mut rig = rig(&[10]);
+    rig.open(0, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    put(&out, "0123456789");
+    rig.settle().await;
+    assert_eq!(rig.logs.events(), [Event::Rotate(0)]);
+    put(&out, "waits\n");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "0123456789");
+    std::fs::rename(rig.path("log"), rig.path("log.1")).unwrap();
+    rig.open(0, 0, "log");
+    rig.settle().await;
+    assert_eq!((rig.text("log.1"), rig.text("log")), ("0123456789".into(), "waits\n".into()));
+    // Below its limit after all: goes on in the same file.
+    put(&out, "over the limit");
+    rig.settle().await;
+    assert_eq!(rig.logs.events(), [Event::Rotate(0)]);
+    put(&out, "!");
+    rig.logs.release(0, Err(Errno::EAGAIN), Instant::now());
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "waits\nover the limit!");
+}
+
+#[tokio::test]
+async fn an_exit_waits_for_the_bytes_and_not_for_grandchildren() {
+    let mut rig = rig(&[0]);
+    let out = rig.attach(3, Output::Stdout, Some(0));
+    let err = rig.attach(3, Output::Stderr, None);
+    put(&out, "last words\n");
+    put(&err, "nobody keeps this");
+    rig.logs.finish(3, 1, Instant::now());
+    assert_eq!(rig.logs.events(), [], "the log is not open yet");
+    rig.open(0, 0, "log");
+    assert_eq!(rig.logs.events(), [Event::Drained(3, 1)]);
+    assert_eq!(rig.text("log"), "last words\n");
+    assert_eq!(write(&out, b"x"), Err(Errno::EPIPE));
+    rig.logs.finish(9, 4, Instant::now());
+    assert_eq!(rig.logs.events(), [Event::Drained(9, 4)], "no pipes at all");
+}
+
+#[tokio::test]
+async fn what_no_file_takes_is_given_up_after_a_while() {
+    let mut rig = rig(&[0]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    rig.logs.opened(0, 0, full.into(), Instant::now());
+    let out = rig.attach(1, Output::Stdout, Some(0));
+    put(&out, "no room");
+    rig.settle().await;
+    assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::ENOSPC)]);
+    let retry = rig.logs.next().unwrap();
+    rig.logs.due(retry);
+    assert_eq!(rig.logs.events(), [], "said once");
+    let now = Instant::now();
+    rig.logs.finish(1, 1, now);
+    rig.logs.due(now + PATIENCE / 2);
+    assert_eq!(rig.logs.events(), []);
+    rig.logs.due(now + PATIENCE);
+    assert_eq!(rig.logs.events(), [Event::Lost(1, 7), Event::Drained(1, 1)]);
+}
+
+#[tokio::test]
+async fn a_file_that_refuses_splice_gets_every_byte() {
+    let mut rig = rig(&[0]);
+    let path = rig.path("log");
+    let file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    rig.logs.opened(0, 0, file.into(), Instant::now());
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    let mut expected = String::new();
+    for n in 0..3_000 {
+        let line = format!("{n:05} {}\n", "x".repeat(73));
+        put(&out, &line);
+        expected.push_str(&line);
+        if n % 500 == 0 {
+            rig.settle().await;
+        }
+    }
+    rig.settle().await;
+    assert_eq!(rig.text("log"), expected);
+}
+
+fn noted(at: usize, wrote: &str, left: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    std::fs::write(&path, wrote).unwrap();
+    let memory = File::from(open(&dir.path().join("journal")));
+    memory.set_len(4096).unwrap();
+    let memory =
+        OpenOptions::new().read(true).write(true).open(dir.path().join("journal")).unwrap();
+    let journal = Rc::new(Journal::map(memory.as_fd(), 1).unwrap());
+    let note = append::Note::of(7, at, b"twelve bytes");
+    journal.patch(1, JOURNAL_STREAMS_AT, &note);
+    let watch = Rc::new(Watch::new().unwrap());
+    let mut logs = Logs::new(tools(&watch), Some(journal.clone()), vec![0]);
+    let file = OpenOptions::new().append(true).open(&path).unwrap();
+    logs.opened(0, 0, file.into(), Instant::now());
+    let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+    put(&writer, left);
+    logs.attach((0, 7, Output::Stdout), reader, Some(0), false);
+    logs.finish(0, 7, Instant::now());
+    let cell = journal.read(1).unwrap();
+    assert_eq!(append::Note::decode(&cell, Output::Stdout), None);
+    std::fs::read_to_string(&path).unwrap()
+}
+
+#[tokio::test]
+async fn a_chunk_that_a_broker_died_over_arrives_exactly_once() {
+    let chunk = "twelve bytes";
+    assert_eq!(noted(4, "old ", chunk), "old twelve bytes", "nothing was appended");
+    assert_eq!(noted(4, "old twelv", chunk), "old twelve bytes", "a part was");
+    assert_eq!(noted(4, "old twelve bytes", chunk), "old twelve bytes", "all was");
+    let next = "another text";
+    assert_eq!(
+        noted(4, "old twelve bytes", next),
+        "old twelve bytesanother text",
+        "it was consumed too"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_trims_keeps_every_byte_and_gets_no_hole() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    let mut seen = String::new();
+    let mut written = String::new();
+    for n in 0..40 {
+        for m in 0..50 {
+            let line = format!("{n} {m}\n");
+            put(&out, &line);
+            written.push_str(&line);
+        }
+        rig.settle().await;
+        // What copytruncate does while nobody writes.
+        seen.push_str(&rig.text("log"));
+        File::options().write(true).open(rig.path("log")).unwrap().set_len(0).unwrap();
+    }
+    assert_eq!(seen, written);
+    let file = rig.logs.file_mut(0).unwrap();
+    assert!(!file.plain(), "from then on it is appended to under the file's lock");
+}
+
+#[tokio::test]
+async fn a_busy_pipe_rests_and_an_idle_one_does_not_wait() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    put(&out, "first");
+    let mut tokens = Vec::new();
+    rig.watch.ready(&mut tokens).await.unwrap();
+    rig.logs.ready(tokens[0], Instant::now());
+    assert_eq!(rig.text("log"), "first", "at once");
+    assert!(rig.logs.resting.is_empty());
+    put(&out, "second");
+    rig.logs.ready(tokens[0], Instant::now());
+    assert_eq!(rig.logs.resting, [tokens[0]], "busy now");
+    put(&out, "third");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "firstsecondthird");
+    assert!(rig.logs.resting.is_empty());
+    assert_eq!(rig.logs.next(), None, "nothing to wake up for");
+}
+
+#[tokio::test]
+async fn a_description_per_file_is_kept_when_logs_part() {
+    let mut rig = rig(&[0, 0]);
+    rig.open(0, 0, "log");
+    rig.open(1, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(1));
+    rig.open(1, 1, "other");
+    put(&out, "x");
+    rig.settle().await;
+    assert_eq!((rig.text("log"), rig.text("other")), (String::new(), "x".into()));
+    assert_eq!(rig.logs.open_logs(), [0, 1]);
+}
+
+#[tokio::test]
+async fn followers_hear_of_growth() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    let notify = rig.logs.follow(0);
+    let heard = notify.notified();
+    put(&out, "x");
+    rig.settle().await;
+    assert!(tokio::time::timeout(Duration::from_secs(5), heard).await.is_ok());
+}
+
+#[tokio::test]
+async fn activity_lines_have_the_reference_form_and_stay_one_line() {
+    let mut rig = rig(&[0]);
+    let settings = ActivityLog { log: Some(0), level: Level::Info, stdout: true };
+    let (far, near) = pipe2(OFlag::O_NONBLOCK).unwrap();
+    let clock = clock::Clock::new(&Zone::Posix("JST-9".into()));
+    let mut activity = activity::Activity::new(&settings, Some(near), clock);
+    let wall = Duration::from_millis(1_780_000_000_042);
+    activity.line(&mut rig.logs, Level::Info, "spawned: 'a' with pid 7", wall);
+    activity.line(&mut rig.logs, Level::Debug, "not at this level", wall);
+    activity.line(&mut rig.logs, Level::Warn, "two\nlines \x1b[0m", wall);
+    let expected = "2026-05-29 05:26:40,042 INFO spawned: 'a' with pid 7\n\
+                    2026-05-29 05:26:40,042 WARN two\\nlines \\u{1b}[0m\n";
+    rig.open(0, 0, "log");
+    activity.flush(&mut rig.logs);
+    assert_eq!(rig.text("log"), expected);
+    let mut copy = [0; 1000];
+    let n = nix::unistd::read(&far, &mut copy).unwrap();
+    assert_eq!(&copy[..n], expected.as_bytes());
+}
+
+#[test]
+fn a_note_is_any_bytes_or_none() {
+    let mut payload = [0xff; privsep::journal::PAYLOAD];
+    assert_eq!(append::Note::decode(&payload, Output::Stderr), None);
+    payload.fill(0);
+    assert_eq!(append::Note::decode(&payload, Output::Stdout), None);
+    let note = append::Note::of(1, 2, b"x");
+    (&mut payload[JOURNAL_STREAMS_AT + 20..]).write_all(&note).unwrap();
+    assert!(append::Note::decode(&payload, Output::Stderr).is_some());
+}

@@ -1,0 +1,38 @@
+#!/bin/sh
+# build.sh [--hooks] DIRECTORY: builds what is to be run into DIRECTORY/bin and DIRECTORY/libexec/supervisor.
+#
+# Spawner and broker are static where the musl target is installed. Reader and client need the name service of libc
+# and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
+# features that all of them want.
+set -eu
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+need_rust
+need gcc 'gcc libc6-dev'
+
+made=target
+if [ "$1" = --hooks ]; then
+    shift
+    made=target/hooks
+    # For tests alone: whole-program optimisation is left out.
+    export RUSTFLAGS='--cfg supervisor_hooks' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+fi
+dist=$1
+musl=$(musl_target)
+static=${musl:+--target=$musl}
+
+run() { cargo build --release --locked --target-dir "$made" "$@"; }
+run $static -p supervisord --bin supervisord
+run $static -p supervisor --bin supervisor-broker
+run -p supervisor --bin supervisor-reader --bin supervisorctl
+
+bin=$dist/bin
+libexec=$dist/libexec/supervisor
+mkdir -p "$bin" "$libexec"
+# A running program keeps its file: replace, never overwrite.
+place() { install -m "$1" "$2" "$3.new" && mv -f "$3.new" "$3"; }
+place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
+place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
+place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
+place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"
+echo "built: $dist (${musl:-dynamic, the musl target is not installed})"

@@ -2,10 +2,31 @@
 //!
 //! Inputs and a time go in, outputs come out; the broker's loop carries them to the spawner, the log and the clients.
 
+mod begin;
+pub mod describe;
+mod desk;
+mod errand;
+mod heart;
+mod proc;
+mod record;
+mod shutdown;
+mod state;
+pub mod texts;
+
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
+mod world;
+
 use std::time::Duration;
 
+pub use heart::{Heart, Info};
 use privsep::reply::Failure;
 use privsep::request::{Instance, Request, Slot};
+
+pub use state::State;
 
 use crate::config::settings::Level;
 
@@ -43,7 +64,7 @@ pub enum Command {
     Signal {
         /// Which.
         slots: Vec<Slot>,
-        /// 1 to 64.
+        /// 1 to 64; 0 sends nothing and only asks whether the process could be signalled.
         signo: u8,
     },
 }
@@ -65,6 +86,10 @@ pub enum Trouble {
     AbnormalTermination,
     /// NOT_RUNNING.
     NotRunning,
+    /// FAILED: nobody knows what the process does, a signal to it was refused.
+    Unknown,
+    /// SHUTDOWN_STATE: the daemon is going down.
+    ShuttingDown,
 }
 
 /// One process's part in the answer to a command.

@@ -1,4 +1,14 @@
-//! XML-RPC values.
+//! XML-RPC values and their text, both directions.
+//!
+//! Reading follows the reference's habits where clients see them, and refuses whatever XML has beyond elements and
+//! text. Writing has the layout of Python's `xmlrpc.client`.
+
+mod read;
+mod write;
+
+pub use super::fault::Fault;
+pub use read::{BadAnswer, BadCall, decode_call, decode_response};
+pub use write::{encode_call, encode_fault, encode_response};
 
 /// A value of a call or an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,15 +27,64 @@ pub enum Value {
     Array(Vec<Value>),
     /// `struct`, in order.
     Struct(Vec<(String, Value)>),
-    /// `nil`; read, never written.
+    /// `nil`; read, never part of an answer.
     Nil,
 }
 
-/// A fault: code and text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The reference's number.
-    pub code: i32,
-    /// `NAME` or `NAME: extra`.
-    pub text: String,
+impl Value {
+    /// The member of a `struct` with this name.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Struct(members) => members
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is a `string`.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is an `int`.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Str(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Str(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Value {
+        Value::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Value {
+        Value::Bool(truth)
+    }
+}
+
+/// Whether XML 1.0 can carry this character.
+const fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }

@@ -1,0 +1,130 @@
+//! What all processes share while an input is dealt with: the time, the alarms, the requests that wait, the outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use privsep::reply::Failure;
+use privsep::request::{Request, Slot};
+
+use super::{Now, Outcome, Output, State, Ticket, Trouble};
+use crate::config::settings::Level;
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// The next step of a process.
+    Turn(Slot),
+    /// `waiting for NAME to stop`.
+    Report(Slot),
+    /// An end that the journal knows was not told again.
+    Ghost(Slot),
+    /// `waiting for A, B to die`.
+    Shutdown,
+}
+
+/// A client's request that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub ticket: Ticket,
+    pub wait: bool,
+    /// Processes without an outcome.
+    pub left: usize,
+    pub outcomes: Vec<Outcome>,
+    /// Starts whose executable is being looked at, in starting order.
+    pub line: std::collections::VecDeque<Candidate>,
+}
+
+/// A start that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub slot: Slot,
+    /// What the spawner said of the executable.
+    pub probe: Option<Option<Failure>>,
+}
+
+/// Processes that are stopped side by side at shutdown.
+#[derive(Debug, Default)]
+pub(super) struct Wave {
+    /// Those that are not stopped.
+    pub slots: BTreeSet<Slot>,
+    /// All of them have been told to stop.
+    pub told: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub alarms: BTreeSet<(Duration, Alarm)>,
+    pub errands: BTreeMap<u64, Errand>,
+    pub last_errand: u64,
+    /// Errands that wait for the answer to a probe.
+    pub probes: BTreeMap<Slot, Vec<u64>>,
+    /// Cells of the journal that are out of date.
+    pub dirty: BTreeSet<usize>,
+    /// Set once everything is being stopped: by group priority.
+    pub waves: Option<BTreeMap<i64, Wave>>,
+    /// Those that a shutdown waits for are being named.
+    pub reporting: bool,
+}
+
+impl Book {
+    /// Notes a process's new state for the waves of a shutdown.
+    pub(super) fn note_state(&mut self, priority: i64, slot: Slot, state: State) {
+        let Some(waves) = &mut self.waves else {
+            return;
+        };
+        if state.is_stopped() {
+            if let Some(wave) = waves.get_mut(&priority) {
+                wave.slots.remove(&slot);
+            }
+        } else {
+            let wave = waves.entry(priority).or_default();
+            wave.slots.insert(slot);
+            wave.told &= !state.is_running();
+        }
+    }
+}
+
+/// The desk that an input is dealt with at.
+pub(super) struct Desk<'a> {
+    pub now: Now,
+    pub book: &'a mut Book,
+    pub out: &'a mut Vec<Output>,
+}
+
+impl Desk<'_> {
+    pub(super) fn ask(&mut self, request: Request) {
+        self.out.push(Output::Ask(request));
+    }
+
+    pub(super) fn log(&mut self, level: Level, text: String) {
+        self.out.push(Output::Log(level, text));
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.book.waves.is_some()
+    }
+
+    /// Moves an alarm.
+    pub(super) fn set_alarm(&mut self, alarm: Alarm, old: Option<Duration>, new: Option<Duration>) {
+        if let Some(at) = old {
+            self.book.alarms.remove(&(at, alarm));
+        }
+        if let Some(at) = new {
+            self.book.alarms.insert((at, alarm));
+        }
+    }
+
+    /// Notes one process's part of an errand; with the last one the errand is answered.
+    pub(super) fn outcome(&mut self, errand: u64, slot: Slot, result: Result<(), Trouble>) {
+        let Some(open) = self.book.errands.get_mut(&errand) else {
+            return;
+        };
+        open.outcomes.push((slot, result));
+        open.left = open.left.saturating_sub(1);
+        if open.left == 0
+            && let Some(done) = self.book.errands.remove(&errand)
+        {
+            self.out.push(Output::Reply(done.ticket, done.outcomes));
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! One process: its states and what moves it from one to the next.
+
+use std::time::Duration;
+
+use privsep::reply::Failure;
+use privsep::request::{Instance, Request, Slot, Whom};
+
+use super::desk::{Alarm, Desk};
+use super::record::{Mishap, Record};
+use super::{State, Trouble, texts};
+use crate::config::settings::{Autorestart, Level, Process};
+
+const SIGKILL: u8 = 9;
+/// No wait of the configuration is longer: some thirty years.
+const LONGEST: u64 = 1_000_000_000;
+/// How often a client's wait for a stop is reported.
+const REPORT: Duration = Duration::from_secs(2);
+/// The least time between two SIGKILLs.
+const KILL_AGAIN: i64 = 1;
+/// How long a start that a former broker asked for may stay without an answer.
+pub(super) const DOUBT: Duration = Duration::from_secs(2);
+
+/// A number of seconds of the configuration; negative ones count as none.
+pub(super) fn seconds(n: i64) -> Duration {
+    Duration::from_secs(u64::try_from(n).unwrap_or(0).min(LONGEST))
+}
+
+/// The rules of the configuration for one process.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub name: String,
+    /// The command's first word, quoted for texts.
+    pub word: String,
+    pub command_error: Option<String>,
+    /// Priority of its group.
+    pub group_priority: i64,
+    pub autostart: bool,
+    autorestart: Autorestart,
+    startsecs: i64,
+    startretries: i64,
+    exitcodes: Vec<u8>,
+    stopsignal: u8,
+    pub stopwaitsecs: i64,
+    stopasgroup: bool,
+    killasgroup: bool,
+}
+
+impl Rule {
+    pub(super) fn new(process: &Process, group_priority: i64) -> Rule {
+        Rule {
+            name: process.name.clone(),
+            word: texts::quoted(&texts::first_word(&process.command)),
+            command_error: process.command_error.clone(),
+            group_priority,
+            autostart: process.autostart,
+            autorestart: process.autorestart,
+            startsecs: process.startsecs,
+            startretries: process.startretries,
+            exitcodes: process.exitcodes.clone(),
+            stopsignal: process.stopsignal,
+            stopwaitsecs: process.stopwaitsecs,
+            stopasgroup: process.stopasgroup,
+            killasgroup: process.killasgroup,
+        }
+    }
+
+    fn expects(&self, status: i32) -> bool {
+        u8::try_from(status).is_ok_and(|code| self.exitcodes.contains(&code))
+    }
+
+    fn restarts_after(&self, status: i32) -> bool {
+        match self.autorestart {
+            Autorestart::Never => false,
+            Autorestart::Unexpected => !self.expects(status),
+            Autorestart::Always => true,
+        }
+    }
+}
+
+/// A process and what is known of it.
+#[derive(Debug)]
+pub(super) struct Proc {
+    pub slot: Slot,
+    pub rule: Rule,
+    pub record: Record,
+    /// 0 while nothing runs.
+    pub pid: i32,
+    /// This broker has a `Spawn` outstanding for it.
+    pub asked: bool,
+    /// An instance that was handed back although the journal says that it ended: its exit is about to be told again,
+    /// and nothing is started before that.
+    pub ghost: Option<(Instance, i32)>,
+    /// The journal says that it runs and the spawner has not said so.
+    pub missing: bool,
+    turn: Option<Duration>,
+    report: Option<Duration>,
+    /// Errands that wait for it to be up.
+    starters: Vec<u64>,
+    /// Errands that wait for it to be down.
+    stoppers: Vec<u64>,
+}
+
+impl Proc {
+    pub(super) fn new(slot: Slot, rule: Rule, record: Record) -> Proc {
+        Proc {
+            slot,
+            rule,
+            record,
+            pid: 0,
+            asked: false,
+            ghost: None,
+            missing: false,
+            turn: None,
+            report: None,
+            starters: Vec::new(),
+            stoppers: Vec::new(),
+        }
+    }
+
+    /// Sets the moment of the next step.
+    pub(super) fn arm(&mut self, desk: &mut Desk<'_>, at: Option<Duration>) {
+        desk.set_alarm(Alarm::Turn(self.slot), self.turn, at);
+        self.turn = at;
+        self.record.deadline = at.unwrap_or_default();
+    }
+
+    fn arm_report(&mut self, desk: &mut Desk<'_>, at: Option<Duration>) {
+        desk.set_alarm(Alarm::Report(self.slot), self.report, at);
+        self.report = at;
+    }
+
+    fn set(&mut self, desk: &mut Desk<'_>, state: State) {
+        self.record.state = state;
+        self.settle(desk);
+        if state != State::Stopping {
+            self.arm_report(desk, None);
+        }
+        desk.book
+            .note_state(self.rule.group_priority, self.slot, state);
+    }
+
+    /// Answers the errands that wait for what is the case now.
+    fn settle(&mut self, desk: &mut Desk<'_>) {
+        let (state, wrong) = (self.record.state, self.record.mishap != Mishap::None);
+        let up = self.pid != 0;
+        let slot = self.slot;
+        self.starters.retain(|&errand| {
+            let wait = desk.book.errands.get(&errand).is_none_or(|e| e.wait);
+            let result = match state {
+                _ if wrong => Err(Trouble::SpawnError),
+                State::Running => Ok(()),
+                State::Starting if up && !wait => Ok(()),
+                State::Starting => return true,
+                _ => Err(Trouble::AbnormalTermination),
+            };
+            desk.outcome(errand, slot, result);
+            false
+        });
+        if state.is_stopped() {
+            for errand in std::mem::take(&mut self.stoppers) {
+                desk.outcome(errand, slot, Ok(()));
+            }
+        }
+    }
+
+    /// A client wants it up.
+    pub(super) fn start_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
+        let result = match self.record.state {
+            _ if desk.is_stopping() => Err(Trouble::ShuttingDown),
+            state if state.is_running() => Err(Trouble::AlreadyStarted),
+            State::Unknown => Err(Trouble::Unknown),
+            State::Stopping => {
+                desk.log(
+                    Level::Warn,
+                    format!("process '{}' already running", self.rule.name),
+                );
+                if wait {
+                    Err(Trouble::AbnormalTermination)
+                } else {
+                    Ok(())
+                }
+            }
+            _ => {
+                self.record.backoff = 0;
+                self.starters.push(errand);
+                self.spawn(desk);
+                return;
+            }
+        };
+        desk.outcome(errand, self.slot, result);
+    }
+
+    /// A client wants it down.
+    pub(super) fn stop_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
+        if !self.record.state.is_running() {
+            return desk.outcome(errand, self.slot, Err(Trouble::NotRunning));
+        }
+        self.stop(desk);
+        if wait && !self.record.state.is_stopped() {
+            self.stoppers.push(errand);
+        } else {
+            desk.outcome(errand, self.slot, Ok(()));
+        }
+    }
+
+    /// Says that clients wait for its stop, now and from now on.
+    pub(super) fn report_stop(&mut self, desk: &mut Desk<'_>) {
+        if self.record.state != State::Stopping || self.stoppers.is_empty() {
+            return self.arm_report(desk, None);
+        }
+        desk.log(
+            Level::Info,
+            format!("waiting for {} to stop", self.rule.name),
+        );
+        self.arm_report(desk, Some(desk.now.mono.saturating_add(REPORT)));
+    }
+
+    /// A client wants a signal sent to it.
+    pub(super) fn signal_for(&mut self, desk: &mut Desk<'_>, errand: u64, signo: u8) {
+        let name = &self.rule.name;
+        let text = texts::signal(signo.into());
+        let result = if !self.record.state.is_signallable() {
+            Err(Trouble::NotRunning)
+        } else if self.pid == 0 {
+            let text = format!("attempted to send {name} sig {text} but it wasn't running");
+            desk.log(Level::Debug, text.clone());
+            Err(Trouble::Failed(text))
+        } else {
+            desk.log(
+                Level::Debug,
+                format!("sending {name} (pid {}) sig {text}", self.pid),
+            );
+            if signo != 0 {
+                desk.ask(self.signal(signo, Whom::Process));
+            }
+            Ok(())
+        };
+        desk.outcome(errand, self.slot, result);
+    }
+
+    fn signal(&self, signo: u8, whom: Whom) -> Request {
+        Request::Signal {
+            slot: self.slot,
+            instance: self.record.instance,
+            signo,
+            whom,
+        }
+    }
+
+    /// Starts it. Nothing of it runs.
+    pub(super) fn spawn(&mut self, desk: &mut Desk<'_>) {
+        self.record.halted = false;
+        self.record.mishap = Mishap::None;
+        self.record.exitstatus = None;
+        self.record.start = Some(desk.now);
+        self.arm(desk, None);
+        if self.rule.command_error.is_some() {
+            self.set(desk, State::Starting);
+            return self.fail(desk, Mishap::Command);
+        }
+        self.record.spawning = true;
+        self.set(desk, State::Starting);
+        if self.ghost.is_none() {
+            self.ask_spawn(desk);
+        }
+    }
+
+    /// Asks for the start of which nobody heard again, unless it has no use any more.
+    fn ask_in_doubt(&mut self, desk: &mut Desk<'_>) {
+        if desk.is_stopping() {
+            self.down(desk);
+        } else {
+            self.ask_spawn(desk);
+        }
+    }
+
+    fn ask_spawn(&mut self, desk: &mut Desk<'_>) {
+        self.asked = true;
+        desk.ask(Request::Spawn { slot: self.slot });
+    }
+
+    /// The spawner has an instance.
+    pub(super) fn spawned(&mut self, desk: &mut Desk<'_>, instance: Instance, pid: i32) {
+        let newer = instance > self.record.instance;
+        let ended = self.pid == 0 && instance != self.record.instance;
+        if pid <= 0 || !(newer || ended || self.asked) {
+            return;
+        }
+        let stop = self.record.halted;
+        self.asked = false;
+        self.missing = false;
+        self.record.spawning = false;
+        self.record.instance = instance;
+        self.pid = pid;
+        desk.log(
+            Level::Info,
+            format!("spawned: '{}' with pid {pid}", self.rule.name),
+        );
+        if stop {
+            self.kill(desk, self.rule.stopsignal, false);
+        } else {
+            self.come_up(desk);
+        }
+    }
+
+    /// An instance that runs is on its way to RUNNING.
+    pub(super) fn come_up(&mut self, desk: &mut Desk<'_>) {
+        let wall = match self.record.start {
+            Some(start) if self.record.state == State::Starting => start.wall,
+            _ => desk.now.wall,
+        };
+        let mono = desk.now.mono;
+        self.record.start = Some(super::Now { mono, wall });
+        self.set(desk, State::Starting);
+        if self.rule.startsecs <= 0 {
+            self.succeed(desk);
+        } else {
+            self.arm(desk, Some(self.success_at()));
+        }
+    }
+
+    /// When it will have been up for longer than `startsecs`.
+    pub(super) fn success_at(&self) -> Duration {
+        let start = self.record.start.map_or(Duration::ZERO, |s| s.mono);
+        start
+            .saturating_add(seconds(self.rule.startsecs))
+            .saturating_add(Duration::from_nanos(1))
+    }
+
+    fn succeed(&mut self, desk: &mut Desk<'_>) {
+        self.record.before = self.record.backoff;
+        self.record.backoff = 0;
+        self.arm(desk, None);
+        self.set(desk, State::Running);
+        let (name, secs) = (&self.rule.name, self.rule.startsecs);
+        desk.log(
+            Level::Info,
+            format!(
+                "success: {name} entered RUNNING state, process has stayed up for > than {secs} seconds (startsecs)"
+            ),
+        );
+    }
+
+    /// The spawner could not make a process.
+    pub(super) fn spawn_failed(&mut self, desk: &mut Desk<'_>, failure: Failure) {
+        if self.record.spawning && self.pid == 0 {
+            self.asked = false;
+            self.fail(desk, Mishap::Spawn(failure));
+        }
+    }
+
+    fn fail(&mut self, desk: &mut Desk<'_>, mishap: Mishap) {
+        self.record.spawning = false;
+        self.record.mishap = mishap;
+        desk.log(Level::Info, format!("spawnerr: {}", self.spawnerr()));
+        if self.record.state == State::Stopping {
+            self.down(desk);
+        } else {
+            self.back_off(desk, desk.now.mono);
+        }
+    }
+
+    /// Stopped by request, and gone.
+    pub(super) fn down(&mut self, desk: &mut Desk<'_>) {
+        self.record.spawning = false;
+        self.record.backoff = 0;
+        self.arm(desk, None);
+        self.set(desk, State::Stopped);
+    }
+
+    fn back_off(&mut self, desk: &mut Desk<'_>, since: Duration) {
+        self.record.backoff = self.record.backoff.saturating_add(1);
+        self.set(desk, State::Backoff);
+        if i64::from(self.record.backoff) > self.rule.startretries {
+            self.give_up(desk);
+            let name = &self.rule.name;
+            return desk.log(
+                Level::Info,
+                format!("gave up: {name} entered FATAL state, too many start retries too quickly"),
+            );
+        }
+        let wait = Duration::from_secs(self.record.backoff.into());
+        self.arm(desk, Some(since.saturating_add(wait)));
+    }
+
+    fn give_up(&mut self, desk: &mut Desk<'_>) {
+        self.record.backoff = 0;
+        self.arm(desk, None);
+        self.set(desk, State::Fatal);
+    }
+
+    /// Sends it the stop signal, or stops trying to start it.
+    fn stop(&mut self, desk: &mut Desk<'_>) {
+        self.record.halted = true;
+        let name = &self.rule.name;
+        if self.record.state == State::Backoff {
+            desk.log(
+                Level::Debug,
+                format!("Attempted to kill {name}, which is in BACKOFF state."),
+            );
+            self.down(desk);
+        } else if self.pid != 0 {
+            self.kill(desk, self.rule.stopsignal, false);
+        } else if self.ghost.is_some() {
+            self.down(desk);
+        } else {
+            // The signal follows when the spawner says what came of the start.
+            self.set(desk, State::Stopping);
+        }
+    }
+
+    /// The stop of a shutdown: what only waits to be started is given up.
+    pub(super) fn shut_down(&mut self, desk: &mut Desk<'_>) {
+        match self.record.state {
+            State::Backoff => self.give_up(desk),
+            State::Starting | State::Running => self.stop(desk),
+            _ => {}
+        }
+    }
+
+    /// Signals it to stop; `again` where it did not obey.
+    pub(super) fn kill(&mut self, desk: &mut Desk<'_>, signo: u8, again: bool) {
+        let group = if again {
+            self.rule.killasgroup
+        } else {
+            self.rule.stopasgroup
+        };
+        let (whom, what) = if group {
+            (Whom::Group, "process group ")
+        } else {
+            (Whom::Process, "")
+        };
+        desk.log(
+            Level::Debug,
+            format!(
+                "killing {} (pid {}) {what}with signal {}",
+                self.rule.name,
+                self.pid,
+                texts::signal(signo.into())
+            ),
+        );
+        let wait = if again {
+            self.rule.stopwaitsecs.max(KILL_AGAIN)
+        } else {
+            self.rule.stopwaitsecs
+        };
+        self.arm(desk, Some(desk.now.mono.saturating_add(seconds(wait))));
+        if self.record.state != State::Stopping {
+            self.set(desk, State::Stopping);
+        }
+        desk.ask(self.signal(signo, whom));
+    }
+
+    /// A signal could not be sent.
+    pub(super) fn signal_failed(&mut self, desk: &mut Desk<'_>, instance: Instance, errno: i32) {
+        const ESRCH: i32 = 3;
+        let (name, pid) = (&self.rule.name, self.pid);
+        if pid == 0 || instance != self.record.instance {
+            return;
+        }
+        if errno == ESRCH {
+            return desk.log(
+                Level::Debug,
+                format!(
+                    "unable to signal {name} (pid {pid}), it probably just exited on its own: ESRCH"
+                ),
+            );
+        }
+        let stopping = self.record.state == State::Stopping;
+        let doing = if stopping { "killing" } else { "sending sig" };
+        let text = format!(
+            "unknown problem {doing} {name} ({pid}):{}",
+            texts::errno(errno)
+        );
+        desk.log(Level::Critical, text.clone());
+        for errand in std::mem::take(&mut self.stoppers) {
+            desk.outcome(errand, self.slot, Err(Trouble::Failed(text.clone())));
+        }
+        self.arm(desk, None);
+        self.set(desk, State::Unknown);
+    }
+
+    /// An instance ended; `at` is when.
+    pub(super) fn exited(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: Instance,
+        status: i32,
+        at: Duration,
+    ) {
+        desk.ask(Request::Ack {
+            slot: self.slot,
+            instance,
+        });
+        if self.ghost.is_some_and(|(ghost, _)| ghost == instance) {
+            return self.lay_ghost(desk);
+        }
+        let known = (self.pid != 0 || self.missing) && instance == self.record.instance;
+        // What a former broker asked for, begun and ended while none was there.
+        let unseen = self.record.spawning && !self.asked && instance != self.record.instance;
+        if known || unseen {
+            self.record.instance = instance;
+            let (status, text) = texts::exit(status);
+            self.end(desk, status, &text, at.min(desk.now.mono));
+        }
+    }
+
+    /// The exit that the journal knew of was told again: the way is free.
+    fn lay_ghost(&mut self, desk: &mut Desk<'_>) {
+        self.ghost = None;
+        if self.record.spawning && !self.asked {
+            self.ask_in_doubt(desk);
+        }
+    }
+
+    /// It is gone, with `status`, −1 where it did not exit by itself.
+    pub(super) fn end(&mut self, desk: &mut Desk<'_>, status: i32, text: &str, at: Duration) {
+        let ago = desk.now.mono.saturating_sub(at);
+        self.record.stop = Some(desk.now.wall.saturating_sub(ago));
+        self.record.spawning = false;
+        self.pid = 0;
+        self.missing = false;
+        self.arm(desk, None);
+        let start = self.record.start.map_or(at, |s| s.mono);
+        let quick = at.saturating_sub(start) < seconds(self.rule.startsecs);
+        let name = &self.rule.name;
+        if self.record.halted {
+            let level = self.level(status);
+            desk.log(level, format!("stopped: {name} ({text})"));
+            self.record.exitstatus = Some(status);
+            self.down(desk);
+        } else if quick && self.record.state != State::Unknown {
+            desk.log(
+                Level::Warn,
+                format!("exited: {name} ({text}; not expected)"),
+            );
+            if self.record.state == State::Running {
+                // The exit was told late and the timer came first: it never was up.
+                self.record.backoff = self.record.before;
+            }
+            self.record.exitstatus = None;
+            self.record.mishap = Mishap::TooQuick;
+            self.back_off(desk, at);
+        } else {
+            self.end_of_run(desk, status, text);
+        }
+    }
+
+    fn end_of_run(&mut self, desk: &mut Desk<'_>, status: i32, text: &str) {
+        self.record.backoff = 0;
+        self.record.exitstatus = Some(status);
+        let how = if self.rule.expects(status) {
+            "expected"
+        } else {
+            self.record.mishap = Mishap::BadExit(status);
+            "not expected"
+        };
+        let line = format!("exited: {} ({text}; {how})", self.rule.name);
+        desk.log(self.level(status), line);
+        self.set(desk, State::Exited);
+        if self.rule.restarts_after(status) && !desk.is_stopping() {
+            self.spawn(desk);
+        }
+    }
+
+    fn level(&self, status: i32) -> Level {
+        if self.rule.expects(status) {
+            Level::Info
+        } else {
+            Level::Warn
+        }
+    }
+
+    /// Its deadline has come.
+    pub(super) fn turn(&mut self, desk: &mut Desk<'_>) {
+        self.turn = None;
+        match (self.record.state, self.pid) {
+            (State::Starting, 0) if self.record.spawning && !self.asked => self.ask_in_doubt(desk),
+            (State::Starting, 0) => {}
+            (State::Starting, _) => self.succeed(desk),
+            (State::Backoff, _) if !desk.is_stopping() => self.spawn(desk),
+            (State::Stopping, 0) if !self.asked => self.down(desk),
+            (State::Stopping, pid) if pid != 0 => {
+                desk.log(
+                    Level::Warn,
+                    format!("killing '{}' ({pid}) with SIGKILL", self.rule.name),
+                );
+                self.kill(desk, SIGKILL, true);
+            }
+            _ => {}
+        }
+    }
+
+    /// Why it is not up, or nothing.
+    pub(super) fn spawnerr(&self) -> String {
+        let rule = &self.rule;
+        match self.record.mishap {
+            Mishap::None => String::new(),
+            Mishap::Command => rule.command_error.clone().unwrap_or_default(),
+            Mishap::Spawn(failure) => texts::spawn_error(failure, &rule.name, &rule.word),
+            Mishap::TooQuick => "Exited too quickly (process log may have details)".to_owned(),
+            Mishap::BadExit(status) => format!("Bad exit code {status}"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The faults of the interface: the reference's numbers and names.
+
+use std::fmt::{self, Display};
+
+/// What kind of fault an answer is, or what a result structure's `status` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Code {
+    /// No such method.
+    UnknownMethod = 1,
+    /// Number or types of the parameters.
+    IncorrectParameters = 2,
+    /// A parameter's value.
+    BadArguments = 3,
+    /// No such method to describe.
+    SignatureUnsupported = 4,
+    /// The daemon is going down.
+    ShutdownState = 6,
+    /// No such process or group.
+    BadName = 10,
+    /// No such signal.
+    BadSignal = 11,
+    /// No log file, or no program file.
+    NoFile = 20,
+    /// The program file cannot be executed.
+    NotExecutable = 21,
+    /// Something else failed.
+    Failed = 30,
+    /// The process left the running states while its start was awaited.
+    AbnormalTermination = 40,
+    /// The process could not be started.
+    SpawnError = 50,
+    /// The process runs already.
+    AlreadyStarted = 60,
+    /// The process does not run.
+    NotRunning = 70,
+    /// No fault; only in result structures.
+    Success = 80,
+}
+
+impl Code {
+    /// All codes, ascending.
+    pub const ALL: [Code; 15] = [
+        Code::UnknownMethod,
+        Code::IncorrectParameters,
+        Code::BadArguments,
+        Code::SignatureUnsupported,
+        Code::ShutdownState,
+        Code::BadName,
+        Code::BadSignal,
+        Code::NoFile,
+        Code::NotExecutable,
+        Code::Failed,
+        Code::AbnormalTermination,
+        Code::SpawnError,
+        Code::AlreadyStarted,
+        Code::NotRunning,
+        Code::Success,
+    ];
+
+    /// The number on the wire.
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// The code with this number; `None` for numbers of other faults.
+    pub fn from_number(number: i64) -> Option<Code> {
+        Code::ALL
+            .into_iter()
+            .find(|code| i64::from(code.number()) == number)
+    }
+
+    /// The reference's name, which fault texts begin with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Code::UnknownMethod => "UNKNOWN_METHOD",
+            Code::IncorrectParameters => "INCORRECT_PARAMETERS",
+            Code::BadArguments => "BAD_ARGUMENTS",
+            Code::SignatureUnsupported => "SIGNATURE_UNSUPPORTED",
+            Code::ShutdownState => "SHUTDOWN_STATE",
+            Code::BadName => "BAD_NAME",
+            Code::BadSignal => "BAD_SIGNAL",
+            Code::NoFile => "NO_FILE",
+            Code::NotExecutable => "NOT_EXECUTABLE",
+            Code::Failed => "FAILED",
+            Code::AbnormalTermination => "ABNORMAL_TERMINATION",
+            Code::SpawnError => "SPAWN_ERROR",
+            Code::AlreadyStarted => "ALREADY_STARTED",
+            Code::NotRunning => "NOT_RUNNING",
+            Code::Success => "SUCCESS",
+        }
+    }
+}
+
+impl Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A fault: code and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The reference's number.
+    pub code: i32,
+    /// `NAME` or `NAME: extra`.
+    pub text: String,
+}
+
+impl Fault {
+    /// The fault without further text: `NAME`.
+    pub fn new(code: Code) -> Fault {
+        Fault {
+            code: code.number(),
+            text: code.name().to_owned(),
+        }
+    }
+
+    /// The fault with text that says what it is about: `NAME: extra`.
+    pub fn with(self, extra: impl Display) -> Fault {
+        Fault {
+            code: self.code,
+            text: format!("{}: {extra}", self.text),
+        }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<Fault {}: '{}'>", self.code, self.text)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let fault = Fault::new(Code::BadName);
+        assert_eq!((fault.code, fault.text.as_str()), (10, "BAD_NAME"));
+        assert_eq!(fault.with("cat").text, "BAD_NAME: cat");
+    }
+
+    #[test]
+    fn numbers_lead_back() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_number(i64::from(code.number())), Some(code));
+        }
+        assert_eq!(Code::from_number(5), None);
+        assert_eq!(Code::from_number(i64::MAX), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! Reading, tailing and clearing logs. Offsets and lengths count bytes of the file.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+
+use super::control::result;
+use super::fault::{Code, Fault};
+use super::names;
+use super::office::Office;
+use super::table::Stream;
+use super::xml::Value;
+use crate::config::settings::Process;
+
+/// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
+/// for. A client gets the rest of a larger file by further calls.
+pub(super) const MOST: u64 = 16 << 20;
+
+/// The number of a process's log.
+pub(super) fn of(office: &impl Office, name: &str, stream: Stream) -> Result<Option<u32>, Fault> {
+    let (_, process) = names::process(office.settings(), name)?;
+    Ok(match stream {
+        Stream::Stdout => process.stdout_log,
+        Stream::Stderr => process.stderr_log,
+    })
+}
+
+/// `readLog` and its kind: `length` 0 is to the end; a negative `offset` counts from the end.
+pub(super) async fn read(
+    office: &impl Office,
+    log: Option<u32>,
+    offset: i64,
+    length: i64,
+) -> Result<Value, Fault> {
+    let Some(log) = log else {
+        return Err(Fault::new(Code::NoFile));
+    };
+    let file = office.open_log(log).await.map_err(|error| {
+        let path = usize::try_from(log).ok();
+        let path = path.and_then(|at| office.settings().logs.get(at));
+        match (error.kind(), path) {
+            (ErrorKind::NotFound, Some(log)) => Fault::new(Code::NoFile).with(&log.path),
+            _ => Fault::new(Code::Failed),
+        }
+    })?;
+    let failed = |_| Fault::new(Code::Failed);
+    let size = office.log_size(&file).map_err(failed)?;
+    let (start, end) = range(size, offset, length).ok_or(Fault::new(Code::BadArguments))?;
+    text(&file, start, end).map(Value::Str).map_err(failed)
+}
+
+/// The bytes that a read is about, or nothing where the parameters make no sense.
+fn range(size: u64, offset: i64, length: i64) -> Option<(u64, u64)> {
+    let length = u64::try_from(length).ok()?;
+    if offset < 0 {
+        let start = size.saturating_sub(offset.unsigned_abs().min(MOST));
+        return (length == 0).then_some((start, size));
+    }
+    let start = offset.unsigned_abs().min(size);
+    let length = if length == 0 { MOST } else { length.min(MOST) };
+    Some((start, start.saturating_add(length).min(size)))
+}
+
+/// `tailProcessStdoutLog` and its kind: text, the offset to go on from, and whether something was left out.
+pub(super) async fn tail(
+    office: &impl Office,
+    log: Option<u32>,
+    offset: i64,
+    length: i64,
+) -> Value {
+    let nothing = |offset: i64| (String::new(), offset, false);
+    let (text, next, overflow) = match log {
+        None => nothing(0),
+        Some(log) => match office.open_log(log).await {
+            Ok(file) => read_tail(office, &file, offset, length).unwrap_or(nothing(offset)),
+            Err(error) if error.kind() == ErrorKind::NotFound => nothing(0),
+            Err(_) => nothing(offset),
+        },
+    };
+    // The interface has 32 bits for it.
+    let next = next.clamp(i32::MIN.into(), i32::MAX.into());
+    Value::Array(vec![
+        Value::Str(text),
+        Value::Int(next),
+        Value::Bool(overflow),
+    ])
+}
+
+fn read_tail(
+    office: &impl Office,
+    file: &File,
+    offset: i64,
+    length: i64,
+) -> io::Result<(String, i64, bool)> {
+    let size = office.log_size(file)?;
+    let (start, overflow) = tail_range(size, offset, length);
+    let next = i64::try_from(size).unwrap_or(i64::MAX);
+    Ok((text(file, start, size)?, next, overflow))
+}
+
+/// Where a tail begins, and whether bytes after `offset` are left out. It goes on from `offset` where `length` reaches
+/// the end from there, and gives the last `length` bytes otherwise.
+fn tail_range(size: u64, offset: i64, length: i64) -> (u64, bool) {
+    let end = i128::from(offset) + i128::from(length);
+    let length = u64::try_from(length).unwrap_or(0).min(MOST);
+    let last = size.saturating_sub(length);
+    if i128::from(size) > end {
+        return (last, true);
+    }
+    let offset = u64::try_from(offset).unwrap_or(0);
+    (offset.min(size).max(last), false)
+}
+
+/// The bytes from `start` to `end` as text. What is no UTF-8, a character cut in two included, becomes U+FFFD.
+fn text(file: &File, start: u64, end: u64) -> io::Result<String> {
+    let length = end.saturating_sub(start).min(MOST);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..)
+        && !rest.is_empty()
+    {
+        let at = start.saturating_add(u64::try_from(done).unwrap_or(0));
+        match file.read_at(rest, at) {
+            Ok(0) => break,
+            Ok(n) => done = done.saturating_add(n),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(done);
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+}
+
+/// `clearProcessLogs`: empties the process's logs, whether it runs or not.
+pub(super) async fn clear(office: &impl Office, name: &str) -> Result<Value, Fault> {
+    let (_, process) = names::process(office.settings(), name)?;
+    clear_process(office, process, name).await?;
+    Ok(Value::Bool(true))
+}
+
+/// `clearAllProcessLogs`.
+pub(super) async fn clear_all(office: &impl Office) -> Value {
+    let settings = office.settings();
+    let mut results = Vec::new();
+    for slot in names::all_by_priority(settings) {
+        if let Some(process) = names::slot(settings, slot) {
+            let name = names::full(settings, process);
+            let outcome = clear_process(office, process, &name).await;
+            results.push(result(settings, process, outcome));
+        }
+    }
+    Value::Array(results)
+}
+
+async fn clear_process(office: &impl Office, process: &Process, name: &str) -> Result<(), Fault> {
+    let stderr = process
+        .stderr_log
+        .filter(|n| process.stdout_log != Some(*n));
+    for log in process.stdout_log.into_iter().chain(stderr) {
+        match office.clear_log(log).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Fault::new(Code::Failed).with(name));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_ranges_are_the_reference_s() {
+        for (offset, length, expected) in [
+            (0, 0, Some((0, 10))),
+            (4, 0, Some((4, 10))),
+            (4, 3, Some((4, 7))),
+            (4, 100, Some((4, 10))),
+            (100, 0, Some((10, 10))),
+            (-4, 0, Some((6, 10))),
+            (-100, 0, Some((0, 10))),
+            (-4, 2, None),
+            (0, -1, None),
+            (-1, -1, None),
+            (i64::MIN, 0, Some((0, 10))),
+            (i64::MAX, i64::MAX, Some((10, 10))),
+        ] {
+            assert_eq!(range(10, offset, length), expected, "{offset}, {length}");
+        }
+    }
+
+    #[test]
+    fn large_reads_are_cut() {
+        let size = 5 * MOST;
+        assert_eq!(range(size, 0, 0), Some((0, MOST)));
+        assert_eq!(range(size, 7, i64::MAX), Some((7, 7 + MOST)));
+        assert_eq!(range(size, i64::MIN, 0), Some((size - MOST, size)));
+        assert_eq!(tail_range(size, 0, i64::MAX), (size - MOST, false));
+        assert_eq!(tail_range(u64::MAX, i64::MIN, i64::MIN), (u64::MAX, true));
+    }
+
+    #[test]
+    fn tails_go_on_from_the_offset() {
+        for (offset, length, expected) in [
+            (0, 0, (10, true)),
+            (0, 5, (5, true)),
+            (0, 10, (0, false)),
+            (0, 11, (0, false)),
+            (0, 100, (0, false)),
+            (5, 3, (7, true)),
+            (5, 5, (5, false)),
+            (5, 100, (5, false)),
+            (10, 5, (10, false)),
+            (12, 5, (10, false)),
+            (-3, 5, (5, true)),
+            (-20, 5, (5, true)),
+            (-20, 100, (0, false)),
+            (0, -5, (10, true)),
+            (20, -5, (10, false)),
+        ] {
+            assert_eq!(
+                tail_range(10, offset, length),
+                expected,
+                "{offset}, {length}"
+            );
+        }
+        assert_eq!(tail_range(0, 0, 5), (0, false));
+    }
+}

@@ -1,0 +1,112 @@
+//! Names of processes and groups as clients write them.
+
+use privsep::request::Slot;
+
+use super::fault::{Code, Fault};
+use crate::config::settings::{Group, Process, Settings};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found<'a> {
+    /// `process` or `group:process`.
+    Process(Slot, &'a Process),
+    /// `group:*` or `group:`.
+    Group(&'a Group),
+}
+
+fn bad(name: &str) -> Fault {
+    Fault::new(Code::BadName).with(name)
+}
+
+/// The group of exactly this name.
+pub(super) fn group<'a>(settings: &'a Settings, name: &str) -> Result<&'a Group, Fault> {
+    let found = settings.groups.iter().find(|group| group.name == name);
+    found.ok_or_else(|| bad(name))
+}
+
+/// What this name stands for.
+pub(super) fn find<'a>(settings: &'a Settings, name: &str) -> Result<Found<'a>, Fault> {
+    let (group_name, process_name) = name.split_once(':').unwrap_or((name, name));
+    let group = group(settings, group_name).map_err(|_| bad(name))?;
+    if name.contains(':') && matches!(process_name, "" | "*") {
+        return Ok(Found::Group(group));
+    }
+    members(settings, group)
+        .find(|(_, process)| process.name == process_name)
+        .map(|(slot, process)| Found::Process(slot, process))
+        .ok_or_else(|| bad(name))
+}
+
+/// The process that this name stands for, where a whole group will not do.
+pub(super) fn process<'a>(
+    settings: &'a Settings,
+    name: &str,
+) -> Result<(Slot, &'a Process), Fault> {
+    match find(settings, name)? {
+        Found::Process(slot, process) => Ok((slot, process)),
+        Found::Group(_) => Err(bad(name)),
+    }
+}
+
+/// The process with this number.
+pub(super) fn slot(settings: &Settings, slot: Slot) -> Option<&Process> {
+    settings.processes.get(usize::try_from(slot).ok()?)
+}
+
+/// The processes of a group, as listed.
+pub(super) fn members<'a>(
+    settings: &'a Settings,
+    group: &'a Group,
+) -> impl Iterator<Item = (Slot, &'a Process)> {
+    let slots = group.slots.iter();
+    slots.filter_map(|&n| slot(settings, n).map(|process| (n, process)))
+}
+
+/// The name of a process's group.
+pub(super) fn group_of<'a>(settings: &'a Settings, process: &Process) -> &'a str {
+    let at = usize::try_from(process.group).ok();
+    let group = at.and_then(|at| settings.groups.get(at));
+    group.map_or("", |group| &group.name)
+}
+
+/// The shortest name of a process: its own where the group has the same.
+pub(super) fn full(settings: &Settings, process: &Process) -> String {
+    let group = group_of(settings, process);
+    if group == process.name {
+        process.name.clone()
+    } else {
+        format!("{group}:{}", process.name)
+    }
+}
+
+/// A group's processes ascending by priority, equal ones as listed.
+pub(super) fn by_priority(settings: &Settings, group: &Group) -> Vec<Slot> {
+    let mut slots: Vec<(i64, Slot)> = members(settings, group)
+        .map(|(slot, process)| (process.priority, slot))
+        .collect();
+    slots.sort_by_key(|(priority, _)| *priority);
+    slots.into_iter().map(|(_, slot)| slot).collect()
+}
+
+/// All processes: groups ascending by priority, then processes ascending by priority.
+pub(super) fn all_by_priority(settings: &Settings) -> Vec<Slot> {
+    let mut groups: Vec<&Group> = settings.groups.iter().collect();
+    groups.sort_by_key(|group| group.priority);
+    let slots = groups.into_iter();
+    slots
+        .flat_map(|group| by_priority(settings, group))
+        .collect()
+}
+
+/// All processes by name of the group, then name.
+pub(super) fn all_by_name(settings: &Settings) -> Vec<(Slot, &Process)> {
+    let mut groups: Vec<&Group> = settings.groups.iter().collect();
+    groups.sort_by_key(|group| &group.name);
+    let mut all = Vec::with_capacity(settings.processes.len());
+    for group in groups {
+        let mut processes: Vec<_> = members(settings, group).collect();
+        processes.sort_by_key(|(_, process)| &process.name);
+        all.append(&mut processes);
+    }
+    all
+}

@@ -348,10 +348,7 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Bed>) -> F) {
 pub async fn eventually(mut so: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !so() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "it never came about"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came about");
         tokio::task::yield_now().await;
     }
 }

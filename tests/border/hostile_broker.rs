@@ -57,11 +57,7 @@ impl Siege {
     /// Waits until one broker after so many has come and behaves.
     fn wait_staying(&self, runs: u64) -> i32 {
         let found = within(Duration::from_secs(150), || {
-            assert!(
-                procfs::alive(self.daemon.pid),
-                "the spawner died\n{}",
-                self.daemon.stderr()
-            );
+            assert!(procfs::alive(self.daemon.pid), "the spawner died\n{}", self.daemon.stderr());
             let pid: i32 = self.read("staying").trim().parse().ok()?;
             (self.count() > runs && procfs::alive(pid)).then_some(pid)
         });
@@ -72,8 +68,7 @@ impl Siege {
     fn go_on(&self, more: u64) {
         let staying = self.wait_staying(0);
         let limit = self.count() + more;
-        self.room
-            .file(&format!("{}/limit", self.runs), &limit.to_string());
+        self.room.file(&format!("{}/limit", self.runs), &limit.to_string());
         fs::remove_file(self.room.path(&format!("{}/staying", self.runs)))
             .expect("a broker that stays");
         assert!(procfs::signal(staying, Signal::SIGKILL));
@@ -84,10 +79,7 @@ impl Siege {
         let own = |pid: &i32| {
             procfs::alive(*pid) && procfs::arguments(*pid).iter().any(|a| a == "100000")
         };
-        let found: Vec<i32> = procfs::children(self.daemon.pid)
-            .into_iter()
-            .filter(own)
-            .collect();
+        let found: Vec<i32> = procfs::children(self.daemon.pid).into_iter().filter(own).collect();
         assert_eq!(found.len(), 1, "exactly one instance of the only program");
         found[0]
     }
@@ -109,10 +101,7 @@ impl Siege {
 }
 
 fn list(dir: &Path, into: &mut BTreeMap<String, (u64, u64, u32, u32)>) {
-    for entry in fs::read_dir(dir)
-        .expect("a directory of the room")
-        .flatten()
-    {
+    for entry in fs::read_dir(dir).expect("a directory of the room").flatten() {
         let meta = entry.metadata().expect("a file of the room");
         if meta.is_dir() {
             list(&entry.path(), into);
@@ -136,10 +125,8 @@ fn a_thousand_hostile_brokers_change_nothing() {
     siege.wait_staying(WARM);
     siege.wait_quiet();
     let (canary, files) = (siege.canary(), siege.files());
-    let (rss, descriptors) = (
-        Status::of(siege.daemon.pid).rss(),
-        procfs::descriptor_count(siege.daemon.pid),
-    );
+    let (rss, descriptors) =
+        (Status::of(siege.daemon.pid).rss(), procfs::descriptor_count(siege.daemon.pid));
     assert_eq!(Status::of(canary).numbers("Uid"), [NOBODY; 4]);
 
     let start = Instant::now();
@@ -149,11 +136,7 @@ fn a_thousand_hostile_brokers_change_nothing() {
 
     assert_eq!(siege.read("breach"), "");
     assert_eq!(siege.canary(), canary, "the program was restarted");
-    assert_eq!(
-        procfs::stat(canary).map(|s| s.state),
-        Some('S'),
-        "the program was signalled"
-    );
+    assert_eq!(procfs::stat(canary).map(|s| s.state), Some('S'), "the program was signalled");
     assert_eq!(siege.files(), files, "files were made, renamed or changed");
     assert_eq!(procfs::descriptor_count(siege.daemon.pid), descriptors);
     let now = Status::of(siege.daemon.pid).rss();
@@ -178,9 +161,7 @@ fn brokers_that_attack_again_and_again_keep_nobody_from_the_program_s_log() {
     let dist = Dist::hooks().copy(&room);
     let switch = dist.flaky();
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "user=nobody\nstartsecs=0");
-    let daemon = Launch::new(&room, dist.supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon = Launch::new(&room, dist.supervisord()).config(&config.write(&room)).ready();
     let p = daemon.wait_running("p");
     switch.down();
     daemon.kill_broker();

@@ -10,22 +10,14 @@ use system_tests::lines::{assert_exact, assert_stream, ends_with, whole};
 use system_tests::{Config, Daemon, Launch, Room, wait_for};
 
 fn start(room: &Room, config: &Config) -> Daemon {
-    Launch::new(room, Dist::plain().supervisord())
-        .config(&config.write(room))
-        .ready()
+    Launch::new(room, Dist::plain().supervisord()).config(&config.write(room)).ready()
 }
 
 /// Copies what is in the file and empties it, as logrotate's copytruncate does. Gives the copy.
 fn copytruncate(log: &Path) -> Vec<u8> {
     let mut copy = Vec::new();
-    File::open(log)
-        .and_then(|mut f| f.read_to_end(&mut copy))
-        .expect("the log");
-    OpenOptions::new()
-        .write(true)
-        .open(log)
-        .and_then(|f| f.set_len(0))
-        .expect("the log");
+    File::open(log).and_then(|mut f| f.read_to_end(&mut copy)).expect("the log");
+    OpenOptions::new().write(true).open(log).and_then(|f| f.set_len(0)).expect("the log");
     copy
 }
 
@@ -35,10 +27,7 @@ fn copytruncate_between_two_lines_loses_none() {
     let (log, pause) = (room.path("out.log"), room.path("pause"));
     let worker = room.helper("worker").display().to_string();
     let command = format!("{worker} pausing {} {}", pause.display(), room.text("stop"));
-    let lines = format!(
-        "user=nobody\nstdout_logfile={}\nstdout_logfile_maxbytes=0",
-        log.display()
-    );
+    let lines = format!("user=nobody\nstdout_logfile={}\nstdout_logfile_maxbytes=0", log.display());
     let _daemon = start(&room, &Config::new(&room).program("p", &command, &lines));
     let mut all = Vec::new();
     for _ in 0..10 {
@@ -68,11 +57,7 @@ fn numbers(piece: &[u8], first: bool) -> Vec<u64> {
     if !first && !lines.is_empty() {
         lines.remove(0);
     }
-    lines
-        .iter()
-        .filter(|l| !l.starts_with("end"))
-        .map(|l| l.parse().expect("a number"))
-        .collect()
+    lines.iter().filter(|l| !l.starts_with("end")).map(|l| l.parse().expect("a number")).collect()
 }
 
 #[test]
@@ -81,10 +66,7 @@ fn copytruncate_every_100_ms_beside_a_writer_loses_only_what_it_cuts() {
     let log = room.path("out.log");
     let worker = room.helper("worker").display().to_string();
     let command = format!("{worker} lines {}", room.text("stop"));
-    let lines = format!(
-        "user=nobody\nstdout_logfile={}\nstdout_logfile_maxbytes=0",
-        log.display()
-    );
+    let lines = format!("user=nobody\nstdout_logfile={}\nstdout_logfile_maxbytes=0", log.display());
     let _daemon = start(&room, &Config::new(&room).program("p", &command, &lines));
     wait_for("the log", || log.exists());
     let mut pieces = Vec::new();
@@ -96,9 +78,7 @@ fn copytruncate_every_100_ms_beside_a_writer_loses_only_what_it_cuts() {
     room.file("stop", "");
     wait_for("the last line", || {
         let text = whole(&log);
-        text.rsplit(|b| *b == b'\n')
-            .nth(1)
-            .is_some_and(|l| l.starts_with(b"end "))
+        text.rsplit(|b| *b == b'\n').nth(1).is_some_and(|l| l.starts_with(b"end "))
             && text.ends_with(b"\n")
     });
     pieces.push(whole(&log));
@@ -128,10 +108,8 @@ fn two_streams_on_one_path_are_both_whole() {
         "user=nobody\nautorestart=false\nstartsecs=0\nstdout_logfile={log}\nstderr_logfile={log}\n\
          stdout_logfile_maxbytes=0\nstderr_logfile_maxbytes=0"
     );
-    let daemon = start(
-        &room,
-        &Config::new(&room).program("p", &format!("{worker} both {LAST}"), &lines),
-    );
+    let daemon =
+        start(&room, &Config::new(&room).program("p", &format!("{worker} both {LAST}"), &lines));
     daemon.wait_state("p", "EXITED");
     let text = fs::read_to_string(&log).expect("lines");
     assert_stream(&text, "o", LAST);
@@ -142,10 +120,9 @@ fn two_streams_on_one_path_are_both_whole() {
 #[test]
 fn two_programs_on_one_path_are_both_whole() {
     const LAST: u64 = 200_000;
-    for rotation in [
-        "stdout_logfile_maxbytes=0",
-        "stdout_logfile_maxbytes=500000\nstdout_logfile_backups=100",
-    ] {
+    for rotation in
+        ["stdout_logfile_maxbytes=0", "stdout_logfile_maxbytes=500000\nstdout_logfile_backups=100"]
+    {
         let room = Room::new();
         let worker = room.helper("worker").display().to_string();
         let log = room.path("out.log");
@@ -177,17 +154,12 @@ fn output_and_errors_of_one_stream_keep_their_order() {
         "user=nobody\nautorestart=false\nstartsecs=0\nredirect_stderr=true\nstdout_logfile={log}\n\
          stdout_logfile_maxbytes=0"
     );
-    let daemon = start(
-        &room,
-        &Config::new(&room).program("p", &format!("{worker} both {LAST}"), &lines),
-    );
+    let daemon =
+        start(&room, &Config::new(&room).program("p", &format!("{worker} both {LAST}"), &lines));
     daemon.wait_state("p", "EXITED");
     let text = fs::read_to_string(&log).expect("lines");
     let expected = (1..=LAST).flat_map(|n| [format!("o {n}"), format!("e {n}")]);
-    assert!(
-        text.lines().map(str::to_owned).eq(expected),
-        "lines are missing or out of order"
-    );
+    assert!(text.lines().map(str::to_owned).eq(expected), "lines are missing or out of order");
 }
 
 #[test]
@@ -208,28 +180,21 @@ fn logs_made_automatically_are_private_and_kept() {
             .map(|e| e.path());
         let prefix = format!("p-{channel}---supervisor-");
         let mut found: Vec<_> = path
-            .filter(|p| {
-                p.file_name()
-                    .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
-            })
+            .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix)))
             .collect();
         assert_eq!(found.len(), 1, "one log for {channel}");
         found.remove(0)
     };
     for (channel, content) in [("stdout", "out\n"), ("stderr", "err\n")] {
         let path = auto(channel);
-        wait_for("the line", || {
-            fs::read_to_string(&path).is_ok_and(|t| t == content)
-        });
+        wait_for("the line", || fs::read_to_string(&path).is_ok_and(|t| t == content));
         let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata().expect("a log"));
         assert_eq!(mode & 0o7777, 0o600);
     }
     let old = auto("stdout");
     assert_eq!(daemon.stop(), 0);
     assert!(old.exists(), "it is kept until the next start");
-    let again = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let again = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     again.wait_running("p");
     assert!(!old.exists(), "it is removed at the next start");
 }

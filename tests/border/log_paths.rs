@@ -22,9 +22,7 @@ fn start(room: &Room, log: &str) -> Daemon {
         "/bin/sleep 100000",
         "startsecs=0",
     );
-    Launch::new(room, Dist::plain().supervisord())
-        .config(&config.write(room))
-        .ready()
+    Launch::new(room, Dist::plain().supervisord()).config(&config.write(room)).ready()
 }
 
 /// Tries everything that opens, rotates or empties the log; each may fail, and the daemon goes on.
@@ -33,20 +31,11 @@ fn try_all(daemon: &Daemon) {
         let state = daemon.state("p");
         (state != "STARTING" && state != "BACKOFF").then_some(())
     });
-    for method in [
-        "startProcess",
-        "clearProcessLogs",
-        "stopProcess",
-        "startProcess",
-    ] {
-        let _ = daemon
-            .client
-            .call(&format!("supervisor.{method}"), &["p".into()]);
+    for method in ["startProcess", "clearProcessLogs", "stopProcess", "startProcess"] {
+        let _ = daemon.client.call(&format!("supervisor.{method}"), &["p".into()]);
     }
-    let _ = daemon.client.call(
-        "supervisor.readProcessStdoutLog",
-        &["p".into(), 0.into(), 0.into()],
-    );
+    let _ =
+        daemon.client.call("supervisor.readProcessStdoutLog", &["p".into(), 0.into(), 0.into()]);
     daemon.wait_running("other");
 }
 
@@ -54,14 +43,7 @@ fn try_all(daemon: &Daemon) {
 fn print_of(path: &Path) -> (u64, u32, u32, Vec<u8>, i64, i64) {
     let meta = fs::symlink_metadata(path).expect("the file of root");
     let content = fs::read(path).expect("the file of root");
-    (
-        meta.ino(),
-        meta.uid(),
-        meta.mode(),
-        content,
-        meta.mtime(),
-        meta.mtime_nsec(),
-    )
+    (meta.ino(), meta.uid(), meta.mode(), content, meta.mtime(), meta.mtime_nsec())
 }
 
 fn secret(room: &Room) -> std::path::PathBuf {
@@ -103,10 +85,8 @@ fn a_link_as_middle_component() {
     symlink(room.path("roots"), theirs.join("logs")).expect("a link");
     let daemon = start(&room, &room.text("theirs/logs/out.log"));
     try_all(&daemon);
-    let names: Vec<_> = fs::read_dir(room.path("roots"))
-        .expect("root's directory")
-        .flatten()
-        .collect();
+    let names: Vec<_> =
+        fs::read_dir(room.path("roots")).expect("root's directory").flatten().collect();
     assert_eq!(names.len(), 1, "{names:?}");
 }
 
@@ -126,11 +106,7 @@ fn a_second_name_of_a_file_of_root() {
 fn a_fifo_keeps_nobody_waiting() {
     let room = Room::new();
     room.directory_of(NOBODY, "theirs");
-    mkfifo(
-        &room.path("theirs/out.log"),
-        Mode::from_bits_truncate(0o666),
-    )
-    .expect("a FIFO");
+    mkfifo(&room.path("theirs/out.log"), Mode::from_bits_truncate(0o666)).expect("a FIFO");
     let daemon = start(&room, &room.text("theirs/out.log"));
     try_all(&daemon);
 }
@@ -151,9 +127,8 @@ fn links_for_rotated_names() {
     );
     let worker = room.helper("worker").display().to_string();
     let config = Config::new(&room).program("p", &format!("{worker} count x 20000"), &lines);
-    let daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon =
+        Launch::new(&room, Dist::plain().supervisord()).config(&config.write(&room)).ready();
     daemon.wait_state("p", "EXITED");
     assert_eq!(print_of(&secret), before);
     daemon.wait_state("p", "EXITED");
@@ -166,9 +141,7 @@ fn a_log_in_the_user_s_directory_belongs_to_the_user() {
     let daemon = start(&room, &room.text("theirs/out.log"));
     daemon.wait_running("p");
     let log = room.path("theirs/out.log");
-    poll_until("the line", || {
-        (fs::read(&log).ok()? == b"line\n").then_some(())
-    });
+    poll_until("the line", || (fs::read(&log).ok()? == b"line\n").then_some(()));
     assert_eq!(log.metadata().expect("the log").uid(), NOBODY);
 }
 
@@ -179,9 +152,7 @@ fn a_log_in_root_s_directory_belongs_to_root() {
     let daemon = start(&room, &room.text("logs/out.log"));
     daemon.wait_running("p");
     let log = room.path("logs/out.log");
-    poll_until("the line", || {
-        (fs::read(&log).ok()? == b"line\n").then_some(())
-    });
+    poll_until("the line", || (fs::read(&log).ok()? == b"line\n").then_some(()));
     let meta = log.metadata().expect("the log");
     assert_eq!((meta.uid(), meta.permissions().mode() & 0o777), (0, 0o644));
 }
@@ -206,23 +177,15 @@ fn what_the_reference_left_behind_is_opened_unchanged() {
     let lines = format!("user=nobody\nstartsecs=0\nstdout_logfile={}", log.display());
     let config = Config::new(&room).program("p", SAYS, &lines);
     let file = config.write(&room);
-    let mut old = Launch::new(&room, reference("supervisord"))
-        .config(&file)
-        .ready();
-    poll_until("the reference's line", || {
-        (fs::read(&log).ok()? == b"line\n").then_some(())
-    });
+    let mut old = Launch::new(&room, reference("supervisord")).config(&file).ready();
+    poll_until("the reference's line", || (fs::read(&log).ok()? == b"line\n").then_some(()));
     assert_eq!(old.stop(), 0);
     let before = log.metadata().expect("the log");
     assert_eq!(before.uid(), 0, "the reference leaves files of root");
 
-    let mut new = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let mut new = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     new.wait_running("p");
-    poll_until("our line after it", || {
-        (fs::read(&log).ok()? == b"line\nline\n").then_some(())
-    });
+    poll_until("our line after it", || (fs::read(&log).ok()? == b"line\nline\n").then_some(()));
     let after = log.metadata().expect("the log");
     assert_eq!(
         (after.ino(), after.uid(), after.mode()),
@@ -258,22 +221,16 @@ fn a_directory_that_is_swapped_in_a_loop() {
         room.text("theirs/logs/out.log")
     );
     let config = Config::new(&room).program("p", &format!("{worker} count x 1000"), &lines);
-    let daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon =
+        Launch::new(&room, Dist::plain().supervisord()).config(&config.write(&room)).ready();
     let end = Instant::now() + Duration::from_secs(8);
     let mut rounds = 0;
     while Instant::now() < end {
         for method in ["startProcess", "clearProcessLogs", "stopProcess"] {
-            let _ = daemon
-                .client
-                .call(&format!("supervisor.{method}"), &["p".into()]);
+            let _ = daemon.client.call(&format!("supervisor.{method}"), &["p".into()]);
         }
         rounds += 1;
-        assert!(
-            attacker.try_wait().expect("the attacker").is_none(),
-            "the attacker gave up"
-        );
+        assert!(attacker.try_wait().expect("the attacker").is_none(), "the attacker gave up");
     }
     assert!(rounds > 10, "only {rounds} rounds");
     let _ = attacker.kill();
@@ -281,15 +238,9 @@ fn a_directory_that_is_swapped_in_a_loop() {
     drop(daemon);
 
     assert_eq!(print_of(&secret), before);
-    let names: Vec<_> = fs::read_dir(room.path("roots"))
-        .expect("root's directory")
-        .flatten()
-        .collect();
-    assert_eq!(
-        names.len(),
-        1,
-        "root made files for the attacker: {names:?}"
-    );
+    let names: Vec<_> =
+        fs::read_dir(room.path("roots")).expect("root's directory").flatten().collect();
+    assert_eq!(names.len(), 1, "root made files for the attacker: {names:?}");
     for dir in [logs, link] {
         if fs::symlink_metadata(&dir).is_ok_and(|m| m.is_dir()) {
             for entry in fs::read_dir(&dir).expect("the user's directory").flatten() {

@@ -22,11 +22,8 @@ fn winding(room: &Room) -> String {
     let mut next = ".".to_owned();
     for n in (0..LINKS).rev() {
         let name = format!("l{n}");
-        symlink(
-            format!("{}{next}", "./".repeat(2_000)),
-            room.path(&format!("winding/{name}")),
-        )
-        .expect("a link");
+        symlink(format!("{}{next}", "./".repeat(2_000)), room.path(&format!("winding/{name}")))
+            .expect("a link");
         next = name;
     }
     room.text(&format!("winding/{next}"))
@@ -40,14 +37,8 @@ fn start(room: &Room) -> Daemon {
     let config = Config::new(room)
         .program("target", "/bin/sleep 100000", &target)
         .program("other", "/bin/sleep 100000", "autostart=false\nstartsecs=0")
-        .program(
-            "bystander",
-            "/bin/sleep 100000",
-            "startsecs=0\nautorestart=true",
-        );
-    let daemon = Launch::new(room, Dist::plain().supervisord())
-        .config(&config.write(room))
-        .ready();
+        .program("bystander", "/bin/sleep 100000", "startsecs=0\nautorestart=true");
+    let daemon = Launch::new(room, Dist::plain().supervisord()).config(&config.write(room)).ready();
     daemon.wait_running("bystander");
     daemon
 }
@@ -105,16 +96,8 @@ fn a_child_stopped_before_exec_delays_nobody_else() {
         let pid = daemon.program("bystander");
         (pid != 0 && pid != old).then_some(())
     });
-    assert!(
-        begin.elapsed() < Duration::from_secs(4),
-        "it took {:?}",
-        begin.elapsed()
-    );
-    assert_eq!(
-        procfs::stat(stuck).map(|s| s.state),
-        Some('T'),
-        "the child did not hang meanwhile"
-    );
+    assert!(begin.elapsed() < Duration::from_secs(4), "it took {:?}", begin.elapsed());
+    assert_eq!(procfs::stat(stuck).map(|s| s.state), Some('T'), "the child did not hang meanwhile");
 
     wait_for("the stopped child to be killed", || !procfs::alive(stuck));
     daemon.wait_state("target", "FATAL");

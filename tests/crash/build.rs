@@ -11,9 +11,7 @@ fn a_killed_broker_comes_back_as_the_old_build() {
     let room = Room::new();
     let dist = Dist::hooks().copy(&room);
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let mut daemon = Launch::new(&room, dist.supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let mut daemon = Launch::new(&room, dist.supervisord()).config(&config.write(&room)).ready();
     let p = daemon.wait_running("p");
     let build = procfs::Status::of(daemon.broker()).text("Name").to_owned();
     // install(1) unlinks, package managers rename: either way the name leads elsewhere.

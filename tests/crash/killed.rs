@@ -19,19 +19,9 @@ fn writing(room: &Room, dist: &Dist, log: &str) -> Daemon {
             &command,
             &format!("user=nobody\nstdout_logfile={}\n{log}", room.text("lines")),
         )
-        .program(
-            "restarted",
-            "/bin/sleep 100000",
-            "autorestart=true\nstartsecs=0",
-        )
-        .program(
-            "ends",
-            "/bin/sleep 100000",
-            "autorestart=false\nstartsecs=0",
-        );
-    let daemon = Launch::new(room, dist.supervisord())
-        .config(&config.write(room))
-        .ready();
+        .program("restarted", "/bin/sleep 100000", "autorestart=true\nstartsecs=0")
+        .program("ends", "/bin/sleep 100000", "autorestart=false\nstartsecs=0");
+    let daemon = Launch::new(room, dist.supervisord()).config(&config.write(room)).ready();
     for name in ["writer", "restarted", "ends"] {
         daemon.wait_running(name);
     }
@@ -60,11 +50,7 @@ fn survives(rotation: &str) -> (Room, Daemon) {
         daemon.replace_broker();
     }
     wait_growth(&room);
-    assert_eq!(
-        daemon.program("writer"),
-        writer,
-        "the program was restarted"
-    );
+    assert_eq!(daemon.program("writer"), writer, "the program was restarted");
     room.file("stop", "");
     wait_for("the last line", || {
         let text = lines::whole(&room.path("lines"));
@@ -88,11 +74,7 @@ fn every_line_is_in_the_rotated_logs_exactly_once() {
     assert!(files.len() > 1, "nothing was rotated");
     for file in &files[..files.len() - 1] {
         let size = file.metadata().expect("a rotated file").len();
-        assert!(
-            size >= 4 << 20,
-            "{} was rotated at {size} bytes",
-            file.display()
-        );
+        assert!(size >= 4 << 20, "{} was rotated at {size} bytes", file.display());
     }
 }
 
@@ -116,11 +98,7 @@ fn an_exit_during_the_outage_is_noticed() {
     let info = daemon.wait_state("ends", "EXITED");
     assert_eq!(info.get("exitstatus").int(), -1);
     assert_eq!(info.get("pid").int(), 0);
-    assert!(
-        daemon
-            .activity()
-            .contains("WARN exited: ends (terminated by SIGKILL; not expected)")
-    );
+    assert!(daemon.activity().contains("WARN exited: ends (terminated by SIGKILL; not expected)"));
 }
 
 #[test]
@@ -132,10 +110,7 @@ fn it_answers_again_within_a_second() {
     assert!(procfs::signal(broker, Signal::SIGKILL));
     // A call that the dying broker has accepted may hang: each is a connection of its own and ends with it.
     while daemon.client.call("supervisor.getState", &[]).is_err() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "it does not answer at all"
-        );
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not answer at all");
     }
     let took = start.elapsed();
     assert!(took < Duration::from_secs(1), "it took {took:?}");
@@ -167,26 +142,13 @@ fn the_next_broker_knows_what_the_last_one_knew() {
     let config = Config::new(&room)
         .program("runs", "/bin/sleep 100000", "startsecs=0")
         .program("fatal", "/bin/false", "startretries=0")
-        .program(
-            "exited",
-            "/bin/sh -c \"exit 3\"",
-            "startsecs=0\nautorestart=false\nexitcodes=3",
-        )
-        .program(
-            "failed",
-            "/bin/sh -c \"exit 4\"",
-            "startsecs=0\nautorestart=false",
-        )
-        .program(
-            "stopped",
-            "/bin/sleep 100000",
-            "startsecs=0\nautorestart=true",
-        )
+        .program("exited", "/bin/sh -c \"exit 3\"", "startsecs=0\nautorestart=false\nexitcodes=3")
+        .program("failed", "/bin/sh -c \"exit 4\"", "startsecs=0\nautorestart=false")
+        .program("stopped", "/bin/sleep 100000", "startsecs=0\nautorestart=true")
         .program("never", "/bin/sleep 100000", "autostart=false")
         .program("absent", "/nowhere/at/all", "startretries=0");
-    let daemon = Launch::new(&room, Dist::hooks().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
     daemon.wait_running("stopped");
     daemon.ask("supervisor.stopProcess", &["stopped".into(), true.into()]);
     let expected = [
@@ -220,15 +182,12 @@ fn a_stop_that_was_begun_is_finished() {
     let stubborn = "/bin/sh -c \"trap '' TERM; echo ready; while :; do sleep 1000; done\"";
     let lines = "stopwaitsecs=3\nkillasgroup=true\nstartsecs=0";
     let config = Config::new(&room).program("stubborn", stubborn, lines);
-    let daemon = Launch::new(&room, Dist::hooks().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
     let pid = daemon.wait_running("stubborn");
     wait_for("the trap to be set", || {
-        let said = daemon.ask(
-            "supervisor.readProcessStdoutLog",
-            &["stubborn".into(), 0.into(), 0.into()],
-        );
+        let said =
+            daemon.ask("supervisor.readProcessStdoutLog", &["stubborn".into(), 0.into(), 0.into()]);
         said.str() == "ready\n"
     });
     daemon.ask("supervisor.stopProcess", &["stubborn".into(), false.into()]);
@@ -246,9 +205,8 @@ fn a_retry_that_is_due_is_made() {
     let flag = room.text("flag");
     let command = format!("/bin/sh -c \"test -e {flag} && exec sleep 100000; exit 1\"");
     let config = Config::new(&room).program("p", &command, "startsecs=1\nstartretries=20");
-    let daemon = Launch::new(&room, Dist::hooks().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
     daemon.wait_state("p", "BACKOFF");
     room.file("flag", "");
     daemon.replace_broker();
@@ -259,9 +217,8 @@ fn a_retry_that_is_due_is_made() {
 fn a_signal_during_the_outage_is_heard() {
     let room = Room::new();
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "startsecs=0");
-    let mut daemon = Launch::new(&room, Dist::hooks().supervisord())
-        .config(&config.write(&room))
-        .ready();
+    let mut daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
     let pid = daemon.wait_running("p");
     daemon.kill_broker();
     daemon.signal(Signal::SIGTERM);

@@ -14,9 +14,7 @@ fn start(room: &Room, dist: &Dist) -> Daemon {
          stdout_logfile=NONE\nstderr_logfile=NONE"
     );
     let config = Config::new(room).program("many", "/bin/sleep 100000", &lines);
-    let daemon = Launch::new(room, dist.supervisord())
-        .config(&config.write(room))
-        .ready();
+    let daemon = Launch::new(room, dist.supervisord()).config(&config.write(room)).ready();
     wait_all(&daemon, "RUNNING");
     daemon
 }
@@ -26,10 +24,7 @@ fn all(daemon: &Daemon) -> BTreeMap<String, (String, i64, i64)> {
     let info = daemon.ask("supervisor.getAllProcessInfo", &[]);
     let row = |i: &system_tests::Value| {
         let state = i.get("statename").str().to_owned();
-        (
-            i.get("name").str().to_owned(),
-            (state, i.get("pid").int(), i.get("start").int()),
-        )
+        (i.get("name").str().to_owned(), (state, i.get("pid").int(), i.get("start").int()))
     };
     info.array().iter().map(row).collect()
 }
@@ -72,18 +67,10 @@ fn six_hundred_exits_while_no_broker_is_there_are_all_reported() {
     switch.down();
     daemon.kill_broker();
     for pid in &pids {
-        assert!(
-            procfs::signal(*pid, Signal::SIGKILL),
-            "program {pid} is gone"
-        );
+        assert!(procfs::signal(*pid, Signal::SIGKILL), "program {pid} is gone");
     }
-    wait_for("all programs to be reaped", || {
-        !pids.iter().any(|pid| procfs::stat(*pid).is_some())
-    });
-    assert!(
-        daemon.client.call("supervisor.getState", &[]).is_err(),
-        "a broker answered meanwhile"
-    );
+    wait_for("all programs to be reaped", || !pids.iter().any(|pid| procfs::stat(*pid).is_some()));
+    assert!(daemon.client.call("supervisor.getState", &[]).is_err(), "a broker answered meanwhile");
     switch.up();
     let after = wait_all(&daemon, "EXITED");
     assert!(after.values().all(|(_, pid, _)| *pid == 0));

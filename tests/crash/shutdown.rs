@@ -8,14 +8,8 @@ use system_tests::lines::assert_stream;
 use system_tests::{Config, Daemon, Launch, Room, procfs, wait_for};
 
 /// Three waves of two; each says goodbye with more than a pipe holds.
-const WAVES: [(&str, u32); 6] = [
-    ("a1", 10),
-    ("a2", 10),
-    ("b1", 20),
-    ("b2", 20),
-    ("c1", 30),
-    ("c2", 30),
-];
+const WAVES: [(&str, u32); 6] =
+    [("a1", 10), ("a2", 10), ("b1", 20), ("b2", 20), ("c1", 30), ("c2", 30)];
 const BYE: u64 = 20_000;
 /// Fits into a pipe whole.
 const BURST: u64 = 3_000;
@@ -45,15 +39,9 @@ fn marks(room: &Room) -> Vec<(String, String)> {
 }
 
 fn start(room: &Room, dist: &Dist, config: &Config) -> Daemon {
-    let daemon = Launch::new(room, dist.supervisord())
-        .config(&config.write(room))
-        .ready();
+    let daemon = Launch::new(room, dist.supervisord()).config(&config.write(room)).ready();
     wait_for("all programs to start", || {
-        marks(room)
-            .iter()
-            .filter(|(what, _)| what == "start")
-            .count()
-            == WAVES.len()
+        marks(room).iter().filter(|(what, _)| what == "start").count() == WAVES.len()
     });
     daemon
 }
@@ -67,52 +55,30 @@ fn burst(room: &Room, daemon: &Daemon) {
         |pid: &i32| fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|t| t.count() > 1);
     let workers =
         |pid: &&i32| **pid != daemon.pid && procfs::arguments(**pid).iter().any(|a| a == "wave");
-    wait_for("the programs to have written", || {
-        !pids.iter().filter(workers).any(writing)
-    });
+    wait_for("the programs to have written", || !pids.iter().filter(workers).any(writing));
 }
 
 fn assert_in_order_and_whole(room: &Room) {
     let marks = marks(room);
-    let priority = |name: &str| {
-        WAVES
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map_or(0, |(_, p)| *p)
-    };
+    let priority = |name: &str| WAVES.iter().find(|(n, _)| *n == name).map_or(0, |(_, p)| *p);
     let mut left: Vec<&str> = WAVES.iter().map(|(n, _)| *n).collect();
     for (what, name) in &marks {
         if what == "term" {
-            let later: Vec<_> = left
-                .iter()
-                .filter(|n| priority(n) > priority(name))
-                .collect();
-            assert!(
-                later.is_empty(),
-                "{name} was told to stop before {later:?} were gone"
-            );
+            let later: Vec<_> = left.iter().filter(|n| priority(n) > priority(name)).collect();
+            assert!(later.is_empty(), "{name} was told to stop before {later:?} were gone");
         }
         if what == "gone" {
             left.retain(|n| n != name);
         }
     }
-    assert!(
-        left.is_empty(),
-        "{left:?} were not stopped by TERM: {marks:?}"
-    );
+    assert!(left.is_empty(), "{left:?} were not stopped by TERM: {marks:?}");
     for (name, _) in WAVES {
         let log = fs::read_to_string(room.path(&format!("{name}.log"))).expect("a log of lines");
         assert_stream(&log, "burst", BURST);
         assert_stream(&log, "bye", BYE);
     }
-    assert!(
-        !room.path("supervisord.sock").exists(),
-        "the socket is left behind"
-    );
-    assert!(
-        !room.path("supervisord.pid").exists(),
-        "the pidfile is left behind"
-    );
+    assert!(!room.path("supervisord.sock").exists(), "the socket is left behind");
+    assert!(!room.path("supervisord.pid").exists(), "the pidfile is left behind");
 }
 
 #[test]
@@ -156,9 +122,7 @@ fn the_broker_dies_for_good_in_the_middle_of_the_stop() {
     burst(&room, &daemon);
     let broker = daemon.broker();
     daemon.signal(Signal::SIGTERM);
-    wait_for("the first to be told", || {
-        marks(&room).iter().any(|(what, _)| what == "term")
-    });
+    wait_for("the first to be told", || marks(&room).iter().any(|(what, _)| what == "term"));
     switch.down();
     procfs::signal(broker, Signal::SIGKILL);
     assert_eq!(daemon.wait_end(), 0);
@@ -175,15 +139,13 @@ fn a_program_that_ignores_term_is_killed_after_its_stop_wait() {
         "stdout_logfile={}\nstopwaitsecs=1\nstartsecs=0\nkillasgroup=true",
         room.text("out")
     );
-    let config = Config::new(&room)
-        .program("stubborn", stubborn, &log)
-        .program("hup", "/bin/sleep 100000", "stopsignal=HUP\nstartsecs=0");
-    let mut daemon = Launch::new(&room, dist.supervisord())
-        .config(&config.write(&room))
-        .ready();
-    wait_for("the trap", || {
-        fs::read_to_string(room.path("out")).is_ok_and(|t| t == "ready\n")
-    });
+    let config = Config::new(&room).program("stubborn", stubborn, &log).program(
+        "hup",
+        "/bin/sleep 100000",
+        "stopsignal=HUP\nstartsecs=0",
+    );
+    let mut daemon = Launch::new(&room, dist.supervisord()).config(&config.write(&room)).ready();
+    wait_for("the trap", || fs::read_to_string(room.path("out")).is_ok_and(|t| t == "ready\n"));
     let pids = [daemon.wait_running("stubborn"), daemon.wait_running("hup")];
     switch.down();
     daemon.kill_broker();

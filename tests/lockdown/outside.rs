@@ -42,12 +42,7 @@ fn the_broker_is_nobody_else_and_can_nothing() {
         assert_eq!(status.text("Threads"), "1");
         assert_eq!(procfs::environment(broker), Vec::<String>::new());
         // The directory of a process that is not dumpable belongs to root.
-        assert_eq!(
-            fs::metadata(format!("/proc/{broker}/fd"))
-                .expect("a process")
-                .uid(),
-            0
-        );
+        assert_eq!(fs::metadata(format!("/proc/{broker}/fd")).expect("a process").uid(), 0);
         daemon.replace_broker();
     }
 }
@@ -57,9 +52,7 @@ fn the_broker_has_the_user_that_the_configuration_names() {
     let room = Room::new();
     let daemon = start(&room, config(&room).daemon("broker_user=games"));
     let games = fs::read_to_string("/etc/passwd").expect("the passwd file");
-    let uid = games
-        .lines()
-        .find_map(|l| l.strip_prefix("games:")?.split(':').nth(1)?.parse().ok());
+    let uid = games.lines().find_map(|l| l.strip_prefix("games:")?.split(':').nth(1)?.parse().ok());
     let uid: u32 = uid.expect("a user games");
     assert_eq!(Status::of(daemon.broker()).numbers("Uid"), [uid; 4]);
 }
@@ -68,13 +61,9 @@ fn the_broker_has_the_user_that_the_configuration_names() {
 fn a_broker_user_that_runs_programs_is_refused() {
     for user in ["nobody", "root"] {
         let room = Room::new();
-        let file = config(&room)
-            .daemon(&format!("broker_user={user}"))
-            .write(&room);
-        let outcome = Launch::new(&room, Dist::plain().supervisord())
-            .args(&["-n"])
-            .config(&file)
-            .run();
+        let file = config(&room).daemon(&format!("broker_user={user}")).write(&room);
+        let outcome =
+            Launch::new(&room, Dist::plain().supervisord()).args(&["-n"]).config(&file).run();
         assert_eq!(outcome.code(), 2, "{outcome:?}");
         assert_eq!(room.processes(), []);
     }
@@ -83,10 +72,7 @@ fn a_broker_user_that_runs_programs_is_refused() {
         .daemon("broker_user=games")
         .program("q", "/bin/sleep 100000", "user=games")
         .write(&room);
-    let outcome = Launch::new(&room, Dist::plain().supervisord())
-        .args(&["-n"])
-        .config(&file)
-        .run();
+    let outcome = Launch::new(&room, Dist::plain().supervisord()).args(&["-n"]).config(&file).run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert_eq!(room.processes(), []);
 }
@@ -129,8 +115,5 @@ fn the_spawner_has_given_up_what_it_does_not_need() {
         assert_eq!(has >> bit & 1, 0, "the spawner still has CAP_{name}");
     }
     // A program of root gets what the caller had all the same.
-    assert_eq!(
-        status.mask("CapBnd"),
-        Status::of(std::process::id().cast_signed()).mask("CapBnd")
-    );
+    assert_eq!(status.mask("CapBnd"), Status::of(std::process::id().cast_signed()).mask("CapBnd"));
 }

@@ -35,11 +35,7 @@ impl Config {
              [rpcinterface:supervisor]\n\
              supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
         );
-        Config {
-            dir,
-            daemon,
-            sections,
-        }
+        Config { dir, daemon, sections }
     }
 
     /// Adds a line to `[supervisord]`.
@@ -58,10 +54,7 @@ impl Config {
 
     /// Adds a program; `lines` are further keys.
     pub fn program(mut self, name: &str, command: &str, lines: &str) -> Config {
-        let _ = writeln!(
-            self.sections,
-            "[program:{name}]\ncommand={command}\n{lines}"
-        );
+        let _ = writeln!(self.sections, "[program:{name}]\ncommand={command}\n{lines}");
         self
     }
 

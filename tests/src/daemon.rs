@@ -51,17 +51,12 @@ impl<'a> Launch<'a> {
     /// A start of this binary in the room, without arguments, under a known environment.
     pub fn new(room: &'a Room, binary: PathBuf) -> Launch<'a> {
         let env = [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("LANG", "C.UTF-8"),
             ("HOME", "/"),
         ];
-        let mut env: Vec<(String, String)> = env
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
+        let mut env: Vec<(String, String)> =
+            env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         env.push((MARK.to_owned(), room.text("")));
         Launch {
             room,
@@ -126,11 +121,7 @@ impl<'a> Launch<'a> {
         words.extend(self.args.iter().cloned());
         let (first, rest) = words.split_first().expect("a command");
         let mut command = Command::new(first);
-        command
-            .args(rest)
-            .env_clear()
-            .envs(self.env.iter().cloned())
-            .current_dir(&self.cwd);
+        command.args(rest).env_clear().envs(self.env.iter().cloned()).current_dir(&self.cwd);
         command.stdin(Stdio::null());
         command.stdout(File::create(&out).expect("cannot create a file"));
         command.stderr(File::create(&err).expect("cannot create a file"));
@@ -173,11 +164,7 @@ impl<'a> Launch<'a> {
             |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let (stdout, stderr) = (text(&out), text(&err));
         match status {
-            Some(status) => Outcome {
-                status,
-                stdout,
-                stderr,
-            },
+            Some(status) => Outcome { status, stdout, stderr },
             None => {
                 let _ = child.kill();
                 panic!("the start did not end within {PATIENCE:?}:\n{stdout}{stderr}")
@@ -191,9 +178,8 @@ impl<'a> Launch<'a> {
         assert_eq!(outcome.code(), 0, "the start failed: {outcome:?}");
         let dir = self.room.dir();
         let pidfile = dir.join(format!("{}.pid", self.stem));
-        let pid = poll_until("the pidfile", || {
-            fs::read_to_string(&pidfile).ok()?.trim().parse().ok()
-        });
+        let pid =
+            poll_until("the pidfile", || fs::read_to_string(&pidfile).ok()?.trim().parse().ok());
         let mut daemon = Daemon {
             pid,
             child: None,
@@ -225,10 +211,7 @@ impl Daemon {
     pub fn wait_ready(&mut self) {
         poll_until("the daemon's first answer", || {
             if let Some(status) = self.ended() {
-                panic!(
-                    "the daemon ended instead of starting: {status}\n{}",
-                    self.stderr()
-                );
+                panic!("the daemon ended instead of starting: {status}\n{}", self.stderr());
             }
             self.client.call("supervisor.getState", &[]).ok()
         });
@@ -292,9 +275,7 @@ impl Daemon {
 
     /// The broker of the moment, if there is one.
     pub fn try_broker(&self) -> Option<i32> {
-        procfs::children(self.pid)
-            .into_iter()
-            .find(|pid| is_broker(*pid))
+        procfs::children(self.pid).into_iter().find(|pid| is_broker(*pid))
     }
 
     /// The broker, when there is one again.
@@ -320,11 +301,7 @@ impl Daemon {
 
     /// Sends a signal to the daemon.
     pub fn signal(&self, signal: Signal) {
-        assert!(
-            procfs::signal(self.pid, signal),
-            "the daemon is gone\n{}",
-            self.stderr()
-        );
+        assert!(procfs::signal(self.pid, signal), "the daemon is gone\n{}", self.stderr());
     }
 
     /// Waits for the end of the daemon; its exit status, −1 where a signal ended it. A daemon in the background has
@@ -332,18 +309,11 @@ impl Daemon {
     pub fn wait_end(&mut self) -> i32 {
         if self.child.is_none() {
             let pid = self.pid;
-            poll_until("the end of the daemon", || {
-                (!procfs::alive(pid)).then_some(())
-            });
+            poll_until("the end of the daemon", || (!procfs::alive(pid)).then_some(()));
             return 0;
         }
         let status = poll_until("the end of the daemon", || self.ended());
-        assert_eq!(
-            status.signal(),
-            None,
-            "the daemon was ended by a signal\n{}",
-            self.stderr()
-        );
+        assert_eq!(status.signal(), None, "the daemon was ended by a signal\n{}", self.stderr());
         status.code().unwrap_or(-1)
     }
 

@@ -54,9 +54,7 @@ impl Dist {
 
     /// A copy in the room, with the modes of an installation, that a test may change.
     pub fn copy(&self, room: &Room) -> Dist {
-        let copy = Dist {
-            root: room.path("dist"),
-        };
+        let copy = Dist { root: room.path("dist") };
         room.directory("dist");
         for (dir, mode) in [("bin", 0o755), ("libexec/supervisor", 0o711)] {
             room.directory(&format!("dist/{dir}"));
@@ -83,9 +81,7 @@ impl Dist {
         let real = self.helper("supervisor-broker.real");
         install(&self.helper("supervisor-broker"), &real, 0o755);
         self.replace("supervisor-broker", &helper("flaky-broker"));
-        Flaky {
-            file: self.helper("down"),
-        }
+        Flaky { file: self.helper("down") }
     }
 }
 
@@ -119,11 +115,7 @@ pub fn helper(name: &str) -> PathBuf {
     let own = env::current_exe().expect("the path of this test");
     let dir = own.ancestors().nth(2).expect("a directory of binaries");
     let path = dir.join(name);
-    assert!(
-        path.exists(),
-        "no {}: run the tests with cargo test",
-        path.display()
-    );
+    assert!(path.exists(), "no {}: run the tests with cargo test", path.display());
     path
 }
 
@@ -134,10 +126,6 @@ pub fn reference(name: &str) -> PathBuf {
         "SUPERVISOR_REFERENCE is not set: python3 -m venv DIR, DIR/bin/pip install supervisor==4.3.0, set it to DIR",
     );
     let path = venv.join("bin").join(name);
-    assert!(
-        path.exists(),
-        "no {}: install supervisor==4.3.0 there",
-        path.display()
-    );
+    assert!(path.exists(), "no {}: install supervisor==4.3.0 there", path.display());
     path
 }

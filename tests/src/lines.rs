@@ -31,11 +31,7 @@ pub fn assert_exact(text: &[u8]) -> u64 {
     let mut expected = 1;
     for line in text.lines() {
         if let Some(last) = line.strip_prefix("end ") {
-            assert_eq!(
-                last,
-                (expected - 1).to_string(),
-                "lines are missing at the end"
-            );
+            assert_eq!(last, (expected - 1).to_string(), "lines are missing at the end");
             return expected - 1;
         }
         assert_eq!(line, expected.to_string(), "this line should come next");
@@ -46,23 +42,13 @@ pub fn assert_exact(text: &[u8]) -> u64 {
 
 /// Checks that of the lines `PREFIX N`, all from 1 to `last` are there, each once, in order.
 pub fn assert_stream(text: &str, prefix: &str, last: u64) {
-    let numbers = text
-        .lines()
-        .filter_map(|l| l.strip_prefix(prefix)?.strip_prefix(' '));
+    let numbers = text.lines().filter_map(|l| l.strip_prefix(prefix)?.strip_prefix(' '));
     let mut expected = 1;
     for number in numbers {
-        assert_eq!(
-            number,
-            expected.to_string(),
-            "of {prefix}, this line should come next"
-        );
+        assert_eq!(number, expected.to_string(), "of {prefix}, this line should come next");
         expected += 1;
     }
-    assert_eq!(
-        expected - 1,
-        last,
-        "lines of {prefix} are missing at the end"
-    );
+    assert_eq!(expected - 1, last, "lines of {prefix} are missing at the end");
 }
 
 #[cfg(test)]
@@ -72,13 +58,7 @@ mod tests {
     #[test]
     fn finds_what_is_missing_doubled_or_torn() {
         assert_eq!(assert_exact(b"1\n2\n3\nend 3\n"), 3);
-        for bad in [
-            "1\n3\nend 3\n",
-            "1\n2\n2\nend 2\n",
-            "1\n2\nend 3\n",
-            "1\n2\n",
-            "12\n",
-        ] {
+        for bad in ["1\n3\nend 3\n", "1\n2\n2\nend 2\n", "1\n2\nend 3\n", "1\n2\n", "12\n"] {
             let result = std::panic::catch_unwind(|| assert_exact(bad.as_bytes()));
             assert!(result.is_err(), "{bad:?}");
         }

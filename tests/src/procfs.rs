@@ -49,17 +49,13 @@ pub fn alive(pid: i32) -> bool {
 /// Every process id there is now.
 pub fn all() -> Vec<i32> {
     let names = fs::read_dir("/proc").into_iter().flatten().flatten();
-    names
-        .filter_map(|e| e.file_name().to_str()?.parse().ok())
-        .collect()
+    names.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The children of a process, zombies included.
 pub fn children(pid: i32) -> Vec<i32> {
-    let mut found: Vec<i32> = all()
-        .into_iter()
-        .filter(|p| stat(*p).is_some_and(|s| s.ppid == pid))
-        .collect();
+    let mut found: Vec<i32> =
+        all().into_iter().filter(|p| stat(*p).is_some_and(|s| s.ppid == pid)).collect();
     found.sort_unstable();
     found
 }
@@ -78,11 +74,7 @@ impl Status {
     pub fn try_of(pid: i32) -> Option<Status> {
         let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let pairs = text.lines().filter_map(|l| l.split_once(':'));
-        Some(Status(
-            pairs
-                .map(|(k, v)| (k.to_owned(), v.trim().to_owned()))
-                .collect(),
-        ))
+        Some(Status(pairs.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect()))
     }
 
     /// The text of a field.
@@ -112,9 +104,7 @@ impl Status {
 
 /// Open descriptors and what they lead to.
 pub fn descriptors(pid: i32) -> BTreeMap<u32, PathBuf> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten();
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
     entries
         .flatten()
         .filter_map(|e| {
@@ -132,9 +122,7 @@ pub fn descriptor_count(pid: i32) -> usize {
 fn words(pid: i32, file: &str) -> Vec<String> {
     let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let parts = bytes.split(|b| *b == 0);
-    let mut words: Vec<String> = parts
-        .map(|p| String::from_utf8_lossy(p).into_owned())
-        .collect();
+    let mut words: Vec<String> = parts.map(|p| String::from_utf8_lossy(p).into_owned()).collect();
     if words.last().is_some_and(String::is_empty) {
         words.pop();
     }

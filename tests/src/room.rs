@@ -44,11 +44,7 @@ impl Room {
 
     /// A path in the room.
     pub fn path(&self, name: &str) -> PathBuf {
-        if name.is_empty() {
-            self.dir().to_owned()
-        } else {
-            self.dir().join(name)
-        }
+        if name.is_empty() { self.dir().to_owned() } else { self.dir().join(name) }
     }
 
     /// A path in the room as text.

@@ -113,9 +113,7 @@ pub struct Client {
 impl Client {
     /// A client; nothing is connected yet.
     pub fn new(socket: &Path) -> Client {
-        Client {
-            socket: socket.to_owned(),
-        }
+        Client { socket: socket.to_owned() }
     }
 
     /// Calls a method.
@@ -140,10 +138,7 @@ impl Client {
         if answer.contains("<fault>") {
             let fault = xml.value()?;
             let code = fault.get("faultCode").int();
-            return Err(Error::Fault(
-                code,
-                fault.get("faultString").str().to_owned(),
-            ));
+            return Err(Error::Fault(code, fault.get("faultString").str().to_owned()));
         }
         Ok(xml.value()?)
     }
@@ -163,9 +158,7 @@ impl Client {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .ok_or_else(|| bad("no answer"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| bad("no answer"))?;
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
         let length = head.lines().find_map(|l| {
             let (name, value) = l.split_once(':')?;
@@ -277,9 +270,6 @@ mod tests {
         let value = Xml { rest: text }.value().expect("it is well-formed");
         assert_eq!(value.array()[0].get("a").int(), -1);
         assert_eq!(value.array()[0].get("b").str(), "x < y");
-        assert_eq!(
-            value.array()[1..],
-            [Value::Bool(true), Value::Str(String::new())]
-        );
+        assert_eq!(value.array()[1..], [Value::Bool(true), Value::Str(String::new())]);
     }
 }

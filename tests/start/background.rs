@@ -12,19 +12,18 @@ use system_tests::{Config, Daemon, Launch, Outcome, Room};
 #[test]
 fn the_caller_returns_when_the_daemon_serves() {
     let room = Room::new();
-    let config = Config::new(&room)
-        .daemon("umask=027\ndirectory=/usr")
-        .program("p", "/bin/sleep 100000", "");
-    let outcome = Launch::new(&room, Dist::plain().supervisord())
-        .config(&config.write(&room))
-        .run();
+    let config = Config::new(&room).daemon("umask=027\ndirectory=/usr").program(
+        "p",
+        "/bin/sleep 100000",
+        "",
+    );
+    let outcome =
+        Launch::new(&room, Dist::plain().supervisord()).config(&config.write(&room)).run();
     assert_eq!(outcome.code(), 0, "{outcome:?}");
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""));
     // No waiting: ready means that it answers.
     let client = system_tests::Client::new(&room.path("supervisord.sock"));
-    let state = client
-        .call("supervisor.getState", &[])
-        .expect("an answer at once");
+    let state = client.call("supervisor.getState", &[]).expect("an answer at once");
     assert_eq!(state.get("statename").str(), "RUNNING");
     let pid: i32 = fs::read_to_string(room.path("supervisord.pid"))
         .expect("a pidfile")
@@ -46,9 +45,8 @@ fn the_caller_returns_when_the_daemon_serves() {
 fn it_ends_without_a_trace() {
     let room = Room::new();
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let mut daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&config.write(&room))
-        .background();
+    let mut daemon =
+        Launch::new(&room, Dist::plain().supervisord()).config(&config.write(&room)).background();
     daemon.wait_running("p");
     daemon.stop();
     assert!(!room.path("supervisord.pid").exists());
@@ -103,9 +101,7 @@ fn the_caller_learns_that_a_helper_is_missing() {
         fs::remove_file(dist.helper(name)).expect("a helper");
         let config =
             Config::new(&room).program("p", &format!("/bin/touch {}", room.text("ran")), "");
-        let outcome = Launch::new(&room, dist.supervisord())
-            .config(&config.write(&room))
-            .run();
+        let outcome = Launch::new(&room, dist.supervisord()).config(&config.write(&room)).run();
         assert_failed_start(&room, &outcome);
         assert!(outcome.stderr.contains(name), "{outcome:?}");
     }
@@ -113,13 +109,7 @@ fn the_caller_learns_that_a_helper_is_missing() {
 
 #[test]
 fn the_harness_finds_its_own_helpers() {
-    for name in [
-        "worker",
-        "flaky-broker",
-        "hostile-broker",
-        "hostile-reader",
-        "attacker",
-    ] {
+    for name in ["worker", "flaky-broker", "hostile-broker", "hostile-reader", "attacker"] {
         assert!(dist::helper(name).exists());
     }
 }
@@ -132,10 +122,7 @@ fn traces(room: &Room) -> BTreeMap<String, (u64, u32, u32)> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let meta = entry.metadata().expect("a file");
             if !name.starts_with("std") && !name.starts_with("second") && !name.ends_with(".conf") {
-                traces.insert(
-                    format!("{dir}/{name}"),
-                    (meta.ino(), meta.uid(), meta.mode()),
-                );
+                traces.insert(format!("{dir}/{name}"), (meta.ino(), meta.uid(), meta.mode()));
             }
         }
     }
@@ -146,9 +133,8 @@ fn first(room: &Room) -> Daemon {
     let config = Config::new(room)
         .program("p", "/bin/sh -c \"echo said; exec sleep 100000\"", "")
         .program("q", "/bin/sleep 100000", "");
-    let daemon = Launch::new(room, Dist::plain().supervisord())
-        .config(&config.write(room))
-        .background();
+    let daemon =
+        Launch::new(room, Dist::plain().supervisord()).config(&config.write(room)).background();
     daemon.wait_running("p");
     daemon.wait_running("q");
     daemon
@@ -171,10 +157,7 @@ fn destroys_nothing(second: fn(&Room) -> Config, foreground: bool) {
     assert!(procfs::alive(pid));
     let content = fs::read_to_string(room.path("supervisord.pid")).expect("the pidfile");
     assert_eq!(content, format!("{}\n", daemon.pid));
-    let said = daemon.ask(
-        "supervisor.readProcessStdoutLog",
-        &["p".into(), 0.into(), 0.into()],
-    );
+    let said = daemon.ask("supervisor.readProcessStdoutLog", &["p".into(), 0.into(), 0.into()]);
     assert_eq!(said.str(), "said\n");
     assert!(!room.path("ran").exists(), "the second ran a program");
 }

@@ -30,10 +30,7 @@ fn with(room: &Room, config: &Config) -> Vec<String> {
 }
 
 fn program(room: &Room, lines: &str) -> Vec<String> {
-    with(
-        room,
-        &Config::new(room).section(&format!("[program:a]\n{lines}")),
-    )
+    with(room, &Config::new(room).section(&format!("[program:a]\n{lines}")))
 }
 
 fn daemon(room: &Room, line: &str) -> Vec<String> {
@@ -41,21 +38,13 @@ fn daemon(room: &Room, line: &str) -> Vec<String> {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |what, prepare, code, says| Case {
-        what,
-        prepare,
-        code,
-        says,
-    };
+    let case = |what, prepare, code, says| Case { what, prepare, code, says };
     vec![
         case(
             "missing file",
             |room| vec!["-c".into(), room.text("none.conf")],
             2,
-            &[
-                "Error: could not find config file ROOM/none.conf\n",
-                "For help, use ",
-            ],
+            &["Error: could not find config file ROOM/none.conf\n", "For help, use "],
         ),
         case(
             "directory for a file",
@@ -81,10 +70,7 @@ fn cases() -> Vec<Case> {
             "a line that is no key",
             |room| daemon(room, "[program:a]\nautostart"),
             2,
-            &[
-                "Error: Source contains parsing errors: 'ROOM/supervisord.conf'",
-                "'autostart\\n'",
-            ],
+            &["Error: Source contains parsing errors: 'ROOM/supervisord.conf'", "'autostart\\n'"],
         ),
         case(
             "no number",
@@ -146,12 +132,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "missing directory of the activity log",
-            |room| {
-                text(
-                    room,
-                    &format!("[supervisord]\nlogfile={}/none/x.log\n", room.text("")),
-                )
-            },
+            |room| text(room, &format!("[supervisord]\nlogfile={}/none/x.log\n", room.text(""))),
             2,
             &["Error: The directory named as part of the path ROOM/none/x.log does not exist"],
         ),
@@ -160,10 +141,7 @@ fn cases() -> Vec<Case> {
             |room| {
                 program(
                     room,
-                    &format!(
-                        "command=/bin/cat\nstdout_logfile={}/none/x.log",
-                        room.text("")
-                    ),
+                    &format!("command=/bin/cat\nstdout_logfile={}/none/x.log", room.text("")),
                 )
             },
             2,
@@ -173,12 +151,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "missing directory of AUTO logs",
-            |room| {
-                text(
-                    room,
-                    &format!("[supervisord]\nchildlogdir={}/none\n", room.text("")),
-                )
-            },
+            |room| text(room, &format!("[supervisord]\nchildlogdir={}/none\n", room.text(""))),
             2,
             &["Error: ROOM/none is not an existing directory"],
         ),
@@ -190,12 +163,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "stopasgroup without killasgroup",
-            |room| {
-                program(
-                    room,
-                    "command=/bin/cat\nstopasgroup=true\nkillasgroup=false",
-                )
-            },
+            |room| program(room, "command=/bin/cat\nstopasgroup=true\nkillasgroup=false"),
             2,
             &["Error: Cannot set stopasgroup=true and killasgroup=false"],
         ),
@@ -222,13 +190,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "a bad value of an option",
-            |room| {
-                [
-                    with(room, &Config::new(room)),
-                    vec!["-e".into(), "foo".into()],
-                ]
-                .concat()
-            },
+            |room| [with(room, &Config::new(room)), vec!["-e".into(), "foo".into()]].concat(),
             2,
             &["Error: invalid value for -e 'foo': "],
         ),
@@ -246,10 +208,7 @@ fn cases() -> Vec<Case> {
         case(
             "a port that is no number",
             |room| {
-                with(
-                    room,
-                    &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:99999"),
-                )
+                with(room, &Config::new(room).section("[inet_http_server]\nport=127.0.0.1:99999"))
             },
             2,
             &["99999 is above upper bound (65535)"],
@@ -266,11 +225,8 @@ fn cases() -> Vec<Case> {
         case(
             "a socket path that is too long",
             |room| {
-                let socket = format!(
-                    "[unix_http_server]\nfile={}/{}\n",
-                    room.text(""),
-                    "s".repeat(120)
-                );
+                let socket =
+                    format!("[unix_http_server]\nfile={}/{}\n", room.text(""), "s".repeat(120));
                 with(room, &Config::new(room).section(&socket))
             },
             2,
@@ -280,12 +236,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn check(case: &Case, room: &Room, outcome: &Outcome) {
-    assert_eq!(
-        outcome.code(),
-        case.code,
-        "{}: exit status\n{outcome:?}",
-        case.what
-    );
+    assert_eq!(outcome.code(), case.code, "{}: exit status\n{outcome:?}", case.what);
     for says in case.says {
         let says = says.replace("ROOM", &room.text(""));
         assert!(
@@ -379,12 +330,7 @@ fn a_failed_start_on_a_busy_port_leaves_no_socket_and_no_log_of_a_program() {
         .run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert_nothing_left("busy port", &room);
-    assert_eq!(
-        fs::read_dir(room.path("auto"))
-            .expect("the directory of AUTO logs")
-            .count(),
-        0
-    );
+    assert_eq!(fs::read_dir(room.path("auto")).expect("the directory of AUTO logs").count(), 0);
 }
 
 fn live_socket(binary: PathBuf) {
@@ -402,10 +348,7 @@ fn live_socket(binary: PathBuf) {
         }
     });
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let outcome = Launch::new(&room, binary)
-        .args(&["-n"])
-        .config(&config.write(&room))
-        .run();
+    let outcome = Launch::new(&room, binary).args(&["-n"]).config(&config.write(&room)).run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert!(outcome.stderr.contains(BUSY), "{outcome:?}");
     assert!(path.exists(), "the other program's socket was taken away");
@@ -429,9 +372,7 @@ fn stale_socket(binary: PathBuf) {
     drop(UnixListener::bind(&path).expect("a socket"));
     assert!(path.exists());
     let config = Config::new(&room).program("p", "/bin/sleep 100000", "");
-    let mut daemon = Launch::new(&room, binary)
-        .config(&config.write(&room))
-        .ready();
+    let mut daemon = Launch::new(&room, binary).config(&config.write(&room)).ready();
     let says = format!("Unlinking stale socket {}", path.display());
     let said = daemon.stderr() + &daemon.stdout() + &daemon.activity();
     assert!(said.contains(&says), "no {says:?} in\n{said}");
@@ -468,11 +409,8 @@ fn an_unwritable_log_directory_is_an_error_of_one_line() {
     // As an ordinary user; the reference leaves with a traceback and status 1.
     let room = Room::new();
     let mine = room.directory_of(61_011, "mine");
-    let text = format!(
-        "[supervisord]\nlogfile={}\npidfile={}/pid\n",
-        room.text("x.log"),
-        mine.display()
-    );
+    let text =
+        format!("[supervisord]\nlogfile={}\npidfile={}/pid\n", room.text("x.log"), mine.display());
     let file = room.file("supervisord.conf", &text);
     let outcome = Launch::new(&room, Dist::plain().supervisord())
         .args(&["-n"])
@@ -495,27 +433,13 @@ fn all_errors_are_reported_at_once_with_their_lines() {
         .program("b", "/bin/cat", "user=nosuchuser");
     let text = config.text();
     let file = config.write(&room);
-    let outcome = Launch::new(&room, Dist::plain().supervisord())
-        .args(&["-n"])
-        .config(&file)
-        .run();
+    let outcome = Launch::new(&room, Dist::plain().supervisord()).args(&["-n"]).config(&file).run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     for bad in ["startsecs=abc", "autostart=maybe", "user=nosuchuser"] {
-        let line = 1 + text
-            .lines()
-            .position(|l| l == bad)
-            .expect("a line of the configuration");
+        let line = 1 + text.lines().position(|l| l == bad).expect("a line of the configuration");
         let (key, value) = bad.split_once('=').expect("a key");
         let named = |l: &str| l.contains(value) || l.contains(key);
-        assert!(
-            outcome.stderr.lines().any(named),
-            "no word of {bad}\n{}",
-            outcome.stderr
-        );
-        assert!(
-            outcome.stderr.contains(&line.to_string()),
-            "no line {line}\n{}",
-            outcome.stderr
-        );
+        assert!(outcome.stderr.lines().any(named), "no word of {bad}\n{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&line.to_string()), "no line {line}\n{}", outcome.stderr);
     }
 }

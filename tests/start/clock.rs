@@ -13,11 +13,7 @@ fn seconds(stamp: &str) -> Option<i64> {
     let fields: Vec<i64> = fields.collect::<Option<_>>()?;
     let [year, month, day, hour, minute, second] = fields.try_into().ok()?;
     // Days of the civil calendar, counted from March.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days =
         365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day
             - 1;
@@ -25,9 +21,7 @@ fn seconds(stamp: &str) -> Option<i64> {
 }
 
 fn now() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(now.as_secs()).expect("a date of this age")
 }
 
@@ -36,9 +30,7 @@ fn assert_times(daemon: &Daemon, offset: i64) {
     let log = daemon.activity();
     assert!(log.lines().count() > 1, "{log}");
     for line in log.lines() {
-        let (stamp, _) = line
-            .split_once(',')
-            .unwrap_or_else(|| panic!("no time in {line:?}"));
+        let (stamp, _) = line.split_once(',').unwrap_or_else(|| panic!("no time in {line:?}"));
         let time = seconds(stamp).unwrap_or_else(|| panic!("no time in {line:?}"));
         let late = now() + offset - time;
         assert!((-2..300).contains(&late), "{late} s off: {line}");
@@ -47,14 +39,14 @@ fn assert_times(daemon: &Daemon, offset: i64) {
 
 fn shows_local_time(zone: &str) {
     let room = Room::new();
-    let config = Config::new(&room)
-        .program("p", "/bin/sleep 100000", "")
-        .program("done", "/bin/true", "startsecs=0\nautorestart=false");
+    let config = Config::new(&room).program("p", "/bin/sleep 100000", "").program(
+        "done",
+        "/bin/true",
+        "startsecs=0\nautorestart=false",
+    );
     let file = config.write(&room);
-    let mut daemon = Launch::new(&room, Dist::plain().supervisord())
-        .env("TZ", zone)
-        .config(&file)
-        .ready();
+    let mut daemon =
+        Launch::new(&room, Dist::plain().supervisord()).env("TZ", zone).config(&file).ready();
     daemon.wait_running("p");
     assert_times(&daemon, NINE_HOURS);
     daemon.replace_broker();
@@ -69,20 +61,14 @@ fn shows_local_time(zone: &str) {
     let half = if hour < 12 { "AM" } else { "PM" };
     let clock = format!("{:02}:{minute:02} {half}", (hour + 11) % 12 + 1);
     let description = info.get("description").str();
-    assert!(
-        description.ends_with(&clock),
-        "{description} does not end with {clock}"
-    );
+    assert!(description.ends_with(&clock), "{description} does not end with {clock}");
     assert_eq!(daemon.stop(), 0);
 }
 
 #[test]
 fn the_zone_of_a_file() {
     let file = "/usr/share/zoneinfo/Asia/Tokyo";
-    assert!(
-        std::path::Path::new(file).exists(),
-        "{file} (package tzdata) is needed"
-    );
+    assert!(std::path::Path::new(file).exists(), "{file} (package tzdata) is needed");
     shows_local_time("Asia/Tokyo");
 }
 
@@ -94,18 +80,11 @@ fn the_zone_of_a_rule() {
 #[test]
 fn no_zone_is_the_system_s() {
     let room = Room::new();
-    let file = Config::new(&room)
-        .program("p", "/bin/sleep 100000", "")
-        .write(&room);
-    let daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let file = Config::new(&room).program("p", "/bin/sleep 100000", "").write(&room);
+    let daemon = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     daemon.wait_running("p");
-    let date = std::process::Command::new("date")
-        .arg("+%z")
-        .env_remove("TZ")
-        .output()
-        .expect("date(1)");
+    let date =
+        std::process::Command::new("date").arg("+%z").env_remove("TZ").output().expect("date(1)");
     let text = String::from_utf8_lossy(&date.stdout).trim().to_owned();
     let (sign, digits) = text.split_at(1);
     let digits: i64 = digits.parse().expect("an offset as +hhmm");

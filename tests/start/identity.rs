@@ -58,10 +58,7 @@ fn look(daemon: &Daemon, name: &str) -> Seen {
 fn both(room: &Room, config: &Config, wrapper: &[&str], names: &[&str]) -> Vec<(Seen, Seen)> {
     let file = config.write(room);
     let mut seen = [reference("supervisord"), Dist::plain().supervisord()].map(|binary| {
-        let mut daemon = Launch::new(room, binary)
-            .through(wrapper)
-            .config(&file)
-            .ready();
+        let mut daemon = Launch::new(room, binary).through(wrapper).config(&file).ready();
         let seen: Vec<Seen> = names.iter().map(|n| look(&daemon, n)).collect();
         assert_eq!(daemon.stop(), 0);
         seen
@@ -126,9 +123,7 @@ fn the_configured_values_are_the_program_s() {
         "user=nobody\numask=027\ndirectory=/usr\nenvironment=TWO=\"a,b\",SUPERVISOR_GROUP_NAME=\"mine\"",
     );
     let file = config.write(&room);
-    let daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let daemon = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     let seen = look(&daemon, "p");
     assert_eq!(seen.umask, "0027");
     assert_eq!(seen.directory, PathBuf::from("/usr"));
@@ -138,10 +133,7 @@ fn the_configured_values_are_the_program_s() {
         "HOME=/".to_owned(),
         room.mark(),
         "SUPERVISOR_ENABLED=1".to_owned(),
-        format!(
-            "SUPERVISOR_SERVER_URL=unix://{}",
-            room.text("supervisord.sock")
-        ),
+        format!("SUPERVISOR_SERVER_URL=unix://{}", room.text("supervisord.sock")),
         "SUPERVISOR_PROCESS_NAME=p".to_owned(),
         "SUPERVISOR_GROUP_NAME=mine".to_owned(),
         "TWO=a,b".to_owned(),
@@ -187,17 +179,11 @@ fn limits_are_those_the_reference_gives() {
 fn minfds_raises_the_limit_as_in_the_reference() {
     let room = Room::new();
     let config =
-        Config::new(&room)
-            .daemon("minfds=3000")
-            .program("p", "/bin/sleep 100000", "user=nobody");
+        Config::new(&room).daemon("minfds=3000").program("p", "/bin/sleep 100000", "user=nobody");
     let wrapper = ["bash", "-c", "ulimit -S -n 1100; exec \"$@\"", "bash"];
     let (reference, ours) = both(&room, &config, &wrapper, &["p"]).remove(0);
     assert_eq!(ours.limits, reference.limits);
-    assert!(
-        ours.limits
-            .iter()
-            .any(|l| l.contains("Max open files") && l.contains(" 3000 "))
-    );
+    assert!(ours.limits.iter().any(|l| l.contains("Max open files") && l.contains(" 3000 ")));
 }
 
 #[test]
@@ -227,10 +213,7 @@ fn the_daemon_keeps_nothing_open_that_it_inherited() {
     for pid in [daemon.pid, daemon.broker()] {
         for (n, path) in procfs::descriptors(pid) {
             let path = path.display().to_string();
-            assert!(
-                path != "/etc/passwd" && path != "/usr",
-                "descriptor {n} of {pid} is {path}"
-            );
+            assert!(path != "/etc/passwd" && path != "/usr", "descriptor {n} of {pid} is {path}");
         }
     }
     daemon.signal(Signal::SIGTERM);
@@ -246,35 +229,17 @@ impl TestUser {
     fn new(groups: &[&str]) -> TestUser {
         let name = format!("svtest{}", std::process::id());
         let done = Command::new("useradd")
-            .args([
-                "-M",
-                "-U",
-                "-s",
-                "/bin/false",
-                "-G",
-                &groups.join(","),
-                &name,
-            ])
+            .args(["-M", "-U", "-s", "/bin/false", "-G", &groups.join(","), &name])
             .output()
             .expect("useradd (package passwd) is needed");
-        assert!(
-            done.status.success(),
-            "useradd: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        assert!(done.status.success(), "useradd: {}", String::from_utf8_lossy(&done.stderr));
         TestUser { name }
     }
 
     fn id(&self, flag: &str) -> Vec<u32> {
-        let done = Command::new("id")
-            .args([flag, &self.name])
-            .output()
-            .expect("id(1) is needed");
+        let done = Command::new("id").args([flag, &self.name]).output().expect("id(1) is needed");
         let text = String::from_utf8_lossy(&done.stdout).into_owned();
-        let mut ids: Vec<u32> = text
-            .split_whitespace()
-            .filter_map(|w| w.parse().ok())
-            .collect();
+        let mut ids: Vec<u32> = text.split_whitespace().filter_map(|w| w.parse().ok()).collect();
         ids.sort_unstable();
         ids
     }

@@ -21,17 +21,13 @@ fn name(n: u32) -> String {
 }
 
 fn number(name: &str) -> u32 {
-    name.trim_start_matches('p')
-        .parse()
-        .expect("a program of this test")
+    name.trim_start_matches('p').parse().expect("a program of this test")
 }
 
 fn marks(room: &Room) -> Vec<(String, u32)> {
     let text = fs::read_to_string(room.path("marks")).unwrap_or_default();
-    let mark = |line: &str| {
-        line.split_once(' ')
-            .map(|(what, name)| (what.to_owned(), number(name)))
-    };
+    let mark =
+        |line: &str| line.split_once(' ').map(|(what, name)| (what.to_owned(), number(name)));
     text.lines().filter_map(mark).collect()
 }
 
@@ -47,36 +43,22 @@ fn starts_and_stops_in_order(binary: PathBuf) {
         );
         config = config.program(&name(n), &command, &lines);
     }
-    let mut daemon = Launch::new(&room, binary)
-        .config(&config.write(&room))
-        .ready();
+    let mut daemon = Launch::new(&room, binary).config(&config.write(&room)).ready();
     let count = |what: &str| marks(&room).iter().filter(|(w, _)| w == what).count();
-    wait_for("all programs to start", || {
-        count("start") == PROGRAMS as usize
-    });
+    wait_for("all programs to start", || count("start") == PROGRAMS as usize);
 
     let spawned = spawned(&daemon);
     assert_eq!(spawned.len(), PROGRAMS as usize);
     let waves: Vec<u32> = spawned.iter().map(|n| wave(*n)).collect();
-    assert!(
-        waves.is_sorted(),
-        "started in the order of priorities {waves:?}"
-    );
+    assert!(waves.is_sorted(), "started in the order of priorities {waves:?}");
     for wave in spawned.chunk_by(|a, b| wave(*a) == wave(*b)) {
         assert!(wave.is_sorted(), "equal priorities by name: {wave:?}");
     }
     let starts: Vec<u64> = spawned
         .iter()
-        .map(|n| {
-            procfs::stat(daemon.program(&name(*n)))
-                .expect("a program that runs")
-                .start
-        })
+        .map(|n| procfs::stat(daemon.program(&name(*n))).expect("a program that runs").start)
         .collect();
-    assert!(
-        starts.is_sorted(),
-        "the system saw them start in another order"
-    );
+    assert!(starts.is_sorted(), "the system saw them start in another order");
 
     assert_eq!(daemon.stop(), 0);
     assert_stopped_in_waves(&marks(&room));
@@ -85,11 +67,8 @@ fn starts_and_stops_in_order(binary: PathBuf) {
 /// The programs in the order of the activity log.
 fn spawned(daemon: &Daemon) -> Vec<u32> {
     let log = daemon.activity();
-    let name = |line: &str| {
-        Some(number(
-            line.split_once(" INFO spawned: '")?.1.split_once('\'')?.0,
-        ))
-    };
+    let name =
+        |line: &str| Some(number(line.split_once(" INFO spawned: '")?.1.split_once('\'')?.0));
     log.lines().filter_map(name).collect()
 }
 
@@ -106,12 +85,7 @@ fn assert_stopped_in_waves(marks: &[(String, u32)]) {
         match what.as_str() {
             "term" => {
                 let later: u32 = left[wave as usize + 1..].iter().sum();
-                assert_eq!(
-                    later,
-                    0,
-                    "{} was told to stop before later ones were gone",
-                    name(*n)
-                );
+                assert_eq!(later, 0, "{} was told to stop before later ones were gone", name(*n));
             }
             "gone" => left[wave as usize] -= 1,
             _ => {}
@@ -130,16 +104,8 @@ fn crashing(room: &Room) -> Config {
     let crash =
         format!("/bin/sh -c \"echo x >> {count}; test -e {stay} && exec sleep 100000; exit 1\"");
     Config::new(room)
-        .program(
-            "crash",
-            &crash,
-            "startsecs=0\nautorestart=true\nautostart=false",
-        )
-        .program(
-            "absent",
-            "/nowhere/at/all",
-            "autostart=false\nstartretries=0",
-        )
+        .program("crash", &crash, "startsecs=0\nautorestart=true\nautostart=false")
+        .program("absent", "/nowhere/at/all", "autostart=false\nstartretries=0")
         .program("norun", "/etc/passwd", "autostart=false\nstartretries=0")
         .program(
             "nodir",
@@ -149,10 +115,7 @@ fn crashing(room: &Room) -> Config {
         .program(
             "nolog",
             "/bin/true",
-            &format!(
-                "stdout_logfile={}/gone/x\nautostart=false\nstartretries=0",
-                room.text("")
-            ),
+            &format!("stdout_logfile={}/gone/x\nautostart=false\nstartretries=0", room.text("")),
         )
         .program("other", "/bin/sleep 100000", "")
 }
@@ -184,12 +147,7 @@ fn crash_until(room: &Room, daemon: &Daemon, many: usize) {
 fn counts(daemon: &Daemon) -> (usize, usize) {
     // A connection of the question itself may still be closing.
     let broker = daemon.broker();
-    let take = || {
-        (
-            procfs::descriptor_count(daemon.pid),
-            procfs::descriptor_count(broker),
-        )
-    };
+    let take = || (procfs::descriptor_count(daemon.pid), procfs::descriptor_count(broker));
     let mut last = take();
     let mut same = 0;
     poll_until("a steady number of descriptors", || {
@@ -202,10 +160,7 @@ fn counts(daemon: &Daemon) -> (usize, usize) {
 
 fn fails_to_start(client: &Client, name: &str) {
     let fault = client.call("supervisor.startProcess", &[Value::from(name), true.into()]);
-    assert!(
-        matches!(fault, Err(system_tests::Error::Fault(..))),
-        "{name} started: {fault:?}"
-    );
+    assert!(matches!(fault, Err(system_tests::Error::Fault(..))), "{name} started: {fault:?}");
 }
 
 #[test]
@@ -230,20 +185,12 @@ fn three_hundred_crashes_leak_no_descriptor_and_leave_no_zombie() {
     crash_until(&room, &daemon, 310);
     fail(20);
     wait_for("failed starts to be over", || {
-        CANNOT_START
-            .iter()
-            .all(|n| matches!(daemon.state(n).as_str(), "STOPPED" | "FATAL"))
+        CANNOT_START.iter().all(|n| matches!(daemon.state(n).as_str(), "STOPPED" | "FATAL"))
     });
     assert_eq!(counts(&daemon), before, "descriptors of spawner and broker");
     let zombie = |pid: &i32| procfs::stat(*pid).is_some_and(|s| s.state == 'Z');
-    wait_for("the last zombie to be reaped", || {
-        !procfs::children(daemon.pid).iter().any(zombie)
-    });
-    assert_eq!(
-        procfs::children(daemon.pid).len(),
-        3,
-        "the broker and two programs"
-    );
+    wait_for("the last zombie to be reaped", || !procfs::children(daemon.pid).iter().any(zombie));
+    assert_eq!(procfs::children(daemon.pid).len(), 3, "the broker and two programs");
 }
 
 #[test]

@@ -19,14 +19,13 @@ fn room_of(user: u32) -> Room {
 fn works_within_the_user_s_rights_and_says_what_it_cannot() {
     let room = room_of(USER);
     let dist = Dist::plain().copy(&room);
-    let config = Config::new(&room)
-        .program("p", "/bin/sleep 100000", "")
-        .program("echo", "/bin/sh -c \"echo said; exec sleep 100000\"", "");
+    let config = Config::new(&room).program("p", "/bin/sleep 100000", "").program(
+        "echo",
+        "/bin/sh -c \"echo said; exec sleep 100000\"",
+        "",
+    );
     let file = config.write(&room);
-    let mut daemon = Launch::new(&room, dist.supervisord())
-        .user(USER)
-        .config(&file)
-        .ready();
+    let mut daemon = Launch::new(&room, dist.supervisord()).user(USER).config(&file).ready();
     let (p, _) = (daemon.wait_running("p"), daemon.wait_running("echo"));
     for pid in [p, daemon.pid, daemon.broker()] {
         let status = Status::of(pid);
@@ -34,19 +33,13 @@ fn works_within_the_user_s_rights_and_says_what_it_cannot() {
         assert_eq!(status.numbers("Gid"), [USER; 4]);
         assert_eq!(status.mask("CapEff"), 0);
     }
-    assert_eq!(
-        procfs::descriptors(p).into_keys().collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
+    assert_eq!(procfs::descriptors(p).into_keys().collect::<Vec<_>>(), [0, 1, 2]);
     assert!(
         daemon.activity().contains("boundary"),
         "it does not say what is missing\n{}",
         daemon.activity()
     );
-    let tail = daemon.ask(
-        "supervisor.readProcessStdoutLog",
-        &["echo".into(), 0.into(), 0.into()],
-    );
+    let tail = daemon.ask("supervisor.readProcessStdoutLog", &["echo".into(), 0.into(), 0.into()]);
     assert_eq!(tail.str(), "said\n");
 
     daemon.replace_broker();
@@ -67,10 +60,7 @@ fn the_broker_of_an_ordinary_user_is_still_confined() {
     let room = room_of(USER);
     let dist = Dist::plain().copy(&room);
     let file = Config::new(&room).write(&room);
-    let daemon = Launch::new(&room, dist.supervisord())
-        .user(USER)
-        .config(&file)
-        .ready();
+    let daemon = Launch::new(&room, dist.supervisord()).user(USER).config(&file).ready();
     let status = Status::of(daemon.broker());
     assert_eq!(status.text("NoNewPrivs"), "1");
     assert_eq!(status.text("Seccomp"), "2");
@@ -92,15 +82,8 @@ fn refuses_somebody_else(room: &Room, binary: std::path::PathBuf) {
         ),
         "{said:?}"
     );
-    assert!(
-        said.contains("supervisor: child process was not spawned\n"),
-        "{said:?}"
-    );
-    assert!(
-        daemon
-            .activity()
-            .contains("exited: p (exit status 127; not expected)")
-    );
+    assert!(said.contains("supervisor: child process was not spawned\n"), "{said:?}");
+    assert!(daemon.activity().contains("exited: p (exit status 127; not expected)"));
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -116,16 +99,11 @@ fn a_daemon_of_somebody_else_is_refused_as_the_reference_does() {
     let room = room_of(USER);
     let dist = Dist::plain().copy(&room);
     let file = Config::new(&room).daemon("user=nobody").write(&room);
-    let outcome = Launch::new(&room, dist.supervisord())
-        .user(USER)
-        .args(&["-n"])
-        .config(&file)
-        .run();
+    let outcome =
+        Launch::new(&room, dist.supervisord()).user(USER).args(&["-n"]).config(&file).run();
     assert_eq!(outcome.code(), 2, "{outcome:?}");
     assert!(
-        outcome
-            .stderr
-            .contains("Error: Can't drop privilege as nonroot user\n"),
+        outcome.stderr.contains("Error: Can't drop privilege as nonroot user\n"),
         "{outcome:?}"
     );
     assert_eq!(room.processes(), []);
@@ -136,23 +114,16 @@ fn its_own_name_is_no_change() {
     let room = room_of(NOBODY);
     let dist = Dist::plain().copy(&room);
     let config =
-        Config::new(&room)
-            .daemon("user=nobody")
-            .program("p", "/bin/sleep 100000", "user=nobody");
+        Config::new(&room).daemon("user=nobody").program("p", "/bin/sleep 100000", "user=nobody");
     let file = config.write(&room);
-    let mut daemon = Launch::new(&room, dist.supervisord())
-        .user(NOBODY)
-        .config(&file)
-        .ready();
+    let mut daemon = Launch::new(&room, dist.supervisord()).user(NOBODY).config(&file).ready();
     daemon.wait_running("p");
     assert_eq!(daemon.stop(), 0);
 }
 
 fn becomes_nobody(binary: fn(&Room) -> std::path::PathBuf) {
     let room = room_of(NOBODY);
-    let config = Config::new(&room)
-        .daemon("user=nobody")
-        .program("p", "/bin/sleep 100000", "");
+    let config = Config::new(&room).daemon("user=nobody").program("p", "/bin/sleep 100000", "");
     let file = config.write(&room);
     // Root's own file, so that nobody cannot change what root starts.
     let mut daemon = Launch::new(&room, binary(&room)).config(&file).ready();
@@ -165,9 +136,7 @@ fn becomes_nobody(binary: fn(&Room) -> std::path::PathBuf) {
         assert_eq!(status.mask("CapEff") | status.mask("CapPrm"), 0);
     }
     assert!(
-        daemon
-            .activity()
-            .contains("INFO Set uid to user 65534 succeeded"),
+        daemon.activity().contains("INFO Set uid to user 65534 succeeded"),
         "{}",
         daemon.activity()
     );

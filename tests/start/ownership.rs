@@ -6,24 +6,15 @@ use system_tests::dist::Dist;
 use system_tests::{Config, Launch, NOBODY, Outcome, Room};
 
 fn start(room: &Room, file: &std::path::Path) -> Outcome {
-    Launch::new(room, Dist::plain().supervisord())
-        .args(&["-n"])
-        .config(file)
-        .run()
+    Launch::new(room, Dist::plain().supervisord()).args(&["-n"]).config(file).run()
 }
 
 /// Refused with status 2, naming the path and each of the words; nothing ran.
 fn assert_refused(room: &Room, outcome: &Outcome, path: &str, words: &[&str]) {
     assert_eq!(outcome.code(), 2, "{outcome:?}");
-    assert!(
-        outcome.stderr.contains(path),
-        "no word of {path}: {outcome:?}"
-    );
+    assert!(outcome.stderr.contains(path), "no word of {path}: {outcome:?}");
     for word in words {
-        assert!(
-            outcome.stderr.contains(word),
-            "no word of {word}: {outcome:?}"
-        );
+        assert!(outcome.stderr.contains(word), "no word of {word}: {outcome:?}");
     }
     assert!(!room.path("ran").exists(), "a program ran");
     assert!(!room.path("supervisord.pid").exists());
@@ -41,12 +32,7 @@ fn a_file_that_others_can_write() {
         let file = config(&room).write(&room);
         room.mode("supervisord.conf", mode);
         let outcome = start(&room, &file);
-        assert_refused(
-            &room,
-            &outcome,
-            &room.text("supervisord.conf"),
-            &[&format!("{mode:o}")],
-        );
+        assert_refused(&room, &outcome, &room.text("supervisord.conf"), &[&format!("{mode:o}")]);
     }
 }
 
@@ -92,14 +78,9 @@ fn a_link_that_somebody_else_can_turn() {
 fn an_included_file_that_others_can_write() {
     let room = Room::new();
     room.directory("conf.d");
-    room.file(
-        "conf.d/a.conf",
-        &format!("[program:q]\ncommand=/bin/touch {}\n", room.text("ran")),
-    );
+    room.file("conf.d/a.conf", &format!("[program:q]\ncommand=/bin/touch {}\n", room.text("ran")));
     room.mode("conf.d/a.conf", 0o666);
-    let file = Config::new(&room)
-        .section("[include]\nfiles=conf.d/*.conf")
-        .write(&room);
+    let file = Config::new(&room).section("[include]\nfiles=conf.d/*.conf").write(&room);
     let outcome = start(&room, &file);
     assert_refused(&room, &outcome, &room.text("conf.d/a.conf"), &["666"]);
 }
@@ -108,13 +89,8 @@ fn an_included_file_that_others_can_write() {
 fn an_include_directory_of_somebody_else() {
     let room = Room::new();
     room.directory_of(NOBODY, "conf.d");
-    room.file(
-        "conf.d/a.conf",
-        &format!("[program:q]\ncommand=/bin/touch {}\n", room.text("ran")),
-    );
-    let file = Config::new(&room)
-        .section("[include]\nfiles=conf.d/*.conf")
-        .write(&room);
+    room.file("conf.d/a.conf", &format!("[program:q]\ncommand=/bin/touch {}\n", room.text("ran")));
+    let file = Config::new(&room).section("[include]\nfiles=conf.d/*.conf").write(&room);
     let outcome = start(&room, &file);
     assert_refused(&room, &outcome, &room.text("conf.d"), &["65534"]);
 }
@@ -125,9 +101,7 @@ fn a_sticky_directory_is_safe_for_a_file_of_root() {
     room.directory("tmp");
     room.mode("tmp", 0o1777);
     let file = config(&room).write_as(&room, "tmp/s.conf");
-    let mut daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let mut daemon = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     daemon.wait_state("p", "EXITED");
     assert_eq!(daemon.stop(), 0);
     assert!(room.path("ran").exists());
@@ -138,9 +112,7 @@ fn a_mode_that_only_root_can_read_is_enough() {
     let room = Room::new();
     let file = config(&room).write(&room);
     room.mode("supervisord.conf", 0o600);
-    let mut daemon = Launch::new(&room, Dist::plain().supervisord())
-        .config(&file)
-        .ready();
+    let mut daemon = Launch::new(&room, Dist::plain().supervisord()).config(&file).ready();
     assert_eq!(daemon.stop(), 0);
 }
 

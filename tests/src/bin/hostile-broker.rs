@@ -39,21 +39,17 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("200 KB", |b| b.raw(&[0; 200_000])),
     ("another magic number", |b| b.altered(|bytes| bytes[0] ^= 1)),
     ("another version", |b| b.altered(|bytes| bytes[2] ^= 1)),
-    ("operation 0", |b| b.altered(|bytes| bytes[3] = 0)),
-    ("operation 11", |b| b.altered(|bytes| bytes[3] = 11)),
-    ("operation 255", |b| b.altered(|bytes| bytes[3] = 255)),
-    ("a field that is not used", |b| {
-        b.altered(|bytes| bytes[12] = 1)
-    }),
+    ("operation 0", |b| b.altered(|bytes| bytes[operation()] = 0)),
+    ("operation 11", |b| b.altered(|bytes| bytes[operation()] = 11)),
+    ("operation 255", |b| b.altered(|bytes| bytes[operation()] = 255)),
+    ("a field that is not used", |b| b.altered(|bytes| bytes[SIZE - 1] = 1)),
     ("ready twice", |b| b.ask(Request::Ready)),
     ("a slot that is not there", |b| {
         for slot in [1, 2, 1000, u32::MAX] {
             b.must_fail("started slot", Request::Spawn { slot });
         }
     }),
-    ("a probe of a slot that is not there", |b| {
-        b.ask(Request::Probe { slot: u32::MAX })
-    }),
+    ("a probe of a slot that is not there", |b| b.ask(Request::Probe { slot: u32::MAX })),
     ("a second instance", |b| {
         b.must_fail("started a second instance", Request::Spawn { slot: CANARY })
     }),
@@ -71,7 +67,7 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("a signal to nobody in particular", |b| {
         b.altered(|bytes| {
             *bytes = patched_signal(9);
-            bytes[20] = 3;
+            bytes[place(signal(0, 1, 9), to_group())] = 3;
         })
     }),
     ("a log that is not there", |b| {
@@ -86,27 +82,14 @@ const ATTACKS: [(&str, Attack); 36] = [
             b.must_fail("rotated below the limit", Request::RotateLog { log });
         }
     }),
-    ("a log without end", |b| {
-        b.flood(|n| Request::OpenLog {
-            log: n % 3,
-            mode: Mode::Reopen,
-        })
-    }),
+    ("a log without end", |b| b.flood(|n| Request::OpenLog { log: n % 3, mode: Mode::Reopen })),
     ("an exit that was not", |b| {
-        b.ask(Request::Ack {
-            slot: CANARY,
-            instance: 1,
-        });
-        b.ask(Request::Ack {
-            slot: 5,
-            instance: 7,
-        });
+        b.ask(Request::Ack { slot: CANARY, instance: 1 });
+        b.ask(Request::Ack { slot: 5, instance: 7 });
         b.ask(Request::AckSignal { signo: 15 });
     }),
     ("one descriptor", |b| b.with_descriptors(1, 1)),
-    ("253 descriptors, a hundred times", |b| {
-        b.with_descriptors(100, 253)
-    }),
+    ("253 descriptors, a hundred times", |b| b.with_descriptors(100, 253)),
     ("descriptors and no bytes", |b| b.descriptors(&[], 253)),
     ("a flood", |b| b.flood(|n| Request::Probe { slot: n % 2 })),
     ("a flood that is garbage in the end", |b| {
@@ -126,15 +109,9 @@ const ATTACKS: [(&str, Attack); 36] = [
 
 /// Attacks of a broker that does not say that it is ready first.
 const EARLY: [(&str, Attack); 5] = [
-    ("a start before being ready", |b| {
-        b.must_fail("started early", Request::Spawn { slot: 0 })
-    }),
-    ("the end before being ready", |b| {
-        b.ask(Request::End(End::Exit))
-    }),
-    ("descriptors before being ready", |b| {
-        b.with_descriptors(3, 200)
-    }),
+    ("a start before being ready", |b| b.must_fail("started early", Request::Spawn { slot: 0 })),
+    ("the end before being ready", |b| b.ask(Request::End(End::Exit))),
+    ("descriptors before being ready", |b| b.with_descriptors(3, 200)),
     ("bytes before being ready", |b| b.raw(&[1; SIZE])),
     ("death before being ready", |_| {}),
 ];
@@ -180,18 +157,28 @@ fn runs() -> PathBuf {
 }
 
 fn signal(slot: u32, instance: u32, signo: u8) -> Request {
-    Request::Signal {
-        slot,
-        instance,
-        signo,
-        whom: Whom::Tree,
-    }
+    Request::Signal { slot, instance, signo, whom: Whom::Tree }
+}
+
+fn to_group() -> Request {
+    Request::Signal { slot: 0, instance: 1, signo: 9, whom: Whom::Group }
+}
+
+/// Where two requests begin to differ.
+fn place(a: Request, b: Request) -> usize {
+    let (a, b) = (a.encode(1), b.encode(1));
+    a.iter().zip(b).position(|(a, b)| *a != b).unwrap_or(0)
+}
+
+/// Where the operation stands.
+fn operation() -> usize {
+    place(Request::Spawn { slot: 1 }, Request::Probe { slot: 1 })
 }
 
 /// A signal to the canary with any number.
 fn patched_signal(number: u8) -> Vec<u8> {
     let mut bytes = signal(CANARY, 1, 9).encode(7).to_vec();
-    bytes[16] = number;
+    bytes[place(signal(0, 1, 9), signal(0, 1, 10))] = number;
     bytes
 }
 
@@ -207,10 +194,7 @@ struct Broker {
 impl Broker {
     fn breach(&self, what: &str) {
         let line = format!("{}: {what}\n", self.name);
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(runs().join("breach"));
+        let file = OpenOptions::new().create(true).append(true).open(runs().join("breach"));
         if file.and_then(|mut f| f.write_all(line.as_bytes())).is_err() {
             exit(98);
         }
@@ -281,12 +265,9 @@ impl Broker {
         loop {
             match self.hear(Duration::from_secs(10)) {
                 Some(Reply::Complete) => return,
-                Some(Reply::Spawned {
-                    slot: CANARY,
-                    instance,
-                    pid,
-                    ..
-                }) => self.canary = Some((instance, pid)),
+                Some(Reply::Spawned { slot: CANARY, instance, pid, .. }) => {
+                    self.canary = Some((instance, pid))
+                }
                 Some(_) => {}
                 None => exit(97),
             }
@@ -322,10 +303,7 @@ impl Broker {
 
     fn stale(&mut self, instance: u32) {
         for signo in [9, 15, 19] {
-            self.must_fail(
-                "signalled a stale instance",
-                signal(CANARY, instance, signo),
-            );
+            self.must_fail("signalled a stale instance", signal(CANARY, instance, signo));
         }
     }
 
@@ -333,10 +311,7 @@ impl Broker {
         let Some(fd) = self.given.get(1) else {
             return self.breach("no journal was given");
         };
-        let Ok(file) = File::options()
-            .write(true)
-            .open(format!("/proc/self/fd/{fd}"))
-        else {
+        let Ok(file) = File::options().write(true).open(format!("/proc/self/fd/{fd}")) else {
             return;
         };
         let size = file.metadata().map_or(0, |m| m.len());
@@ -350,10 +325,7 @@ impl Broker {
         let Some(fd) = self.given.first() else {
             return self.breach("no settings were given");
         };
-        let Ok(file) = File::options()
-            .write(true)
-            .open(format!("/proc/self/fd/{fd}"))
-        else {
+        let Ok(file) = File::options().write(true).open(format!("/proc/self/fd/{fd}")) else {
             return;
         };
         if file.write_all_at(b"evil", 0).is_ok() || file.set_len(0).is_ok() {

@@ -12,37 +12,30 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::getppid;
 use privsep::files::{ANSWER_SIZE, Answer, Ask, MAX_DIRS};
-use privsep::frame::Writer;
+use privsep::frame::Wire;
 use privsep::start::{SETTINGS, SOCKET, START, Start, TABLE};
 use privsep::table::{Identity, Table};
 
 fn main() {
-    let start = fs::read(format!("/proc/self/fd/{START}"))
-        .ok()
-        .and_then(|b| Start::decode(&b).ok());
+    let start =
+        fs::read(format!("/proc/self/fd/{START}")).ok().and_then(|b| Start::decode(&b).ok());
     let Some(start) = start else {
         eprintln!("hostile-reader: no start record");
         exit(90);
     };
     let variable = |name: &str| {
         let prefix = format!("{name}=");
-        let texts = start
-            .env
-            .iter()
-            .map(|v| String::from_utf8_lossy(v).into_owned());
-        texts
-            .filter_map(|v| v.strip_prefix(&prefix).map(str::to_owned))
-            .next()
-            .unwrap_or_default()
+        let texts = start.env.iter().map(|v| String::from_utf8_lossy(v).into_owned());
+        texts.filter_map(|v| v.strip_prefix(&prefix).map(str::to_owned)).next().unwrap_or_default()
     };
     let room = variable("SUPERVISOR_TEST_ROOM");
     match variable("HOSTILE").as_str() {
         "asks" => asks(&room),
         "directories" => directories(&room),
-        "slash" => ask_raw(3, |w| w.u16(0).text(b"../secret")),
-        "dots" => ask_raw(3, |w| w.u16(0).text(b"..")),
-        "relative" => ask_raw(1, |w| w.text(b"supervisord.conf")),
-        "nul" => ask_raw(1, |w| w.text(b"/etc/passwd\0x")),
+        "slash" => ask_raw(&[&[3], &0u16.encode(), &text(b"../secret")]),
+        "dots" => ask_raw(&[&[3], &0u16.encode(), &text(b"..")]),
+        "relative" => ask_raw(&[&[1], &text(b"supervisord.conf")]),
+        "nul" => ask_raw(&[&[1], &text(b"/etc/passwd\0x")]),
         "garbage" => send(&[0xff; 40], 0),
         "empty" => send(&[], 0),
         "huge" => send(&[1; 60_000], 0),
@@ -64,9 +57,7 @@ fn main() {
             let _ = std::process::Command::new("/bin/sleep")
                 .arg(format!("98765.{}", std::process::id()))
                 .spawn();
-            let _ = std::process::Command::new("/bin/sleep")
-                .arg("987654321")
-                .spawn();
+            let _ = std::process::Command::new("/bin/sleep").arg("987654321").spawn();
             rest();
         }
         "memory" => memory(),
@@ -97,25 +88,16 @@ fn rest() -> ! {
 fn send(bytes: &[u8], descriptors: usize) {
     let fds: Vec<RawFd> = vec![SOCKET; descriptors];
     let rights = [ControlMessage::ScmRights(&fds)];
-    let control = if descriptors == 0 {
-        &[][..]
-    } else {
-        &rights[..]
-    };
-    let _ = sendmsg::<()>(
-        SOCKET,
-        &[IoSlice::new(bytes)],
-        control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    );
+    let control = if descriptors == 0 { &[][..] } else { &rights[..] };
+    let _ = sendmsg::<()>(SOCKET, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None);
 }
 
-fn ask_raw(tag: u8, fields: impl FnOnce(&mut Writer) -> &mut Writer) {
-    let mut w = Writer::new();
-    w.u8(tag);
-    fields(&mut w);
-    send(&w.finish(), 0);
+fn text(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec().encode()
+}
+
+fn ask_raw(fields: &[&[u8]]) {
+    send(&fields.concat(), 0);
 }
 
 fn answer() -> Option<Answer> {
@@ -126,7 +108,7 @@ fn answer() -> Option<Answer> {
     if message.bytes == 0 {
         return None;
     }
-    Answer::decode(&bytes).ok()
+    Answer::unseal(&bytes).ok()
 }
 
 fn ask(label: &str, ask: &Ask) -> Option<Answer> {
@@ -138,10 +120,7 @@ fn ask(label: &str, ask: &Ask) -> Option<Answer> {
 
 fn asks(room: &str) {
     let at = |name: &str| format!("{room}/{name}").into_bytes();
-    let file = |dir: u16, name: &str| Ask::File {
-        dir,
-        name: name.as_bytes().to_vec(),
-    };
+    let file = |dir: u16, name: &str| Ask::File { dir, name: name.as_bytes().to_vec() };
     ask("file without a directory", &file(0, "good.conf"));
     ask("main", &Ask::Main(at("supervisord.conf")));
     ask("second main", &Ask::Main(b"/etc/shadow".to_vec()));
@@ -149,14 +128,8 @@ fn asks(room: &str) {
     ask("no directory", &Ask::Dir(at("supervisord.conf")));
     ask("directory", &Ask::Dir(at("conf.d")));
     ask("good", &file(0, "good.conf"));
-    for name in [
-        "writable.conf",
-        "foreign.conf",
-        "fifo.conf",
-        "sub",
-        "turned.conf",
-        "missing.conf",
-    ] {
+    for name in ["writable.conf", "foreign.conf", "fifo.conf", "sub", "turned.conf", "missing.conf"]
+    {
         ask(name, &file(0, name));
     }
     ask("another directory", &file(1, "good.conf"));
@@ -179,9 +152,7 @@ fn directories(room: &str) {
 }
 
 fn write_to(descriptor: i32, bytes: &[u8]) {
-    let file = File::options()
-        .write(true)
-        .open(format!("/proc/self/fd/{descriptor}"));
+    let file = File::options().write(true).open(format!("/proc/self/fd/{descriptor}"));
     let _ = file.and_then(|mut f| f.write_all(bytes));
 }
 
@@ -192,27 +163,13 @@ fn accept(table: &[u8]) {
 }
 
 fn table() -> Table {
-    let broker = Identity {
-        uid: 65_520,
-        gid: 65_520,
-        groups: Vec::new(),
-    };
-    Table {
-        broker: Some(broker),
-        ..Table::default()
-    }
+    let broker = Identity { uid: 65_520, gid: 65_520, groups: Vec::new() };
+    Table { broker: Some(broker), ..Table::default() }
 }
 
 fn with_root_broker() -> Table {
-    let broker = Identity {
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
-    };
-    Table {
-        broker: Some(broker),
-        ..Table::default()
-    }
+    let broker = Identity { uid: 0, gid: 0, groups: Vec::new() };
+    Table { broker: Some(broker), ..Table::default() }
 }
 
 /// Writes as much as it is let.

@@ -119,10 +119,7 @@ fn wave(marks: &str, name: &str, late: u64, bye: u64) {
         std::process::exit(73);
     };
     let mut mark = |what: &str| {
-        if file
-            .write_all(format!("{what} {name}\n").as_bytes())
-            .is_err()
-        {
+        if file.write_all(format!("{what} {name}\n").as_bytes()).is_err() {
             std::process::exit(74);
         }
     };

@@ -39,10 +39,10 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("200 KB", |b| b.raw(&[0; 200_000])),
     ("another magic number", |b| b.altered(|bytes| bytes[0] ^= 1)),
     ("another version", |b| b.altered(|bytes| bytes[2] ^= 1)),
-    ("operation 0", |b| b.altered(|bytes| bytes[3] = 0)),
-    ("operation 11", |b| b.altered(|bytes| bytes[3] = 11)),
-    ("operation 255", |b| b.altered(|bytes| bytes[3] = 255)),
-    ("a field that is not used", |b| b.altered(|bytes| bytes[12] = 1)),
+    ("operation 0", |b| b.altered(|bytes| bytes[operation()] = 0)),
+    ("operation 11", |b| b.altered(|bytes| bytes[operation()] = 11)),
+    ("operation 255", |b| b.altered(|bytes| bytes[operation()] = 255)),
+    ("a field that is not used", |b| b.altered(|bytes| bytes[SIZE - 1] = 1)),
     ("ready twice", |b| b.ask(Request::Ready)),
     ("a slot that is not there", |b| {
         for slot in [1, 2, 1000, u32::MAX] {
@@ -67,7 +67,7 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("a signal to nobody in particular", |b| {
         b.altered(|bytes| {
             *bytes = patched_signal(9);
-            bytes[20] = 3;
+            bytes[place(signal(0, 1, 9), to_group())] = 3;
         })
     }),
     ("a log that is not there", |b| {
@@ -160,10 +160,25 @@ fn signal(slot: u32, instance: u32, signo: u8) -> Request {
     Request::Signal { slot, instance, signo, whom: Whom::Tree }
 }
 
+fn to_group() -> Request {
+    Request::Signal { slot: 0, instance: 1, signo: 9, whom: Whom::Group }
+}
+
+/// Where two requests begin to differ.
+fn place(a: Request, b: Request) -> usize {
+    let (a, b) = (a.encode(1), b.encode(1));
+    a.iter().zip(b).position(|(a, b)| *a != b).unwrap_or(0)
+}
+
+/// Where the operation stands.
+fn operation() -> usize {
+    place(Request::Spawn { slot: 1 }, Request::Probe { slot: 1 })
+}
+
 /// A signal to the canary with any number.
 fn patched_signal(number: u8) -> Vec<u8> {
     let mut bytes = signal(CANARY, 1, 9).encode(7).to_vec();
-    bytes[16] = number;
+    bytes[place(signal(0, 1, 9), signal(0, 1, 10))] = number;
     bytes
 }
 

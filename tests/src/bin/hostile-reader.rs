@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::getppid;
 use privsep::files::{ANSWER_SIZE, Answer, Ask, MAX_DIRS};
-use privsep::frame::Writer;
+use privsep::frame::Wire;
 use privsep::start::{SETTINGS, SOCKET, START, Start, TABLE};
 use privsep::table::{Identity, Table};
 
@@ -32,10 +32,10 @@ fn main() {
     match variable("HOSTILE").as_str() {
         "asks" => asks(&room),
         "directories" => directories(&room),
-        "slash" => ask_raw(3, |w| w.u16(0).text(b"../secret")),
-        "dots" => ask_raw(3, |w| w.u16(0).text(b"..")),
-        "relative" => ask_raw(1, |w| w.text(b"supervisord.conf")),
-        "nul" => ask_raw(1, |w| w.text(b"/etc/passwd\0x")),
+        "slash" => ask_raw(&[&[3], &0u16.encode(), &text(b"../secret")]),
+        "dots" => ask_raw(&[&[3], &0u16.encode(), &text(b"..")]),
+        "relative" => ask_raw(&[&[1], &text(b"supervisord.conf")]),
+        "nul" => ask_raw(&[&[1], &text(b"/etc/passwd\0x")]),
         "garbage" => send(&[0xff; 40], 0),
         "empty" => send(&[], 0),
         "huge" => send(&[1; 60_000], 0),
@@ -92,11 +92,12 @@ fn send(bytes: &[u8], descriptors: usize) {
     let _ = sendmsg::<()>(SOCKET, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None);
 }
 
-fn ask_raw(tag: u8, fields: impl FnOnce(&mut Writer) -> &mut Writer) {
-    let mut w = Writer::new();
-    w.u8(tag);
-    fields(&mut w);
-    send(&w.finish(), 0);
+fn text(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec().encode()
+}
+
+fn ask_raw(fields: &[&[u8]]) {
+    send(&fields.concat(), 0);
 }
 
 fn answer() -> Option<Answer> {
@@ -107,7 +108,7 @@ fn answer() -> Option<Answer> {
     if message.bytes == 0 {
         return None;
     }
-    Answer::decode(&bytes).ok()
+    Answer::unseal(&bytes).ok()
 }
 
 fn ask(label: &str, ask: &Ask) -> Option<Answer> {

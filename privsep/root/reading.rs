@@ -45,11 +45,11 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let make = |name: &'static str| memfd_create(name, flags).map_err(memfd(name));
     let (record, table, settings) = (make("start")?, make("table")?, make("settings")?);
-    let mut bytes = start.encode();
-    while !bytes.is_empty() {
-        let n = nix::unistd::write(&record, &bytes).map_err(memfd("start record"))?;
-        bytes.drain(..n);
-    }
+    let mut record = std::fs::File::from(record);
+    std::io::Write::write_all(&mut record, &start.encode())
+        .and_then(|()| std::io::Seek::rewind(&mut record))
+        .map_err(|_| Failed::System("start record", Errno::EIO))?;
+    let record = OwnedFd::from(record);
     seal(&record).map_err(memfd("start record"))?;
     let (ours, theirs) = sys::datagrams().map_err(memfd("socket to the reader"))?;
     // The reader waits for its answers; only this end must not.

@@ -31,6 +31,7 @@ impl Heart {
             wait,
             left: slots.len(),
             outcomes: Vec::new(),
+            places: slots.iter().copied().zip(0..).collect(),
             line: VecDeque::new(),
         };
         self.book.errands.insert(id, errand);

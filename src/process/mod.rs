@@ -18,7 +18,7 @@ mod rows;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 

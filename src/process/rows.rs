@@ -438,7 +438,9 @@ fn several_start_in_order_whatever_order_the_answers_have() {
     assert_eq!(world.asks, []);
     world.probed(2);
     assert_eq!(world.take_asks(), [spawn(2), spawn(0), spawn(1)]);
+    world.ms = 1;
     world.spawned(0, 1);
+    world.ms = 2;
     world.spawn_failed(1, Stage::Pipes, 24);
     assert_eq!(
         world.lines[2],
@@ -610,6 +612,20 @@ fn shutdown_starts_nothing_and_gives_up_what_waits() {
     assert_eq!(world.state(0), State::Fatal);
     assert_eq!(world.take_asks(), [ack(2, 1), Request::End(End::Exit)]);
     assert_eq!(world.take_lines().len(), 1, "no line for what is given up");
+}
+
+#[test]
+fn what_turns_up_during_a_shutdown_is_stopped_too() {
+    let programs = vec![program("a"), program("b")];
+    let mut world = World::running(settings(vec![("g", 1, programs)]));
+    world.exited(0, 1, 0);
+    world.send(Input::Shutdown);
+    world.forget();
+    world.spawned(0, 2);
+    assert_eq!(world.take_asks(), [signal(0, 2, 15, Whom::Process)]);
+    world.exited(1, 1, 0);
+    world.exited(0, 2, 0);
+    assert_eq!(world.asks.last(), Some(&Request::End(End::Exit)));
 }
 
 #[test]

@@ -9,9 +9,11 @@ mod errand;
 mod heart;
 mod proc;
 mod record;
+mod rule;
 mod shutdown;
 mod state;
 pub mod texts;
+mod wish;
 
 #[cfg(test)]
 mod rows;

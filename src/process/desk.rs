@@ -29,7 +29,10 @@ pub(super) struct Errand {
     pub wait: bool,
     /// Processes without an outcome.
     pub left: usize,
-    pub outcomes: Vec<Outcome>,
+    /// When each was known, with its place in the request.
+    pub outcomes: Vec<(Duration, usize, Outcome)>,
+    /// Places of the processes in the request.
+    pub places: BTreeMap<Slot, usize>,
     /// Starts whose executable is being looked at, in starting order.
     pub line: std::collections::VecDeque<Candidate>,
 }
@@ -119,12 +122,17 @@ impl Desk<'_> {
         let Some(open) = self.book.errands.get_mut(&errand) else {
             return;
         };
-        open.outcomes.push((slot, result));
+        let place = open.places.get(&slot).copied().unwrap_or_default();
+        open.outcomes.push((self.now.mono, place, (slot, result)));
         open.left = open.left.saturating_sub(1);
         if open.left == 0
-            && let Some(done) = self.book.errands.remove(&errand)
+            && let Some(mut done) = self.book.errands.remove(&errand)
         {
-            self.out.push(Output::Reply(done.ticket, done.outcomes));
+            // What was known at the same moment is told in the order of the request.
+            done.outcomes.sort_by_key(|(at, place, _)| (*at, *place));
+            let outcomes = done.outcomes.into_iter().map(|(.., outcome)| outcome);
+            self.out
+                .push(Output::Reply(done.ticket, outcomes.collect()));
         }
     }
 }

@@ -6,8 +6,9 @@ use privsep::journal::Payload;
 use privsep::request::{Instance, Slot};
 
 use super::desk::{Alarm, Book, Desk};
-use super::proc::{Proc, Rule};
+use super::proc::Proc;
 use super::record::{Record, decode_whole, encode_whole};
+use super::rule::Rule;
 use super::{Input, Now, Output, State};
 use crate::config::settings::Settings;
 

@@ -9,16 +9,18 @@ mod errand;
 mod heart;
 mod proc;
 mod record;
+mod rule;
 mod shutdown;
 mod state;
 pub mod texts;
+mod wish;
 
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 

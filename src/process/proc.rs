@@ -7,85 +7,15 @@ use privsep::request::{Instance, Request, Slot, Whom};
 
 use super::desk::{Alarm, Desk};
 use super::record::{Mishap, Record};
+use super::rule::{Rule, seconds};
 use super::{State, Trouble, texts};
-use crate::config::settings::{Autorestart, Level, Process};
+use crate::config::settings::Level;
 
 const SIGKILL: u8 = 9;
-/// No wait of the configuration is longer: some thirty years.
-const LONGEST: u64 = 1_000_000_000;
-/// How often a client's wait for a stop is reported.
-const REPORT: Duration = Duration::from_secs(2);
 /// The least time between two SIGKILLs.
 const KILL_AGAIN: i64 = 1;
 /// How long a start that a former broker asked for may stay without an answer.
 pub(super) const DOUBT: Duration = Duration::from_secs(2);
-
-/// A number of seconds of the configuration; negative ones count as none.
-fn seconds(n: i64) -> Duration {
-    Duration::from_secs(u64::try_from(n).unwrap_or(0).min(LONGEST))
-}
-
-/// The rules of the configuration for one process.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub name: String,
-    /// The command's first word, quoted for texts.
-    pub word: String,
-    pub command_error: Option<String>,
-    /// Priority of its group.
-    pub group_priority: i64,
-    pub autostart: bool,
-    autorestart: Autorestart,
-    startsecs: i64,
-    startretries: i64,
-    exitcodes: Vec<u8>,
-    stopsignal: u8,
-    stopwaitsecs: i64,
-    stopasgroup: bool,
-    killasgroup: bool,
-}
-
-impl Rule {
-    pub(super) fn new(process: &Process, group_priority: i64) -> Rule {
-        Rule {
-            name: process.name.clone(),
-            word: texts::quoted(&texts::first_word(&process.command)),
-            command_error: process.command_error.clone(),
-            group_priority,
-            autostart: process.autostart,
-            autorestart: process.autorestart,
-            startsecs: process.startsecs,
-            startretries: process.startretries,
-            exitcodes: process.exitcodes.clone(),
-            stopsignal: process.stopsignal,
-            stopwaitsecs: process.stopwaitsecs,
-            stopasgroup: process.stopasgroup,
-            killasgroup: process.killasgroup,
-        }
-    }
-
-    fn expects(&self, status: i32) -> bool {
-        u8::try_from(status).is_ok_and(|code| self.exitcodes.contains(&code))
-    }
-
-    /// The most failed starts in a row that a further one may follow.
-    pub(super) fn most_failures(&self) -> u32 {
-        u32::try_from(self.startretries.max(0)).unwrap_or(u32::MAX)
-    }
-
-    /// From the stop signal to SIGKILL.
-    pub(super) fn stop_wait(&self) -> Duration {
-        seconds(self.stopwaitsecs)
-    }
-
-    fn restarts_after(&self, status: i32) -> bool {
-        match self.autorestart {
-            Autorestart::Never => false,
-            Autorestart::Unexpected => !self.expects(status),
-            Autorestart::Always => true,
-        }
-    }
-}
 
 /// A process and what is known of it.
 #[derive(Debug)]
@@ -105,9 +35,9 @@ pub(super) struct Proc {
     turn: Option<Duration>,
     report: Option<Duration>,
     /// Errands that wait for it to be up.
-    starters: Vec<u64>,
+    pub starters: Vec<u64>,
     /// Errands that wait for it to be down.
-    stoppers: Vec<u64>,
+    pub stoppers: Vec<u64>,
 }
 
 impl Proc {
@@ -134,7 +64,7 @@ impl Proc {
         self.record.deadline = at.unwrap_or_default();
     }
 
-    fn arm_report(&mut self, desk: &mut Desk<'_>, at: Option<Duration>) {
+    pub(super) fn arm_report(&mut self, desk: &mut Desk<'_>, at: Option<Duration>) {
         desk.set_alarm(Alarm::Report(self.slot), self.report, at);
         self.report = at;
     }
@@ -145,97 +75,17 @@ impl Proc {
         if state != State::Stopping {
             self.arm_report(desk, None);
         }
-        desk.book.note_state(self.rule.group_priority, self.slot, state);
+        desk.book
+            .note_state(self.rule.group_priority, self.slot, state);
     }
 
-    /// Answers the errands that wait for what is the case now.
-    fn settle(&mut self, desk: &mut Desk<'_>) {
-        let (state, wrong) = (self.record.state, self.record.mishap != Mishap::None);
-        let up = self.pid != 0;
-        let slot = self.slot;
-        self.starters.retain(|&errand| {
-            let wait = desk.book.errands.get(&errand).is_none_or(|e| e.wait);
-            let result = match state {
-                _ if wrong => Err(Trouble::SpawnError),
-                State::Running => Ok(()),
-                State::Starting if up && !wait => Ok(()),
-                State::Starting => return true,
-                _ => Err(Trouble::AbnormalTermination),
-            };
-            desk.outcome(errand, slot, result);
-            false
-        });
-        if state.is_stopped() {
-            for errand in std::mem::take(&mut self.stoppers) {
-                desk.outcome(errand, slot, Ok(()));
-            }
+    pub(super) fn signal(&self, signo: u8, whom: Whom) -> Request {
+        Request::Signal {
+            slot: self.slot,
+            instance: self.record.instance,
+            signo,
+            whom,
         }
-    }
-
-    /// A client wants it up.
-    pub(super) fn start_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
-        let result = match self.record.state {
-            _ if desk.is_stopping() => Err(Trouble::ShuttingDown),
-            state if state.is_running() => Err(Trouble::AlreadyStarted),
-            State::Unknown => Err(Trouble::Unknown),
-            State::Stopping => {
-                desk.log(Level::Warn, format!("process '{}' already running", self.rule.name));
-                if wait { Err(Trouble::AbnormalTermination) } else { Ok(()) }
-            }
-            _ => {
-                self.record.backoff = 0;
-                self.starters.push(errand);
-                self.spawn(desk);
-                return;
-            }
-        };
-        desk.outcome(errand, self.slot, result);
-    }
-
-    /// A client wants it down.
-    pub(super) fn stop_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
-        if !self.record.state.is_running() {
-            return desk.outcome(errand, self.slot, Err(Trouble::NotRunning));
-        }
-        self.stop(desk);
-        if wait && !self.record.state.is_stopped() {
-            self.stoppers.push(errand);
-        } else {
-            desk.outcome(errand, self.slot, Ok(()));
-        }
-    }
-
-    /// Says that clients wait for its stop, now and from now on.
-    pub(super) fn report_stop(&mut self, desk: &mut Desk<'_>) {
-        if self.record.state != State::Stopping || self.stoppers.is_empty() {
-            return self.arm_report(desk, None);
-        }
-        desk.log(Level::Info, format!("waiting for {} to stop", self.rule.name));
-        self.arm_report(desk, Some(desk.now.mono.saturating_add(REPORT)));
-    }
-
-    /// A client wants a signal sent to it.
-    pub(super) fn signal_for(&mut self, desk: &mut Desk<'_>, errand: u64, signo: u8) {
-        let name = &self.rule.name;
-        let text = texts::signal(signo.into());
-        let result = if !self.record.state.is_signallable() {
-            Err(Trouble::NotRunning)
-        } else if self.pid == 0 {
-            let text = format!("attempted to send {name} sig {text} but it wasn't running");
-            desk.log(Level::Debug, text.clone());
-            Err(Trouble::Failed(text))
-        } else {
-            desk.log(Level::Debug, format!("sending {name} (pid {}) sig {text}", self.pid));
-            if signo != 0 {
-                desk.ask(self.signal(signo, Whom::Process));
-            }
-            Ok(())
-        };
-        desk.outcome(errand, self.slot, result);
-    }
-
-    fn signal(&self, signo: u8, whom: Whom) -> Request {
-        Request::Signal { slot: self.slot, instance: self.record.instance, signo, whom }
     }
 
     /// Starts it. Nothing of it runs.
@@ -283,7 +133,10 @@ impl Proc {
         self.record.spawning = false;
         self.record.instance = instance;
         self.pid = pid;
-        desk.log(Level::Info, format!("spawned: '{}' with pid {pid}", self.rule.name));
+        desk.log(
+            Level::Info,
+            format!("spawned: '{}' with pid {pid}", self.rule.name),
+        );
         if stop {
             self.kill(desk, self.rule.stopsignal, false);
         } else {
@@ -310,7 +163,9 @@ impl Proc {
     /// When it will have been up for longer than `startsecs`.
     pub(super) fn success_at(&self) -> Duration {
         let start = self.record.start.map_or(Duration::ZERO, |s| s.mono);
-        start.saturating_add(seconds(self.rule.startsecs)).saturating_add(Duration::from_nanos(1))
+        start
+            .saturating_add(seconds(self.rule.startsecs))
+            .saturating_add(Duration::from_nanos(1))
     }
 
     fn succeed(&mut self, desk: &mut Desk<'_>) {
@@ -376,11 +231,14 @@ impl Proc {
     }
 
     /// Sends it the stop signal, or stops trying to start it.
-    fn stop(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn stop(&mut self, desk: &mut Desk<'_>) {
         self.record.halted = true;
         let name = &self.rule.name;
         if self.record.state == State::Backoff {
-            desk.log(Level::Debug, format!("Attempted to kill {name}, which is in BACKOFF state."));
+            desk.log(
+                Level::Debug,
+                format!("Attempted to kill {name}, which is in BACKOFF state."),
+            );
             self.down(desk);
         } else if self.pid != 0 {
             self.kill(desk, self.rule.stopsignal, false);
@@ -403,9 +261,16 @@ impl Proc {
 
     /// Signals it to stop; `again` where it did not obey.
     pub(super) fn kill(&mut self, desk: &mut Desk<'_>, signo: u8, again: bool) {
-        let group = if again { self.rule.killasgroup } else { self.rule.stopasgroup };
-        let (whom, what) =
-            if group { (Whom::Group, "process group ") } else { (Whom::Process, "") };
+        let group = if again {
+            self.rule.killasgroup
+        } else {
+            self.rule.stopasgroup
+        };
+        let (whom, what) = if group {
+            (Whom::Group, "process group ")
+        } else {
+            (Whom::Process, "")
+        };
         desk.log(
             Level::Debug,
             format!(
@@ -415,8 +280,11 @@ impl Proc {
                 texts::signal(signo.into())
             ),
         );
-        let wait =
-            if again { self.rule.stopwaitsecs.max(KILL_AGAIN) } else { self.rule.stopwaitsecs };
+        let wait = if again {
+            self.rule.stopwaitsecs.max(KILL_AGAIN)
+        } else {
+            self.rule.stopwaitsecs
+        };
         self.arm(desk, Some(desk.now.mono.saturating_add(seconds(wait))));
         if self.record.state != State::Stopping {
             self.set(desk, State::Stopping);
@@ -441,7 +309,10 @@ impl Proc {
         }
         let stopping = self.record.state == State::Stopping;
         let doing = if stopping { "killing" } else { "sending sig" };
-        let text = format!("unknown problem {doing} {name} ({pid}):{}", texts::errno(errno));
+        let text = format!(
+            "unknown problem {doing} {name} ({pid}):{}",
+            texts::errno(errno)
+        );
         desk.log(Level::Critical, text.clone());
         for errand in std::mem::take(&mut self.stoppers) {
             desk.outcome(errand, self.slot, Err(Trouble::Failed(text.clone())));
@@ -458,7 +329,10 @@ impl Proc {
         status: i32,
         at: Duration,
     ) {
-        desk.ask(Request::Ack { slot: self.slot, instance });
+        desk.ask(Request::Ack {
+            slot: self.slot,
+            instance,
+        });
         if self.ghost.is_some_and(|(ghost, _)| ghost == instance) {
             return self.lay_ghost(desk);
         }
@@ -497,7 +371,10 @@ impl Proc {
             self.record.exitstatus = Some(status);
             self.down(desk);
         } else if quick && self.record.state != State::Unknown {
-            desk.log(Level::Warn, format!("exited: {name} ({text}; not expected)"));
+            desk.log(
+                Level::Warn,
+                format!("exited: {name} ({text}; not expected)"),
+            );
             if self.record.state == State::Running {
                 // The exit was told late and the timer came first: it never was up.
                 self.record.backoff = self.record.before;
@@ -528,7 +405,11 @@ impl Proc {
     }
 
     fn level(&self, status: i32) -> Level {
-        if self.rule.expects(status) { Level::Info } else { Level::Warn }
+        if self.rule.expects(status) {
+            Level::Info
+        } else {
+            Level::Warn
+        }
     }
 
     /// Its deadline has come.
@@ -541,7 +422,10 @@ impl Proc {
             (State::Backoff, _) if !desk.is_stopping() => self.spawn(desk),
             (State::Stopping, 0) if !self.asked => self.down(desk),
             (State::Stopping, pid) if pid != 0 => {
-                desk.log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", self.rule.name));
+                desk.log(
+                    Level::Warn,
+                    format!("killing '{}' ({pid}) with SIGKILL", self.rule.name),
+                );
                 self.kill(desk, SIGKILL, true);
             }
             _ => {}

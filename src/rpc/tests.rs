@@ -1,1 +1,502 @@
+//! Tests: whole calls, from XML to XML, against an office whose spawner always obeys.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use privsep::reply::Stage;
+use privsep::request::Request;
+use tempfile::TempDir;
+
+use super::fault::Fault;
+use super::office::Office;
+use super::xml::{self, Value};
+use super::{Answer, handle};
+use crate::config::settings::{Level, LogFile, Process, Settings};
+use crate::process::world::{failure, moment, program, settings};
+use crate::process::{Command, Heart, Input, Now, Outcome, Output, State, Ticket};
+
+struct Desk {
+    settings: Settings,
+    heart: RefCell<Heart>,
+    ms: Cell<u64>,
+    zone: TimeZone,
+    lines: RefCell<Vec<(Level, String)>>,
+    shut: Cell<bool>,
+    lives: Cell<u32>,
+    dir: TempDir,
+}
+
+impl Desk {
+    /// Groups `cat` (cat, with logs 1 and 2), `web` (w1 priority 2, w2 priority 1, both manual) and `gone` (its
+    /// program file is missing). Log 0 is the activity log.
+    fn new() -> Desk {
+        let dir = tempfile::tempdir().unwrap();
+        let manual = |name: &str, priority| Process {
+            autostart: false,
+            priority,
+            ..program(name)
+        };
+        let cat = Process {
+            stdout_log: Some(1),
+            stderr_log: Some(2),
+            ..program("cat")
+        };
+        let mut settings = settings(vec![
+            ("cat", 5, vec![cat]),
+            ("web", 4, vec![manual("w1", 2), manual("w2", 1)]),
+            ("gone", 3, vec![manual("gone", 1)]),
+        ]);
+        settings.activity.log = Some(0);
+        for name in ["main.log", "cat.out", "cat.err"] {
+            settings.logs.push(LogFile {
+                path: dir.path().join(name).to_str().unwrap().to_owned(),
+                maxbytes: 0,
+                backups: 0,
+            });
+        }
+        let desk = Desk {
+            heart: RefCell::new(Heart::new(&settings, &[])),
+            settings,
+            ms: Cell::new(0),
+            zone: TimeZone::UTC,
+            lines: RefCell::new(Vec::new()),
+            shut: Cell::new(false),
+            lives: Cell::new(0),
+            dir,
+        };
+        desk.feed(Input::Begin);
+        desk.ms.set(60_000);
+        desk.feed(Input::Timer);
+        desk
+    }
+
+    /// Hands an input in and obeys every ask. Gives the last reply.
+    fn feed(&self, input: Input) -> Option<Vec<Outcome>> {
+        let mut inputs = VecDeque::from([input]);
+        let mut reply = None;
+        while let Some(input) = inputs.pop_front() {
+            let mut out = Vec::new();
+            self.heart.borrow_mut().handle(self.now(), input, &mut out);
+            for output in out {
+                match output {
+                    Output::Reply(_, outcomes) => reply = Some(outcomes),
+                    Output::Ask(request) => inputs.extend(self.obey(request)),
+                    Output::Log(..) => {}
+                }
+            }
+        }
+        reply
+    }
+
+    fn obey(&self, request: Request) -> Option<Input> {
+        match request {
+            Request::Probe { slot } => Some(Input::Probed {
+                slot,
+                failure: (slot == 3).then(|| failure(Stage::Find, 2)),
+            }),
+            Request::Spawn { slot } => {
+                let instance = self.lives.get() + 1;
+                self.lives.set(instance);
+                Some(Input::Spawned {
+                    slot,
+                    instance,
+                    pid: 500 + instance as i32,
+                    failure: None,
+                })
+            }
+            Request::Signal {
+                slot,
+                instance,
+                signo,
+                ..
+            } if signo != 1 => Some(Input::Exited {
+                slot,
+                instance,
+                status: signo.into(),
+                at: self.now().mono,
+            }),
+            _ => None,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn answer(&self, body: &[u8]) -> Answer {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(handle(self, body))
+    }
+
+    fn call(&self, method: &str, params: &[Value]) -> Result<Value, Fault> {
+        let body = xml::encode_call(&format!("supervisor.{method}"), params);
+        let answer = self.answer(&body);
+        assert_eq!(answer.status, 200);
+        xml::decode_response(&answer.body).unwrap()
+    }
+
+    fn fault(&self, method: &str, params: &[Value]) -> (i32, String) {
+        let fault = self.call(method, params).unwrap_err();
+        (fault.code, fault.text)
+    }
+
+    fn log(&self, number: u32) -> &str {
+        &self.settings.logs[number as usize].path
+    }
+}
+
+impl Office for Desk {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn now(&self) -> Now {
+        moment(self.ms.get())
+    }
+
+    fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    fn pid(&self) -> i32 {
+        4_711
+    }
+
+    fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
+        look(&self.heart.borrow())
+    }
+
+    async fn command(&self, command: Command) -> Vec<Outcome> {
+        let ticket = Ticket(1);
+        let mut reply = self.feed(Input::Command { ticket, command });
+        while reply.is_none() {
+            let at = self.heart.borrow().next().expect("something is due");
+            let since = at.saturating_sub(moment(0).mono) + Duration::from_millis(1);
+            self.ms.set(since.as_millis() as u64);
+            reply = self.feed(Input::Timer);
+        }
+        reply.unwrap()
+    }
+
+    async fn open_log(&self, log: u32) -> io::Result<File> {
+        File::open(self.log(log))
+    }
+
+    fn log_size(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    async fn clear_log(&self, log: u32) -> io::Result<()> {
+        fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(self.log(log))
+            .map(drop)
+    }
+
+    fn note(&self, level: Level, text: String) {
+        self.lines.borrow_mut().push((level, text));
+    }
+
+    fn shutdown(&self) {
+        self.shut.set(true);
+        self.feed(Input::Shutdown);
+    }
+}
+
+fn s(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn results(value: &Value) -> Vec<(String, i64, String)> {
+    let Value::Array(items) = value else {
+        panic!("no array: {value:?}");
+    };
+    let item = |item: &Value| {
+        let text = |name| item.member(name).unwrap().as_str().unwrap().to_owned();
+        let status = item.member("status").unwrap().as_int().unwrap();
+        let name = format!("{}:{}", text("group"), text("name"));
+        (name, status, text("description"))
+    };
+    items.iter().map(item).collect()
+}
+
+#[test]
+fn the_daemon_tells_who_it_is() {
+    let desk = Desk::new();
+    assert_eq!(desk.call("getVersion", &[]), Ok(s("3.0")));
+    assert_eq!(desk.call("getAPIVersion", &[]), Ok(s("3.0")));
+    assert_eq!(desk.call("getSupervisorVersion", &[]), Ok(s("4.3.0")));
+    assert_eq!(desk.call("getIdentification", &[]), Ok(s("supervisor")));
+    assert_eq!(desk.call("getPID", &[]), Ok(Value::Int(4_711)));
+    let state = desk.call("getState", &[]).unwrap();
+    assert_eq!(state.member("statecode"), Some(&Value::Int(1)));
+    assert_eq!(state.member("statename"), Some(&s("RUNNING")));
+}
+
+#[test]
+fn other_methods_and_wrong_parameters_are_faults() {
+    let desk = Desk::new();
+    let unknown = (1, "UNKNOWN_METHOD".to_owned());
+    assert_eq!(desk.fault("restart", &[]), unknown);
+    assert_eq!(desk.fault("_update", &[s("x")]), unknown);
+    let wrong = (2, "INCORRECT_PARAMETERS".to_owned());
+    assert_eq!(desk.fault("getState", &[s("x")]), wrong);
+    assert_eq!(desk.fault("getProcessInfo", &[]), wrong);
+    assert_eq!(desk.fault("getProcessInfo", &[Value::Int(5)]), wrong);
+    assert_eq!(desk.fault("readLog", &[s("x"), Value::Int(0)]), wrong);
+    assert_eq!(desk.fault("startProcess", &[s("cat"), s("no")]), wrong);
+    let body = xml::encode_call("system.listMethods", &[]);
+    let answer = xml::decode_response(&desk.answer(&body).body).unwrap();
+    assert_eq!(answer.unwrap_err().code, 1);
+}
+
+#[test]
+fn calls_that_cannot_be_read_are_bad_requests() {
+    let desk = Desk::new();
+    let unreadable = desk.answer(b"<methodCall>");
+    assert_eq!((unreadable.status, unreadable.body.len()), (400, 0));
+    assert_eq!(desk.answer(b"<methodCall></methodCall>").status, 400);
+    let lines = desk.lines.borrow();
+    let texts: Vec<&str> = lines.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "XML-RPC request data '<methodCall>' is invalid: unmarshallable",
+            "XML-RPC request data '<methodCall></methodCall>' is invalid: no method name",
+        ]
+    );
+    assert_eq!(lines[0].0, Level::Error);
+}
+
+#[test]
+fn process_info_has_fourteen_members_in_order() {
+    let desk = Desk::new();
+    let info = desk.call("getProcessInfo", &[s("cat")]).unwrap();
+    let Value::Struct(members) = &info else {
+        panic!("no struct");
+    };
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = "name group start stop now state statename spawnerr exitstatus logfile stdout_logfile \
+                    stderr_logfile pid description";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(info.member("start"), Some(&Value::Int(1_795_226_180)));
+    assert_eq!(info.member("now"), Some(&Value::Int(1_795_226_240)));
+    assert_eq!(info.member("state"), Some(&Value::Int(20)));
+    assert_eq!(info.member("logfile"), Some(&s(desk.log(1))));
+    assert_eq!(info.member("stderr_logfile"), Some(&s(desk.log(2))));
+    assert_eq!(
+        info.member("description"),
+        Some(&s("pid 501, uptime 0:01:00"))
+    );
+    let info = desk.call("getProcessInfo", &[s("web:w1")]).unwrap();
+    assert_eq!(info.member("description"), Some(&s("Not started")));
+    assert_eq!(info.member("stdout_logfile"), Some(&s("")));
+    for name in ["web", "web:*", "web:", "nobody", "web:w3", ""] {
+        assert_eq!(
+            desk.fault("getProcessInfo", &[s(name)]),
+            (10, format!("BAD_NAME: {name}"))
+        );
+    }
+}
+
+#[test]
+fn all_info_is_by_name() {
+    let desk = Desk::new();
+    let Ok(Value::Array(all)) = desk.call("getAllProcessInfo", &[]) else {
+        panic!("no array");
+    };
+    let names: Vec<_> = all
+        .iter()
+        .filter_map(|info| info.member("name")?.as_str())
+        .collect();
+    assert_eq!(names, ["cat", "gone", "w1", "w2"]);
+}
+
+#[test]
+fn one_process_starts_and_stops() {
+    let desk = Desk::new();
+    let w1 = [s("web:w1")];
+    assert_eq!(desk.call("startProcess", &w1), Ok(Value::Bool(true)));
+    assert_eq!(desk.heart(|h| h.state(1)), Some(State::Running));
+    let again = (60, "ALREADY_STARTED: web:w1".to_owned());
+    assert_eq!(desk.fault("startProcess", &w1), again);
+    assert_eq!(desk.call("stopProcess", &w1), Ok(Value::Bool(true)));
+    let down = (70, "NOT_RUNNING: web:w1".to_owned());
+    assert_eq!(desk.fault("stopProcess", &w1), down);
+    let missing = (20, "NO_FILE: can't find command '/bin/gone'".to_owned());
+    assert_eq!(desk.fault("startProcess", &[s("gone")]), missing);
+    let unwaited = [s("web:w1"), Value::Int(0)];
+    assert_eq!(desk.call("startProcess", &unwaited), Ok(Value::Bool(true)));
+    assert_eq!(desk.heart(|h| h.state(1)), Some(State::Starting));
+    assert_eq!(
+        desk.fault("startProcess", &[s("x:y")]),
+        (10, "BAD_NAME: x:y".to_owned())
+    );
+}
+
+#[test]
+fn groups_start_by_priority_and_stop_alike() {
+    let desk = Desk::new();
+    let ok = |name: &str| (name.to_owned(), 80, "OK".to_owned());
+    let started = desk.call("startProcess", &[s("web:*")]).unwrap();
+    assert_eq!(results(&started), [ok("web:w2"), ok("web:w1")]);
+    let none = desk.call("startProcessGroup", &[s("web")]).unwrap();
+    assert_eq!(none, Value::Array(vec![]));
+    let stopped = desk.call("stopProcessGroup", &[s("web")]).unwrap();
+    assert_eq!(results(&stopped), [ok("web:w2"), ok("web:w1")]);
+    for method in ["startProcessGroup", "stopProcessGroup"] {
+        assert_eq!(
+            desk.fault(method, &[s("web:*")]),
+            (10, "BAD_NAME: web:*".to_owned())
+        );
+    }
+    let all = desk.call("startAllProcesses", &[]).unwrap();
+    let missing = "NO_FILE: can't find command '/bin/gone'".to_owned();
+    let gone = ("gone:gone".to_owned(), 20, missing);
+    assert_eq!(results(&all), [gone, ok("web:w2"), ok("web:w1")]);
+    let all = desk.call("stopAllProcesses", &[]).unwrap();
+    assert_eq!(results(&all), [ok("web:w2"), ok("web:w1"), ok("cat:cat")]);
+}
+
+#[test]
+fn signals_are_checked_before_the_state() {
+    let desk = Desk::new();
+    let call = |name: &str, signal: Value| desk.call("signalProcess", &[s(name), signal]);
+    assert_eq!(call("cat", s("hup")), Ok(Value::Bool(true)));
+    assert_eq!(call("cat", Value::Int(1)), Ok(Value::Bool(true)));
+    let text = |r: Result<Value, Fault>| r.unwrap_err().text;
+    assert_eq!(text(call("web:w1", s("FOO"))), "BAD_SIGNAL: FOO");
+    assert_eq!(text(call("web:w1", Value::Int(99))), "BAD_SIGNAL: 99");
+    assert_eq!(text(call("web:w1", s("HUP"))), "NOT_RUNNING: web:w1");
+    assert_eq!(call("web:*", s("FOO")), Ok(Value::Array(vec![])));
+    let all = desk.call("signalAllProcesses", &[s("FOO")]).unwrap();
+    let bad = ("cat:cat".to_owned(), 11, "BAD_SIGNAL: FOO".to_owned());
+    assert_eq!(results(&all), [bad]);
+    let all = desk
+        .call("signalProcessGroup", &[s("cat"), s("HUP")])
+        .unwrap();
+    assert_eq!(results(&all), [("cat:cat".to_owned(), 80, "OK".to_owned())]);
+}
+
+#[test]
+fn logs_are_read_as_text_that_xml_can_carry() {
+    let desk = Desk::new();
+    let read = |offset, length| {
+        let params = [s("cat"), Value::Int(offset), Value::Int(length)];
+        desk.call("readProcessStdoutLog", &params)
+    };
+    assert_eq!(
+        read(0, 0).unwrap_err().text,
+        format!("NO_FILE: {}", desk.log(1))
+    );
+    fs::write(desk.path("cat.out"), "grün\x1b[1m\u{0}\n".as_bytes()).unwrap();
+    assert_eq!(read(0, 0), Ok(s("grün\u{fffd}[1m\u{fffd}\n")));
+    assert_eq!(read(-4, 0), Ok(s("1m\u{fffd}\n")));
+    assert_eq!(read(3, 2), Ok(s("\u{fffd}n")), "a character cut in two");
+    assert_eq!(read(0, -1).unwrap_err().text, "BAD_ARGUMENTS");
+    assert_eq!(read(-1, 1).unwrap_err().text, "BAD_ARGUMENTS");
+    fs::write(desk.path("main.log"), "0123456789").unwrap();
+    let main = |a: Value, b| desk.call("readLog", &[a, Value::Int(b)]);
+    assert_eq!(main(Value::Int(4), 3), Ok(s("456")));
+    assert_eq!(main(s("-4"), 0), Ok(s("6789")));
+    let none = [s("web:w1"), Value::Int(0), Value::Int(0)];
+    assert_eq!(
+        desk.fault("readProcessLog", &none),
+        (20, "NO_FILE".to_owned())
+    );
+    let group = [s("web:*"), Value::Int(0), Value::Int(0)];
+    assert_eq!(desk.fault("readProcessLog", &group).0, 10);
+}
+
+#[test]
+fn tails_give_text_offset_and_overflow() {
+    let desk = Desk::new();
+    let tail = |name: &str, offset, length| {
+        let params = [s(name), Value::Int(offset), Value::Int(length)];
+        desk.call("tailProcessStderrLog", &params)
+    };
+    let triple = |text: &str, offset, overflow| {
+        Ok(Value::Array(vec![
+            s(text),
+            Value::Int(offset),
+            Value::Bool(overflow),
+        ]))
+    };
+    assert_eq!(tail("cat", 3, 5), triple("", 0, false));
+    assert_eq!(tail("web:w1", 3, 5), triple("", 0, false));
+    fs::write(desk.path("cat.err"), "0123456789").unwrap();
+    assert_eq!(tail("cat", 0, 5), triple("56789", 10, true));
+    assert_eq!(tail("cat", 5, 100), triple("56789", 10, false));
+    assert_eq!(tail("cat", 10, 5), triple("", 10, false));
+}
+
+#[test]
+fn logs_are_cleared_whether_the_process_runs_or_not() {
+    let desk = Desk::new();
+    desk.call("stopProcess", &[s("cat")]).unwrap();
+    fs::write(desk.path("cat.out"), "something").unwrap();
+    assert_eq!(
+        desk.call("clearProcessLogs", &[s("cat")]),
+        Ok(Value::Bool(true))
+    );
+    assert_eq!(fs::read(desk.path("cat.out")).unwrap(), b"");
+    fs::remove_file(desk.path("cat.out")).unwrap();
+    fs::create_dir(desk.path("cat.out")).unwrap();
+    assert_eq!(
+        desk.fault("clearProcessLog", &[s("cat")]),
+        (30, "FAILED: cat".to_owned())
+    );
+    let all = desk.call("clearAllProcessLogs", &[]).unwrap();
+    let ok = |name: &str| (name.to_owned(), 80, "OK".to_owned());
+    let failed = ("cat:cat".to_owned(), 30, "FAILED: cat".to_owned());
+    assert_eq!(
+        results(&all),
+        [ok("gone:gone"), ok("web:w2"), ok("web:w1"), failed]
+    );
+}
+
+#[test]
+fn going_down_is_said_to_every_call() {
+    let desk = Desk::new();
+    assert_eq!(desk.call("shutdown", &[]), Ok(Value::Bool(true)));
+    assert!(desk.shut.get());
+    let down = (6, "SHUTDOWN_STATE".to_owned());
+    for method in ["getState", "getPID", "shutdown"] {
+        assert_eq!(desk.fault(method, &[]), down);
+    }
+    assert_eq!(desk.fault("getProcessInfo", &[Value::Int(1)]), down);
+    assert_eq!(
+        desk.fault("getProcessInfo", &[]).0,
+        2,
+        "the number of parameters comes first"
+    );
+    assert_eq!(desk.fault("nothing", &[]).0, 1);
+}
+
+#[test]
+fn calls_are_traced() {
+    let desk = Desk::new();
+    desk.call("getPID", &[]).unwrap();
+    desk.fault("getProcessInfo", &[s("x")]);
+    let lines: Vec<_> = desk
+        .lines
+        .take()
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "XML-RPC method called: supervisor.getPID()",
+            "XML-RPC method supervisor.getPID() returned successfully",
+            "XML-RPC method called: supervisor.getProcessInfo()",
+            "XML-RPC method supervisor.getProcessInfo() returned fault: [10] BAD_NAME: x",
+        ]
+    );
+}

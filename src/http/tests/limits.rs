@@ -17,6 +17,16 @@ use crate::http::{Listener, serve};
 const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A call whose answer waits for the process.
+fn start() -> String {
+    let call = "<methodCall><methodName>supervisor.startProcess</methodName>\
+                <params><param><value>cat</value></param></params></methodCall>";
+    format!(
+        "POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}",
+        call.len()
+    )
+}
+
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -95,9 +105,7 @@ fn an_idle_client_keeps_its_connection_for_a_minute() {
 fn a_call_may_take_its_time() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait")
-            .await;
+        client.send(start()).await;
         eventually(|| bed.site.commands.get() == 1).await;
         settle().await;
         advance(Duration::from_secs(3600)).await;
@@ -110,9 +118,7 @@ fn a_call_may_take_its_time() {
 fn an_order_is_carried_out_though_its_client_leaves() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait")
-            .await;
+        client.send(start()).await;
         eventually(|| bed.site.commands.get() == 1).await;
         drop(client);
         settle().await;

@@ -1,5 +1,7 @@
 //! Clients that take too much: time, bytes, connections.
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -210,13 +212,23 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
             socket: 0,
             credentials: None,
         };
-        let site = Rc::clone(&bed.site);
-        let task = spawn_local(serve(site, Listener::from(fd), server));
+        let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
+        let polls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&polls);
+        let task = spawn_local(poll_fn(move |cx| {
+            counted.set(counted.get() + 1);
+            serving.as_mut().poll(cx)
+        }));
         for _ in 0..20 {
             settle().await;
             advance(SECOND).await;
         }
         assert!(!task.is_finished());
+        assert!(
+            (5..100).contains(&polls.get()),
+            "{} polls in 20 seconds",
+            polls.get()
+        );
         let lines = bed.site.lines.borrow();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(

@@ -189,12 +189,12 @@ fn settings(maxbytes: u64) -> Settings {
 /// A broker with its servers.
 pub struct Bed {
     pub site: Rc<Fake>,
-    pub unix: PathBuf,
-    pub tcp: SocketAddr,
+    unix: PathBuf,
+    tcp: SocketAddr,
 }
 
 impl Bed {
-    pub fn new(maxbytes: u64, credentials: Option<(String, Password)>) -> Bed {
+    fn new(maxbytes: u64, credentials: Option<(String, Password)>) -> Bed {
         let dir = TempDir::new().expect("directory");
         let path = dir.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");

@@ -1,5 +1,7 @@
 //! Clients that take too much: time, bytes, connections.
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,6 +18,16 @@ use crate::http::{Listener, serve};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A call whose answer waits for the process.
+fn start() -> String {
+    let call = "<methodCall><methodName>supervisor.startProcess</methodName>\
+                <params><param><value>cat</value></param></params></methodCall>";
+    format!(
+        "POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}",
+        call.len()
+    )
+}
 
 async fn settle() {
     for _ in 0..50 {
@@ -53,7 +65,9 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n").await;
+        client
+            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
+            .await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;
@@ -93,7 +107,7 @@ fn an_idle_client_keeps_its_connection_for_a_minute() {
 fn a_call_may_take_its_time() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
+        client.send(start()).await;
         eventually(|| bed.site.commands.get() == 1).await;
         settle().await;
         advance(Duration::from_secs(3600)).await;
@@ -106,7 +120,7 @@ fn a_call_may_take_its_time() {
 fn an_order_is_carried_out_though_its_client_leaves() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
+        client.send(start()).await;
         eventually(|| bed.site.commands.get() == 1).await;
         drop(client);
         settle().await;
@@ -126,7 +140,9 @@ fn an_endless_head_is_refused() {
             assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         }
         let mut client = bed.unix().await;
-        client.send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64))).await;
+        client
+            .send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64)))
+            .await;
         assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
     });
 }
@@ -191,18 +207,35 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
         bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
-        let server =
-            Server { section: "unix_http_server".to_owned(), socket: 0, credentials: None };
-        let site = Rc::clone(&bed.site);
-        let task = spawn_local(serve(site, Listener::from(fd), server));
+        let server = Server {
+            section: "unix_http_server".to_owned(),
+            socket: 0,
+            credentials: None,
+        };
+        let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
+        let polls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&polls);
+        let task = spawn_local(poll_fn(move |cx| {
+            counted.set(counted.get() + 1);
+            serving.as_mut().poll(cx)
+        }));
         for _ in 0..20 {
             settle().await;
             advance(SECOND).await;
         }
         assert!(!task.is_finished());
+        assert!(
+            (5..100).contains(&polls.get()),
+            "{} polls in 20 seconds",
+            polls.get()
+        );
         let lines = bed.site.lines.borrow();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].1.starts_with("could not accept a connection on [unix_http_server]: "));
+        assert!(
+            lines[0]
+                .1
+                .starts_with("could not accept a connection on [unix_http_server]: ")
+        );
     });
 }
 

@@ -28,6 +28,8 @@ pub mod journal;
 #[allow(unsafe_code)]
 mod poll;
 #[allow(unsafe_code)]
+pub mod reader;
+#[allow(unsafe_code)]
 pub mod spawner;
 pub mod watch;
 

@@ -1,0 +1,299 @@
+//! The resolver half: answers the parser's questions about the machine, one datagram each way.
+//!
+//! It cannot be locked down, since name services load libraries and open sockets. What it says is input to the parser;
+//! it gets names and paths and never sees a value of the configuration beyond them.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::host::{Account, Host, Kind, Who};
+use super::text;
+
+const MAX_QUESTION: usize = 8_192;
+const MAX_GROUPS: usize = 8_192;
+const MAX_ANSWER: usize = 5 * MAX_GROUPS + 16_384;
+/// `getaddrinfo`: the name or service is not known.
+const EAI_NONAME: i32 = -2;
+const EAI_AGAIN: i32 = -3;
+const EAI_NODATA: i32 = -5;
+
+/// The two ends of the talk: the parser's and the resolver's.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Question {
+    Account(Who),
+    Group(Who),
+    Address(String),
+    Kind(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Reply {
+    Account(Option<Account>),
+    Group(Option<u32>),
+    Address(Result<[u8; 4], i32>),
+    Kind(Kind),
+}
+
+/// A message that is this value and nothing else.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Only a type without a known length fails, and there is none; an empty message ends the talk.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// Answers until the parser is gone, or says something that is no question.
+pub fn serve(socket: BorrowedFd<'_>) {
+    let mut buffer = vec![0; MAX_QUESTION];
+    loop {
+        let n = match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Ok(0) => return,
+            Ok(n) => n,
+            Err(Errno::EINTR) => continue,
+            Err(_) => return,
+        };
+        let Some(Some(question)) = buffer.get(..n).map(decode) else {
+            return;
+        };
+        let reply = encode(&answer(question));
+        if send(socket.as_raw_fd(), &reply, MsgFlags::MSG_NOSIGNAL).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(question: Question) -> Reply {
+    match question {
+        Question::Account(who) => Reply::Account(account(&who)),
+        Question::Group(who) => {
+            let group = match who {
+                Who::Name(name) => Group::from_name(&name),
+                Who::Id(id) => Group::from_gid(Gid::from_raw(id)),
+            };
+            Reply::Group(group.ok().flatten().map(|g| g.gid.as_raw()))
+        }
+        Question::Address(name) => Reply::Address(address(&name)),
+        Question::Kind(path) => Reply::Kind(kind(&path)),
+    }
+}
+
+fn account(who: &Who) -> Option<Account> {
+    let user = match who {
+        Who::Name(name) => User::from_name(name),
+        Who::Id(id) => User::from_uid(Uid::from_raw(*id)),
+    };
+    let user = user.ok().flatten()?;
+    let name = std::ffi::CString::new(user.name.as_bytes()).ok()?;
+    let groups = getgrouplist(&name, user.gid).unwrap_or_else(|_| vec![user.gid]);
+    let mut ids: Vec<u32> = vec![user.gid.as_raw()];
+    for id in groups.iter().map(|g| g.as_raw()).take(MAX_GROUPS - 1) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Some(Account {
+        name: user.name,
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        groups: ids,
+        home: text::from_bytes(&user.dir.into_os_string().into_vec()),
+    })
+}
+
+fn address(name: &str) -> Result<[u8; 4], i32> {
+    match (name, 0).to_socket_addrs() {
+        Ok(mut all) => all
+            .find_map(|a| match a.ip() {
+                IpAddr::V4(ip) => Some(ip.octets()),
+                IpAddr::V6(_) => None,
+            })
+            .ok_or(EAI_NODATA),
+        // std keeps the number to itself and gives the text alone.
+        Err(e) if e.to_string().contains("Temporary failure") => Err(EAI_AGAIN),
+        Err(e) if e.to_string().contains("No address") => Err(EAI_NODATA),
+        Err(_) => Err(EAI_NONAME),
+    }
+}
+
+fn kind(path: &str) -> Kind {
+    let path = text::bytes(path);
+    match std::fs::metadata(Path::new(std::ffi::OsStr::from_bytes(&path))) {
+        Ok(meta) if meta.is_dir() => Kind::Directory,
+        Ok(_) => Kind::Other,
+        Err(e) => match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::Missing,
+            _ => Kind::Hidden,
+        },
+    }
+}
+
+/// The parser's end. Each question is asked once. When the resolver is gone, nothing is known any more.
+#[derive(Debug)]
+pub struct Resolver {
+    socket: OwnedFd,
+    known: HashMap<Vec<u8>, Reply>,
+    broken: Option<String>,
+}
+
+impl Resolver {
+    /// Speaks over this socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Resolver { socket, known: HashMap::new(), broken: None }
+    }
+
+    /// Why the resolver no longer answers, if that is so.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    fn ask(&mut self, question: &Question) -> Option<Reply> {
+        let bytes = encode(question);
+        // No user, host or path is called by so long a name.
+        if bytes.len() > MAX_QUESTION || self.broken.is_some() {
+            return None;
+        }
+        if let Some(reply) = self.known.get(&bytes) {
+            return Some(reply.clone());
+        }
+        match self.exchange(&bytes) {
+            Ok(reply) => {
+                self.known.insert(bytes, reply.clone());
+                Some(reply)
+            }
+            Err(e) => {
+                self.broken = Some(format!("looking up users and hosts failed: {e}"));
+                None
+            }
+        }
+    }
+
+    fn exchange(&self, question: &[u8]) -> io::Result<Reply> {
+        let socket = self.socket.as_raw_fd();
+        send(socket, question, MsgFlags::MSG_NOSIGNAL)?;
+        let mut buffer = vec![0; MAX_ANSWER];
+        let n = loop {
+            match recv(socket, &mut buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                other => break other?,
+            }
+        };
+        buffer
+            .get(..n)
+            .filter(|bytes| !bytes.is_empty())
+            .ok_or(io::ErrorKind::UnexpectedEof)
+            .and_then(|bytes| decode(bytes).ok_or(io::ErrorKind::InvalidData))
+            .map_err(io::Error::from)
+    }
+}
+
+impl Host for Resolver {
+    fn account(&mut self, who: &Who) -> Option<Account> {
+        match self.ask(&Question::Account(who.clone()))? {
+            Reply::Account(account) => account,
+            _ => None,
+        }
+    }
+
+    fn group(&mut self, who: &Who) -> Option<u32> {
+        match self.ask(&Question::Group(who.clone()))? {
+            Reply::Group(group) => group,
+            _ => None,
+        }
+    }
+
+    fn address(&mut self, name: &str) -> Result<[u8; 4], i32> {
+        match self.ask(&Question::Address(name.to_owned())) {
+            Some(Reply::Address(address)) => address,
+            _ => Err(EAI_NONAME),
+        }
+    }
+
+    fn kind(&mut self, path: &str) -> Kind {
+        match self.ask(&Question::Kind(path.to_owned())) {
+            Some(Reply::Kind(kind)) => kind,
+            _ => Kind::Missing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn both_halves_understand_each_other() {
+        let (ours, theirs) = pair().unwrap();
+        let half = std::thread::spawn(move || serve(theirs.as_fd()));
+        let mut host = Resolver::new(ours);
+        let root = host.account(&Who::Name("root".to_owned())).unwrap();
+        assert_eq!((root.uid, root.gid, root.home.as_str()), (0, 0, "/root"));
+        assert_eq!(root.groups.first(), Some(&0));
+        assert_eq!(host.account(&Who::Id(0)), Some(root));
+        assert_eq!(host.account(&Who::Id(4_000_000_000)), None);
+        assert_eq!(host.account(&Who::Name("no such user".to_owned())), None);
+        assert_eq!(host.account(&Who::Name("a\0b".to_owned())), None);
+        assert_eq!(host.group(&Who::Name("root".to_owned())), Some(0));
+        assert_eq!(host.group(&Who::Id(0)), Some(0));
+        assert_eq!(host.address("127.0.0.1"), Ok([127, 0, 0, 1]));
+        assert_eq!(host.kind("/proc"), Kind::Directory);
+        assert_eq!(host.kind("/proc/self/stat"), Kind::Other);
+        assert_eq!(host.kind("/nowhere/at/all"), Kind::Missing);
+        assert!(host.broken().is_none());
+        drop(host);
+        half.join().unwrap();
+    }
+
+    #[test]
+    fn a_resolver_that_is_gone_is_noticed() {
+        let (ours, theirs) = pair().unwrap();
+        drop(theirs);
+        let mut host = Resolver::new(ours);
+        assert_eq!(host.account(&Who::Id(0)), None);
+        assert!(host.broken().is_some());
+    }
+
+    #[test]
+    fn cut_messages_are_refused() {
+        let replies = [
+            Reply::Account(Some(Account {
+                name: "a".into(),
+                uid: 1,
+                gid: 2,
+                groups: vec![2, 3],
+                home: "/".into(),
+            })),
+            Reply::Address(Ok([1, 2, 3, 4])),
+            Reply::Kind(Kind::Hidden),
+        ];
+        for reply in replies {
+            let mut bytes = encode(&reply);
+            assert_eq!(decode(&bytes), Some(reply));
+            for n in 0..bytes.len() {
+                assert_eq!(decode::<Reply>(&bytes[..n]), None);
+            }
+            bytes.push(0);
+            assert_eq!(decode::<Reply>(&bytes), None);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `[inet_http_server*]` and `[unix_http_server*]`.
+
+use super::expand::Names;
+use super::host;
+use super::model::{Address, Server};
+use super::reading::{Reading, Scope};
+use super::settings::Password;
+use super::text::{self, strip};
+use super::values::{self, Read};
+
+const SHARED: &[&str] = &["username", "password"];
+/// The longest path of a unix socket.
+const SOCKET_PATH: usize = 107;
+
+/// All servers, inet ones first, as the reference opens them. `names` has ENV_ names.
+pub fn read(r: &mut Reading<'_>, names: &Names<'_>) -> Vec<Server> {
+    let sections: Vec<String> = r.doc.sections.iter().map(|s| s.name.clone()).collect();
+    let mut servers = Vec::new();
+    for section in sections.iter().filter(|s| s.starts_with("inet_http_server")) {
+        servers.extend(inet(r, section, names));
+    }
+    for section in sections.iter().filter(|s| s.starts_with("unix_http_server")) {
+        servers.extend(unix(r, section, names));
+    }
+    if servers.len() > privsep::table::MAX_SOCKETS {
+        let most = privsep::table::MAX_SOCKETS;
+        let text = format!("{} HTTP servers are more than the limit of {most}", servers.len());
+        r.problems.error(text, vec![]);
+    }
+    servers
+}
+
+/// What programs are told in SUPERVISOR_SERVER_URL: the first unix server, else the last inet one.
+pub fn url(servers: &[Server]) -> Option<String> {
+    let unix = servers.iter().find_map(|s| match &s.address {
+        Address::Unix { path, .. } => Some(format!("unix://{path}")),
+        Address::Inet { .. } => None,
+    });
+    unix.or_else(|| {
+        servers.iter().rev().find_map(|s| match &s.address {
+            Address::Inet { host, port, .. } => {
+                let host = if host.is_empty() { "localhost" } else { host };
+                Some(format!("http://{host}:{port}"))
+            }
+            Address::Unix { .. } => None,
+        })
+    })
+}
+
+fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {
+    let scope = Scope::plain(section, names);
+    let credentials = credentials(r, scope);
+    r.unknown_keys(section, &[SHARED, &["port"]]);
+    if r.doc.get(section, "port").is_none() {
+        let text = format!("section [{section}] has no port value");
+        r.check::<()>(scope, "port", Err(text));
+    }
+    let (host, port) = r.plain(scope, "port", values::inet)?;
+    let address = address(r, &host);
+    let address = r.check(scope, "port", address)?;
+    Some(Server {
+        section: section.to_owned(),
+        address: Address::Inet { host, address, port },
+        credentials,
+    })
+}
+
+fn address(r: &mut Reading<'_>, host: &str) -> Read<[u8; 4]> {
+    if host.is_empty() {
+        return Ok([0; 4]);
+    }
+    if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
+        return Ok(address.octets());
+    }
+    r.host
+        .address(host)
+        .map_err(|code| format!("Cannot open an HTTP server: socket.error reported {code}"))
+}
+
+fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {
+    let here = r.here.clone();
+    let with_here = Names::over(names).text("here", &here);
+    let scope = Scope::plain(section, names);
+    if r.doc.get(section, "file").is_none() {
+        let text = format!("section [{section}] has no file value");
+        r.check::<()>(scope, "file", Err(text));
+    }
+    let path = r.get(Scope::plain(section, &with_here), "file", |r, t| {
+        let path = r.normal_path(strip(t));
+        if text::bytes(&path).len() > SOCKET_PATH {
+            return Err("Cannot open an HTTP server: socket.error reported AF_UNIX path too long"
+                .to_owned());
+        }
+        Ok(path)
+    });
+    let credentials = credentials(r, scope);
+    let owner = r.get(scope, "chown", |r, t| {
+        host::owner(r.host, t).map_err(|_| format!("Invalid sockchown value {t}"))
+    });
+    let mode = r.plain(scope, "chmod", |t| {
+        values::octal(t).map_err(|_| format!("Invalid chmod value {t}"))
+    });
+    r.unknown_keys(section, &[SHARED, &["file", "chmod", "chown"]]);
+    Some(Server {
+        section: section.to_owned(),
+        address: Address::Unix {
+            path: path?,
+            mode: mode.unwrap_or(0o700) & 0o777,
+            uid: owner.map(|(uid, _)| uid),
+            gid: owner.and_then(|(_, gid)| gid),
+        },
+        credentials,
+    })
+}
+
+/// Name and password: both or neither, and two empty ones are neither.
+fn credentials(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<(String, Password)> {
+    let username = r.text(scope, "username");
+    let password = r.text(scope, "password");
+    let (username, password) = match (username, password) {
+        (None, None) => return None,
+        (Some(u), Some(p)) if u.is_empty() && p.is_empty() => return None,
+        // The reference asks for no authentication at all when the name alone is empty.
+        (Some(u), Some(p)) if !u.is_empty() => (u, p),
+        (username, _) => {
+            let section = scope.section;
+            let missing =
+                if username.is_none_or(|u| u.is_empty()) { "username" } else { "password" };
+            let text = format!(
+                "Section [{section}] contains incomplete authentication: If a username or a password is specified, \
+                 both the username and password must be specified"
+            );
+            // A value that is there but failed was reported already.
+            let failed = r.raw(section, missing).is_some_and(|v| v.contains('%'));
+            if !failed {
+                r.check::<()>(scope, missing, Err(text));
+            }
+            return None;
+        }
+    };
+    let password = match password.strip_prefix("{SHA}") {
+        Some(digest) => Password::Sha1(digest.to_owned()),
+        None => Password::Plain(password),
+    };
+    Some((username, password))
+}

@@ -104,7 +104,7 @@ impl Broker {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let state = self.state.borrow();
+        let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
         [heart, state.logs.next(), state.reopen_at].into_iter().flatten().min()

@@ -107,7 +107,7 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        [heart, state.logs.next(), state.reopen_at].into_iter().flatten().min()
+        [heart, state.logs.deadline(), state.reopen_at].into_iter().flatten().min()
     }
 
     fn due(&self) {

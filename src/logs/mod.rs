@@ -266,7 +266,7 @@ impl Logs {
     }
 
     /// When [`Logs::due`] is to be called; `None` while no file is in trouble.
-    pub fn next(&mut self) -> Option<Instant> {
+    pub fn deadline(&mut self) -> Option<Instant> {
         if !self.uneasy {
             return None;
         }

@@ -412,7 +412,8 @@ impl Spawner {
         };
         let (answer, late) = match &of.life {
             Life::Starting { report: from, deadline, .. } => (report(from), now >= *deadline),
-            _ => (Some(None), false),
+            // Its start was over before: what it is stays as it is.
+            _ => return,
         };
         let failure = match answer {
             None if !late => return,

@@ -29,7 +29,6 @@ impl Broker {
         for output in outputs {
             self.carry_out(output);
         }
-        self.kick.notify_one();
     }
 
     fn carry_out(&self, output: Output) {

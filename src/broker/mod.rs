@@ -104,10 +104,10 @@ impl Broker {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let state = self.state.borrow();
+        let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        [heart, state.logs.next(), state.reopen_at].into_iter().flatten().min()
+        [heart, state.logs.deadline(), state.reopen_at].into_iter().flatten().min()
     }
 
     fn due(&self) {

@@ -65,6 +65,7 @@ impl Office for Broker {
             ticket
         };
         self.input(Input::Command { ticket, command });
+        self.kick.notify_one();
         // The heart answers every command; the sender goes only with the broker itself.
         receiver.await.unwrap_or_default()
     }
@@ -98,6 +99,7 @@ impl Office for Broker {
     fn shutdown(&self) {
         self.restart(false);
         self.input(Input::Shutdown);
+        self.kick.notify_one();
     }
 }
 

@@ -105,12 +105,26 @@ fn run(made: Made) -> io::Result<()> {
 
 /// Says that it is ready, takes what it is given, and serves to the end.
 async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -> io::Result<()> {
-    link.send(Request::Ready);
-    let Some(greeting) = greeting(&link).await? else {
+    let Some((broker, listeners)) = prepare(link, tools, pid, locked.missing()).await? else {
         return Ok(());
     };
-    if greeting.settings.sandbox_required && !locked.missing().is_empty() {
-        let layers = locked.missing().join(" and no ");
+    serve(&broker, listeners, locked);
+    ended(broker.run().await)
+}
+
+/// Up to the moment of service. `None` when the spawner is gone.
+pub(super) async fn prepare(
+    link: Spawner,
+    tools: Tools,
+    pid: i32,
+    missing: &[&str],
+) -> io::Result<Option<(Rc<Broker>, Listeners)>> {
+    link.send(Request::Ready);
+    let Some(greeting) = greeting(&link).await? else {
+        return Ok(None);
+    };
+    if greeting.settings.sandbox_required && !missing.is_empty() {
+        let layers = missing.join(" and no ");
         let text = format!(
             "sandbox=required, but this system offers no {layers}; use a kernel with it or set \
              sandbox=auto"
@@ -120,18 +134,17 @@ async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -
     let (before, count) = (greeting.before, greeting.listeners);
     let null = tools.null.try_clone()?;
     let broker = Rc::new(assemble(link, tools, pid, greeting));
-    let Some(listeners) = hand_back(&broker, count, before, locked).await? else {
-        return Ok(());
+    let Some(listeners) = hand_back(&broker, count, before, missing).await? else {
+        return Ok(None);
     };
     if broker.settings.daemon {
         let _ = inherited::silence(null.as_fd());
     }
-    serve(&broker, listeners, locked);
-    ended(broker.run().await)
+    Ok(Some((broker, listeners)))
 }
 
 /// The spawner's end is ours; anything else is a reason to tell.
-fn ended(error: io::Error) -> io::Result<()> {
+pub(super) fn ended(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
         _ => Err(error),
@@ -204,7 +217,7 @@ async fn hand_back(
     broker: &Broker,
     count: u32,
     before: Before,
-    locked: &LockedDown,
+    missing: &[&str],
 ) -> io::Result<Option<Listeners>> {
     if let Some(log) = broker.settings.activity.log {
         broker.open(log);
@@ -214,7 +227,7 @@ async fn hand_back(
     } else {
         broker.say_replaced(before);
     }
-    broker.say_missing(locked.missing());
+    broker.say_missing(missing);
     let mut listeners = Vec::new();
     while !broker.state.borrow().complete {
         let (reply, fds) = match broker.link.recv().await {

@@ -9,6 +9,7 @@ pub mod activity;
 mod append;
 pub mod clock;
 mod file;
+mod pump;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -98,6 +99,8 @@ pub struct Logs {
     followers: HashMap<Log, Rc<Notify>>,
     buffer: Vec<u8>,
     events: Vec<Event>,
+    /// Whether a file may be in trouble or an exit may wait; saves looking through all of them at every turn.
+    uneasy: bool,
 }
 
 impl Logs {
@@ -114,6 +117,7 @@ impl Logs {
             followers: HashMap::new(),
             buffer: Vec::new(),
             events: Vec::new(),
+            uneasy: false,
         }
     }
 
@@ -246,6 +250,7 @@ impl Logs {
         if tokens.is_empty() {
             return self.drained(slot, instance);
         }
+        self.uneasy = true;
         for token in tokens {
             self.turn(token, now);
         }
@@ -260,134 +265,16 @@ impl Logs {
         }
     }
 
-    /// One turn of one stream: move what is there, then rest, wait for more, or end.
-    fn turn(&mut self, token: Token, now: Instant) {
-        loop {
-            let Some(mut stream) = self.streams.remove(&token) else {
-                return;
-            };
-            let turn = self.move_some(&mut stream, now);
-            let (slot, instance, finishing) = (stream.slot, stream.instance, stream.finishing());
-            let over = stream.over(&turn);
-            self.streams.insert(token, stream);
-            if over {
-                self.detach(token);
-                if finishing {
-                    self.drained(slot, instance);
-                }
-                return;
-            }
-            if !finishing || matches!(turn, Turn::Held) {
-                return self.then(token, turn, now);
-            }
-        }
-    }
-
-    fn then(&mut self, token: Token, turn: Turn, now: Instant) {
-        let Some(stream) = self.streams.get_mut(&token) else {
-            return;
-        };
-        match turn {
-            Turn::Held => stream.stuck = true,
-            Turn::Moved(bytes) if stream.rests(bytes, now) => {
-                if self.resting.is_empty() && self.tools.watch.pause(REST).is_err() {
-                    let _ = self.tools.watch.arm(stream.pipe.as_fd(), token);
-                    return;
-                }
-                self.resting.push(token);
-            }
-            Turn::Moved(_) | Turn::Empty | Turn::End => {
-                let _ = self.tools.watch.arm(stream.pipe.as_fd(), token);
-            }
-        }
-    }
-
-    fn move_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {
-        let Some(log) = stream.log else {
-            return stream.discard(self.tools.null.as_fd());
-        };
-        let Some(key) = self.numbers.get(&log).copied() else {
-            return Turn::Held;
-        };
-        let Some(file) = self.files.get_mut(&key) else {
-            return Turn::Held;
-        };
-        if file.held(now) {
-            return Turn::Held;
-        }
-        let noted = stream.note.is_some();
-        let result = if file.plain() && !noted {
-            stream.splice(file)
-        } else {
-            let mut appender = append::Appender {
-                tools: &self.tools,
-                journal: self.journal.as_deref(),
-                buffer: &mut self.buffer,
-            };
-            appender.turn(stream, file)
-        };
-        match result {
-            Ok(turn) => {
-                self.settle(key, &turn, now);
-                turn
-            }
-            Err(errno) => self.refused(key, stream, errno, now),
-        }
-    }
-
-    /// After bytes have reached a file: is it over its limit?
-    fn settle(&mut self, key: Log, turn: &Turn, now: Instant) {
-        if !matches!(turn, Turn::Moved(_)) {
-            return;
-        }
-        self.told(key);
-        let Some(file) = self.files.get_mut(&key) else {
-            return;
-        };
-        file.works();
-        if let Some(log) = file.over_limit(now) {
-            file.hold();
-            self.events.push(Event::Rotate(log));
-        }
-    }
-
-    fn refused(&mut self, key: Log, stream: &mut Stream, errno: Errno, now: Instant) -> Turn {
-        if errno == Errno::EPIPE {
-            // Whoever was at the other end of this target is gone and will not read it any more.
-            return stream.discard(self.tools.null.as_fd());
-        }
-        if let Some(file) = self.files.get_mut(&key)
-            && file.fails(errno, now)
-        {
-            self.events.push(Event::Trouble(key, errno));
-        }
-        Turn::Held
-    }
-
-    fn resume(&mut self, key: Log, now: Instant) {
-        let stuck: Vec<Token> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.stuck)
-            .filter(|(_, stream)| {
-                let key_of = |log: Log| self.numbers.get(&log).copied();
-                stream.log.and_then(key_of) == Some(key)
-            })
-            .map(|(token, _)| *token)
-            .collect();
-        for token in stuck {
-            if let Some(stream) = self.streams.get_mut(&token) {
-                stream.stuck = false;
-            }
-            self.turn(token, now);
-        }
-    }
-
     /// When [`Logs::due`] is to be called; `None` while no file is in trouble.
-    pub fn next(&self) -> Option<Instant> {
+    pub fn deadline(&mut self) -> Option<Instant> {
+        if !self.uneasy {
+            return None;
+        }
         let retries = self.files.values().filter_map(LogFile::retry_at);
         let limits = self.streams.values().filter_map(|s| s.gives_up_at(PATIENCE));
-        retries.chain(limits).min()
+        let next = retries.chain(limits).min();
+        self.uneasy = next.is_some();
+        next
     }
 
     /// Tries files again that took nothing, and gives up what exited programs wait for in vain.
@@ -431,7 +318,8 @@ impl Logs {
                 bytes
             }
             Err(errno) => {
-                if file.fails(errno, now) && errno != Errno::EAGAIN {
+                self.uneasy = true;
+                if file.fails(errno, now) {
                     self.events.push(Event::Trouble(key, errno));
                 }
                 0

@@ -143,7 +143,7 @@ async fn what_no_file_takes_is_given_up_after_a_while() {
     put(&out, "no room");
     rig.settle().await;
     assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::ENOSPC)]);
-    let retry = rig.logs.next().unwrap();
+    let retry = rig.logs.deadline().unwrap();
     rig.logs.due(retry);
     assert_eq!(rig.logs.events(), [], "said once");
     let now = Instant::now();
@@ -253,7 +253,7 @@ async fn a_busy_pipe_rests_and_an_idle_one_does_not_wait() {
     rig.settle().await;
     assert_eq!(rig.text("log"), "firstsecondthird");
     assert!(rig.logs.resting.is_empty());
-    assert_eq!(rig.logs.next(), None, "nothing to wake up for");
+    assert_eq!(rig.logs.deadline(), None, "nothing to wake up for");
 }
 
 #[tokio::test]

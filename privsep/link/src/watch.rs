@@ -30,7 +30,9 @@ impl Watch {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, PAUSE))?;
+        // By edge: each end of a pause is one event, and nobody has to read the timer.
+        let edge = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(&timer, EpollEvent::new(edge, PAUSE))?;
         let epoll = PollFd::new(epoll, Interest::READABLE)?;
         Ok(Watch { epoll, timer })
     }
@@ -68,22 +70,18 @@ impl Watch {
 
     fn take(&self, tokens: &mut Vec<u64>) -> io::Result<bool> {
         let mut events = [EpollEvent::empty(); BATCH];
-        let taken = self.epoll.attempt(Interest::READABLE, |epoll| {
-            match epoll.wait(&mut events, EpollTimeout::ZERO) {
-                Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-                Ok(n) => Ok(n),
-                Err(Errno::EINTR) => Ok(0),
-                Err(e) => Err(e.into()),
-            }
+        let mut taken = 0;
+        self.epoll.attempt(Interest::READABLE, |epoll| {
+            taken = match epoll.wait(&mut events, EpollTimeout::ZERO) {
+                Err(Errno::EINTR) => return Ok(()),
+                other => other?,
+            };
+            // Fewer than there was room for: that was all, and what comes from now on is a new edge of this
+            // descriptor. Saying so here saves asking once more.
+            if taken < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         })?;
-        for event in events.iter().take(taken.unwrap_or(0)) {
-            if event.data() == PAUSE {
-                // Read it, or it stays ready.
-                let _ = self.timer.wait();
-            }
-            tokens.push(event.data());
-        }
-        Ok(taken.is_some_and(|n| n > 0))
+        tokens.extend(events.iter().take(taken).map(EpollEvent::data));
+        Ok(taken > 0)
     }
 }
 

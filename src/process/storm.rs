@@ -136,10 +136,7 @@ impl Storm {
             heart: Heart::new(&settings, &journal),
             settings,
             journal,
-            now: Now {
-                mono: Duration::from_secs(5_000),
-                wall: Duration::from_secs(1_795_226_180),
-            },
+            now: Now { mono: Duration::from_secs(5_000), wall: Duration::from_secs(1_795_226_180) },
             cells: (0..PROCESSES).map(|_| Cell::default()).collect(),
             expected: vec![Expected::default(); PROCESSES as usize],
             states: vec![State::Stopped; PROCESSES as usize],
@@ -169,11 +166,7 @@ impl Storm {
             let process = &storm.settings.processes[*slot as usize];
             process.autostart && process.command_error.is_none()
         });
-        assert_eq!(
-            spawned,
-            wanted.collect::<Vec<_>>(),
-            "order of the first starts"
-        );
+        assert_eq!(spawned, wanted.collect::<Vec<_>>(), "order of the first starts");
         storm
     }
 
@@ -228,8 +221,7 @@ impl Storm {
                 if busy {
                     assert!(self.forged, "two instances of slot {slot}");
                     let failure = failure(Stage::Fork, 17);
-                    self.mail
-                        .push(Message::Input(Input::SpawnFailed { slot, failure }));
+                    self.mail.push(Message::Input(Input::SpawnFailed { slot, failure }));
                 } else {
                     assert!(!self.heart.shutting_down(), "started while going down");
                     cell.flight = true;
@@ -238,15 +230,9 @@ impl Storm {
             }
             Request::Probe { slot } => {
                 let failure = self.dice.percent(10).then(|| failure(Stage::Find, 2));
-                self.mail
-                    .push(Message::Input(Input::Probed { slot, failure }));
+                self.mail.push(Message::Input(Input::Probed { slot, failure }));
             }
-            Request::Signal {
-                slot,
-                instance,
-                signo,
-                ..
-            } => self.signal(slot, instance, signo),
+            Request::Signal { slot, instance, signo, .. } => self.signal(slot, instance, signo),
             Request::Ack { slot, instance } => {
                 let cell = &mut self.cells[at(slot)];
                 assert!(instance <= cell.lives);
@@ -289,11 +275,7 @@ impl Storm {
             0
         };
         if errno != 0 {
-            self.mail.push(Message::Input(Input::SignalFailed {
-                slot,
-                instance,
-                errno,
-            }));
+            self.mail.push(Message::Input(Input::SignalFailed { slot, instance, errno }));
         } else if signo == 9 || self.dice.percent(60) {
             self.dies(slot, signo.into());
         }
@@ -305,12 +287,7 @@ impl Storm {
         if let Some(instance) = cell.live.take() {
             let at = self.now.mono;
             cell.ended = Some((instance, status, at));
-            self.mail.push(Message::Input(Input::Exited {
-                slot,
-                instance,
-                status,
-                at,
-            }));
+            self.mail.push(Message::Input(Input::Exited { slot, instance, status, at }));
         }
     }
 
@@ -328,10 +305,7 @@ impl Storm {
             Message::Input(_) => None,
         };
         let slot = slot_of(&self.mail[pick]);
-        let first = self
-            .mail
-            .iter()
-            .position(|m| slot.is_some() && slot_of(m) == slot);
+        let first = self.mail.iter().position(|m| slot.is_some() && slot_of(m) == slot);
         match self.mail.remove(first.unwrap_or(pick)) {
             Message::Input(input) => {
                 self.send(input);
@@ -359,12 +333,7 @@ impl Storm {
         }
         let failure = None;
         let pid = pid(instance);
-        Input::Spawned {
-            slot,
-            instance,
-            pid,
-            failure,
-        }
+        Input::Spawned { slot, instance, pid, failure }
     }
 
     /// The next broker: clients are gone, messages are made anew from what is the case.
@@ -394,12 +363,7 @@ impl Storm {
             let Some((instance, status, at)) = self.cells[slot as usize].ended else {
                 continue;
             };
-            let exited = Input::Exited {
-                slot,
-                instance,
-                status,
-                at,
-            };
+            let exited = Input::Exited { slot, instance, status, at };
             let before = self.dice.percent(50);
             if !before || self.dice.percent(50) {
                 self.heart.adopt(slot, instance, pid(instance));
@@ -452,10 +416,7 @@ impl Storm {
             let expected = &mut self.expected[at];
             let spawns = out.contains(&Output::Ask(Request::Spawn { slot }));
             if before == State::Backoff && spawns {
-                assert!(
-                    expected.due.is_none_or(|due| self.now.mono >= due),
-                    "too early"
-                );
+                assert!(expected.due.is_none_or(|due| self.now.mono >= due), "too early");
             }
             let exited = format!("exited: {} ", rule.name);
             let ended = out
@@ -503,10 +464,7 @@ impl Storm {
     fn pass(&mut self, time: Duration) {
         // What the next broker finds in flight lands before that one asks again.
         if self.now.mono + time >= self.died + millis(1_900) {
-            while let Some(at) = self
-                .mail
-                .iter()
-                .position(|m| matches!(m, Message::Flight(_)))
+            while let Some(at) = self.mail.iter().position(|m| matches!(m, Message::Flight(_)))
                 && self.died > Duration::ZERO
             {
                 if let Message::Flight(slot) = self.mail.remove(at) {
@@ -523,10 +481,7 @@ impl Storm {
     fn ring(&mut self) {
         if let Some(next) = self.heart.next() {
             let time = next.saturating_sub(self.now.mono);
-            assert!(
-                time < Duration::from_secs(60),
-                "a deadline out of all bounds"
-            );
+            assert!(time < Duration::from_secs(60), "a deadline out of all bounds");
             self.pass(time);
             self.send(Input::Timer);
         }
@@ -617,10 +572,7 @@ fn nonsense_does_no_harm() {
             })
             .collect();
         let mut heart = Heart::new(&settings, &journal);
-        let mut now = Now {
-            mono: Duration::ZERO,
-            wall: Duration::ZERO,
-        };
+        let mut now = Now { mono: Duration::ZERO, wall: Duration::ZERO };
         let mut open = BTreeSet::new();
         for ticket in 0..400u64 {
             now.mono = now.mono.saturating_add(millis(dice.below(3_000)));
@@ -629,31 +581,16 @@ fn nonsense_does_no_harm() {
             let number = dice.next() as i32;
             let broken = failure(Stage::Find, number);
             let input = match dice.below(12) {
-                0 | 1 => Input::Spawned {
-                    slot,
-                    instance,
-                    pid: number,
-                    failure: None,
-                },
-                2 => Input::SpawnFailed {
-                    slot,
-                    failure: broken,
-                },
-                3 => Input::Probed {
-                    slot,
-                    failure: dice.percent(50).then_some(broken),
-                },
+                0 | 1 => Input::Spawned { slot, instance, pid: number, failure: None },
+                2 => Input::SpawnFailed { slot, failure: broken },
+                3 => Input::Probed { slot, failure: dice.percent(50).then_some(broken) },
                 4 | 5 => Input::Exited {
                     slot,
                     instance,
                     status: number,
                     at: Duration::from_nanos(dice.next()),
                 },
-                6 => Input::SignalFailed {
-                    slot,
-                    instance,
-                    errno: number % 5,
-                },
+                6 => Input::SignalFailed { slot, instance, errno: number % 5 },
                 7 => Input::Begin,
                 8 if dice.percent(10) => Input::Shutdown,
                 9 | 10 => {
@@ -696,12 +633,7 @@ fn a_thousand_processes_are_no_burden() {
     assert_eq!(out.len(), 4_000);
     assert_eq!(heart.dirty().len(), 4_000);
     for slot in 0..4_000u32 {
-        let spawned = Input::Spawned {
-            slot,
-            instance: 1,
-            pid: 5,
-            failure: None,
-        };
+        let spawned = Input::Spawned { slot, instance: 1, pid: 5, failure: None };
         out.clear();
         heart.handle(now(1), spawned, &mut out);
         assert_eq!((out.len(), heart.dirty().len()), (1, 1));

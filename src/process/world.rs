@@ -38,11 +38,7 @@ pub(crate) fn program(name: &str) -> Process {
 pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
     let mut settings = Settings {
         identifier: "supervisor".to_owned(),
-        activity: ActivityLog {
-            log: None,
-            level: Level::Info,
-            stdout: false,
-        },
+        activity: ActivityLog { log: None, level: Level::Info, stdout: false },
         notes: Vec::new(),
         zone: Zone::Utc,
         daemon: false,
@@ -56,16 +52,9 @@ pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
     for (number, (name, priority, programs)) in (0u32..).zip(groups) {
         let first = settings.processes.len() as u32;
         let slots = (first..).take(programs.len()).collect();
-        settings.groups.push(Group {
-            name: name.to_owned(),
-            priority,
-            slots,
-        });
+        settings.groups.push(Group { name: name.to_owned(), priority, slots });
         for program in programs {
-            settings.processes.push(Process {
-                group: number,
-                ..program
-            });
+            settings.processes.push(Process { group: number, ..program });
         }
     }
     settings
@@ -172,12 +161,7 @@ impl World {
 
     pub fn spawned(&mut self, slot: Slot, instance: Instance) {
         let pid = 100 + i32::try_from(instance).unwrap();
-        self.send(Input::Spawned {
-            slot,
-            instance,
-            pid,
-            failure: None,
-        });
+        self.send(Input::Spawned { slot, instance, pid, failure: None });
     }
 
     pub fn spawn_failed(&mut self, slot: Slot, stage: Stage, errno: i32) {
@@ -186,12 +170,7 @@ impl World {
     }
 
     pub fn exited(&mut self, slot: Slot, instance: Instance, status: i32) {
-        self.send(Input::Exited {
-            slot,
-            instance,
-            status,
-            at: moment(self.ms).mono,
-        });
+        self.send(Input::Exited { slot, instance, status, at: moment(self.ms).mono });
     }
 
     pub fn command(&mut self, ticket: u64, command: Command) {

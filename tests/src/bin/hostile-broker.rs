@@ -39,17 +39,10 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("200 KB", |b| b.raw(&[0; 200_000])),
     ("another magic number", |b| b.altered(|bytes| bytes[0] ^= 1)),
     ("another version", |b| b.altered(|bytes| bytes[2] ^= 1)),
-<<<<<<< HEAD
     ("operation 0", |b| b.altered(|bytes| bytes[operation()] = 0)),
     ("operation 11", |b| b.altered(|bytes| bytes[operation()] = 11)),
     ("operation 255", |b| b.altered(|bytes| bytes[operation()] = 255)),
     ("a field that is not used", |b| b.altered(|bytes| bytes[SIZE - 1] = 1)),
-=======
-    ("operation 0", |b| b.altered(|bytes| bytes[3] = 0)),
-    ("operation 11", |b| b.altered(|bytes| bytes[3] = 11)),
-    ("operation 255", |b| b.altered(|bytes| bytes[3] = 255)),
-    ("a field that is not used", |b| b.altered(|bytes| bytes[12] = 1)),
->>>>>>> main
     ("ready twice", |b| b.ask(Request::Ready)),
     ("a slot that is not there", |b| {
         for slot in [1, 2, 1000, u32::MAX] {
@@ -165,7 +158,6 @@ fn runs() -> PathBuf {
 
 fn signal(slot: u32, instance: u32, signo: u8) -> Request {
     Request::Signal { slot, instance, signo, whom: Whom::Tree }
-<<<<<<< HEAD
 }
 
 fn to_group() -> Request {
@@ -181,8 +173,6 @@ fn place(a: Request, b: Request) -> usize {
 /// Where the operation stands.
 fn operation() -> usize {
     place(Request::Spawn { slot: 1 }, Request::Probe { slot: 1 })
-=======
->>>>>>> main
 }
 
 /// A signal to the canary with any number.

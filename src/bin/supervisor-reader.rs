@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -62,8 +62,10 @@ fn run() -> Result<(), String> {
 
 fn start(descriptor: OwnedFd) -> Result<Start, String> {
     let mut bytes = Vec::new();
-    File::from(descriptor)
-        .read_to_end(&mut bytes)
+    let mut file = File::from(descriptor);
+    // The spawner wrote it over the same description.
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
         .map_err(|e| format!("reading the start record failed: {e}"))?;
     Start::decode(&bytes).map_err(|e| format!("the start record is not valid: {e}"))
 }

@@ -29,11 +29,13 @@ $(REFERENCE)/ready: tools/reference.sh
 demo: build
 	tools/demo.sh $(DIST)
 
-test: format lint deny unit budget build hooks reference system parity fuzz
+test: format lint deny unit build budget hooks reference system parity fuzz
 	@echo 'make test: all passed'
 
 format:
 	cargo fmt --all --check
+	cd fuzz && cargo fmt --check
+	for script in tools/*.sh examples/*.sh .ci/run; do sh -n $$script || exit 1; done
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -46,15 +48,16 @@ unit:
 	cargo test --workspace --exclude system-tests
 	tools/unit-musl.sh
 
-budget:
-	python3 tools/budget.py
+budget: build
+	python3 tools/budget.py --binary $(DIST)/bin/supervisord
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
 	  cargo test -p system-tests
 
 parity: build reference
-	python3 tests/parity/parity.py --dist $(DIST) --reference $(REFERENCE)
+	python3 tests/parity/parity.py --reference $(REFERENCE) \
+	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
 
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)

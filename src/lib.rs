@@ -1,8 +1,9 @@
 //! Everything that never has a privilege: reader, broker, client and tools.
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod config;
 pub mod http;
+pub mod logs;
 pub mod process;
 pub mod rpc;
-pub mod logs;

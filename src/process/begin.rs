@@ -7,7 +7,7 @@ use privsep::request::{Instance, Slot};
 
 use super::desk::{Alarm, Desk};
 use super::heart::Phase;
-use super::proc::{DOUBT, Proc, seconds};
+use super::proc::{DOUBT, Proc};
 use super::{Heart, Input, Now, Output, State};
 use crate::config::settings::Level;
 
@@ -32,9 +32,8 @@ impl Heart {
             let live = adopted.remove(&slot);
             self.with(slot, now, out, |p, d| p.resume(d, live));
         }
-        let (exits, rest): (Vec<Input>, Vec<Input>) = waiting
-            .into_iter()
-            .partition(|input| matches!(input, Input::Exited { .. }));
+        let (exits, rest): (Vec<Input>, Vec<Input>) =
+            waiting.into_iter().partition(|input| matches!(input, Input::Exited { .. }));
         for exit in exits {
             self.step(now, exit, out);
         }
@@ -111,22 +110,22 @@ impl Proc {
 
     /// Keeps a journal that was tampered with from holding anything up.
     fn clamp(&mut self, now: Now) {
+        let most = self.rule.most_failures();
         let record = &mut self.record;
+        record.backoff = record.backoff.min(most);
+        record.before = record.before.min(most);
         if let Some(start) = &mut record.start {
             start.mono = start.mono.min(now.mono);
         }
         record.spawning &= matches!(record.state, State::Starting | State::Stopping);
         record.halted |= record.state == State::Stopping;
-        record.halted &= !matches!(
-            record.state,
-            State::Starting | State::Running | State::Backoff
-        );
+        record.halted &= !matches!(record.state, State::Starting | State::Running | State::Backoff);
         if record.state == State::Starting && record.start.is_none() {
             record.start = Some(now);
         }
         let wait = match record.state {
             State::Backoff => Duration::from_secs(record.backoff.into()),
-            _ => self.rule_stop_wait(),
+            _ => self.rule.stop_wait(),
         };
         let latest = now.mono.saturating_add(wait);
         self.record.deadline = self.record.deadline.min(latest);
@@ -150,16 +149,9 @@ impl Proc {
             && self.pid == 0
         {
             let name = &self.rule.name;
-            desk.log(
-                Level::Warn,
-                format!("'{name}' (pid {pid}) runs, although its end was noted"),
-            );
+            desk.log(Level::Warn, format!("'{name}' (pid {pid}) runs, although its end was noted"));
             self.asked = true;
             self.spawned(desk, instance, pid);
         }
-    }
-
-    fn rule_stop_wait(&self) -> Duration {
-        seconds(self.rule.stopwaitsecs)
     }
 }

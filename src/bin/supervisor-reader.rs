@@ -5,13 +5,13 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use policy::Fork;
+use policy::{Fork, LockedDown};
 use privsep::files::Ask;
 use privsep::frame::Wire;
 use privsep::start::{SETTINGS_MAX, Start};
@@ -19,6 +19,7 @@ use supervisor::config::facts::Facts;
 use supervisor::config::read::{Outcome, read};
 use supervisor::config::resolver::{self, Resolver};
 use supervisor::config::service::Spawner;
+use supervisor::config::settings::{Level, Settings};
 
 /// The exit status that the daemon leaves with when it cannot be configured.
 const UNCONFIGURED: u8 = 2;
@@ -62,8 +63,10 @@ fn run() -> Result<(), String> {
 
 fn start(descriptor: OwnedFd) -> Result<Start, String> {
     let mut bytes = Vec::new();
-    File::from(descriptor)
-        .read_to_end(&mut bytes)
+    let mut file = File::from(descriptor);
+    // The spawner wrote it over the same description.
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
         .map_err(|e| format!("reading the start record failed: {e}"))?;
     Start::decode(&bytes).map_err(|e| format!("the start record is not valid: {e}"))
 }
@@ -83,7 +86,7 @@ struct Parser {
 }
 
 fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> {
-    let _locked =
+    let locked =
         policy::parser_lockdown().map_err(|e| format!("no sandbox for the parser: {e}"))?;
     let mut spawner = Spawner::new(ends.socket);
     let outcome = read(facts, &mut spawner, &mut host);
@@ -91,12 +94,11 @@ fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> 
     let written = match (broken, outcome) {
         (Some(why), _) => Err(why),
         (None, Outcome::Accept(result)) => {
-            let settings = (result.1.encode()).map_err(|e| format!("encoding settings: {e}"))?;
-            if settings.len() > SETTINGS_MAX {
-                Err(format!("the settings have more than {SETTINGS_MAX} bytes"))
-            } else {
-                write(ends.table, &result.0.encode()).and_then(|()| write(ends.settings, &settings))
-            }
+            let (table, mut settings) = *result;
+            admit(&locked, &mut settings).and_then(|()| {
+                write(ends.table, &table.encode())?;
+                write(ends.settings, &encode(&settings)?)
+            })
         }
         (None, Outcome::Leave { status, stdout, stderr }) => {
             let _ = io::stdout().write_all(stdout.as_bytes());
@@ -114,10 +116,34 @@ fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> 
     }
 }
 
+/// A layer of the sandbox that was missing while the configuration was read is said, or too much.
+fn admit(locked: &LockedDown, settings: &mut Settings) -> Result<(), String> {
+    if locked.missing().is_empty() {
+        return Ok(());
+    }
+    let missing = locked.missing().join(" and ");
+    if settings.sandbox_required {
+        return Err(format!("sandbox=required, but this system offers no {missing}"));
+    }
+    let first_info = settings.notes.iter().position(|(level, _)| *level == Level::Info);
+    let at = first_info.unwrap_or(settings.notes.len());
+    let note = format!("the configuration was read without {missing}: this system has none");
+    settings.notes.insert(at, (Level::Warn, note));
+    Ok(())
+}
+
+fn encode(settings: &Settings) -> Result<Vec<u8>, String> {
+    let bytes = settings.encode().map_err(|e| format!("encoding the settings failed: {e}"))?;
+    if bytes.len() > SETTINGS_MAX {
+        return Err(format!("the settings have more than {SETTINGS_MAX} bytes"));
+    }
+    Ok(bytes)
+}
+
 fn write(descriptor: OwnedFd, bytes: &[u8]) -> Result<(), String> {
     File::from(descriptor)
         .write_all(bytes)
-        .map_err(|e| format!("writing the launch table failed: {e}"))
+        .map_err(|e| format!("writing the launch table or the settings failed: {e}"))
 }
 
 fn say(spawner: &Spawner, ask: &Ask) -> Result<(), String> {

@@ -10,6 +10,8 @@
 //! For help, use supervisord -h
 //! ```
 
+use std::collections::HashSet;
+
 /// One error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -28,27 +30,29 @@ pub struct Problems {
     pub warnings: Vec<String>,
     /// Warnings of our own.
     pub advice: Vec<String>,
+    /// What was said already.
+    seen: HashSet<String>,
 }
 
 impl Problems {
     /// Adds an error, once.
     pub fn error(&mut self, text: impl Into<String>, details: Vec<String>) {
-        let problem = Problem { text: text.into(), details };
-        if !self.errors.contains(&problem) {
-            self.errors.push(problem);
+        let text = text.into();
+        if self.seen.insert(format!("E{text}\n{}", details.join("\n"))) {
+            self.errors.push(Problem { text, details });
         }
     }
 
     /// Adds a warning of the reference's, once.
     pub fn warning(&mut self, text: String) {
-        if !self.warnings.contains(&text) {
+        if self.seen.insert(format!("W{text}")) {
             self.warnings.push(text);
         }
     }
 
     /// Adds a warning of our own, once.
     pub fn advice(&mut self, text: String) {
-        if !self.advice.contains(&text) {
+        if self.seen.insert(format!("A{text}")) {
             self.advice.push(text);
         }
     }

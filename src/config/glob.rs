@@ -120,4 +120,20 @@ mod tests {
         }
         assert!(is_magic("a[") && !is_magic("a.conf"));
     }
+
+    #[test]
+    fn agrees_with_python_on_thousands_of_pairs() {
+        use crate::config::python::{Random, answers};
+        let pieces = ["a", "b", "*", "?", "[", "]", "!", "-", "c", "^", "[a-c]", "[!b]"];
+        let mut random = Random::new();
+        let patterns = random.texts(6_000, 7, &pieces);
+        let names = random.texts(6_000, 5, &["a", "b", "c", "-", "[", "]", "!"]);
+        let pairs: Vec<String> =
+            patterns.iter().zip(&names).map(|(p, n)| format!("{p}\n{n}")).collect();
+        let body = "  p,n=t.split('\\n')\n  return str(fnmatch.fnmatchcase(n,p))";
+        let Some(theirs) = answers(&pairs, body) else { return };
+        for ((pattern, name), theirs) in patterns.iter().zip(&names).zip(theirs) {
+            assert_eq!(matches(pattern, name), theirs == "True", "{pattern:?} {name:?}");
+        }
+    }
 }

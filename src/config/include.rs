@@ -59,13 +59,17 @@ fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
                 Some(account) => format!("{} (uid {uid})", account.name),
                 None => format!("uid {uid}"),
             };
+            let trusted_owner = [0, r.facts.start.uid].contains(uid);
             let trusted = if r.facts.start.uid == 0 { "root" } else { "you and root" };
             vec![
                 format!(
                     "{part} belongs to {owner} and has mode {:04o}: others than {trusted} could change what is run",
                     mode & 0o7777
                 ),
-                format!("put it right with: chown root: {part} && chmod go-w {part}"),
+                match trusted_owner {
+                    true => format!("put it right with: chmod go-w {part}"),
+                    false => format!("put it right with: chown root: {part} && chmod go-w {part}"),
+                },
             ]
         }
         Denied::Answer(Answer::Errno(errno)) => {

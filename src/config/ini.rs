@@ -170,6 +170,8 @@ impl Document {
         };
         if strip(key).is_empty() {
             state.bad.push((n, line.to_owned()));
+            state.key = None;
+            return Ok(());
         }
         let text = strip(text).to_owned();
         state.key = Some(self.set(target, &strip(key).to_lowercase(), Value { text, place }));

@@ -22,6 +22,8 @@ mod model;
 mod options;
 pub mod path;
 mod programs;
+#[cfg(test)]
+mod python;
 pub mod read;
 mod reading;
 pub mod resolver;

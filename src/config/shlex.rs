@@ -126,4 +126,33 @@ mod tests {
         }
         assert_eq!(tokens("A='x"), Err("No closing quotation"));
     }
+
+    #[test]
+    fn agrees_with_python_on_thousands_of_texts() {
+        use crate::config::python::{Random, answers};
+        use crate::config::text::repr;
+        let pieces = [
+            "a", "B=", "1", "'", "\"", "\\", " ", "\n", "#", ",", ";", "/x", "-", "\u{e9}",
+            "\u{a0}", "$", "''", "\t", "(", ":",
+        ];
+        let texts = Random::new().texts(4_000, 12, &pieces);
+        let shown = |words: Result<Vec<String>, &str>| match words {
+            Ok(words) => {
+                let words: Vec<String> = words.iter().map(|w| repr(w)).collect();
+                format!("[{}]", words.join(", "))
+            }
+            Err(why) => why.to_owned(),
+        };
+        let body = "  try: return repr(shlex.split(t))\n  except ValueError as e: return str(e)";
+        let Some(theirs) = answers(&texts, body) else { return };
+        for (text, theirs) in texts.iter().zip(theirs) {
+            assert_eq!(shown(split(text)), theirs, "{text:?}");
+        }
+        let body = "  l=shlex.shlex(t)\n  l.wordchars+='/.+-():'\n  try: return repr(list(l))\n\
+             \x20 except ValueError as e: return str(e)";
+        let Some(theirs) = answers(&texts, body) else { return };
+        for (text, theirs) in texts.iter().zip(theirs) {
+            assert_eq!(shown(tokens(text)), theirs, "{text:?}");
+        }
+    }
 }

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod ctl;
 pub mod http;
+pub mod logs;
 pub mod process;
 pub mod rpc;
-pub mod logs;

@@ -65,9 +65,7 @@ impl Code {
 
     /// The code with this number; `None` for numbers of other faults.
     pub fn from_number(number: i64) -> Option<Code> {
-        Code::ALL
-            .into_iter()
-            .find(|code| i64::from(code.number()) == number)
+        Code::ALL.into_iter().find(|code| i64::from(code.number()) == number)
     }
 
     /// The reference's name, which fault texts begin with.
@@ -110,18 +108,12 @@ pub struct Fault {
 impl Fault {
     /// The fault without further text: `NAME`.
     pub fn new(code: Code) -> Fault {
-        Fault {
-            code: code.number(),
-            text: code.name().to_owned(),
-        }
+        Fault { code: code.number(), text: code.name().to_owned() }
     }
 
     /// The fault with text that says what it is about: `NAME: extra`.
     pub fn with(self, extra: impl Display) -> Fault {
-        Fault {
-            code: self.code,
-            text: format!("{}: {extra}", self.text),
-        }
+        Fault { code: self.code, text: format!("{}: {extra}", self.text) }
     }
 }
 

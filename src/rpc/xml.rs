@@ -35,10 +35,9 @@ impl Value {
     /// The member of a `struct` with this name.
     pub fn member(&self, name: &str) -> Option<&Value> {
         match self {
-            Value::Struct(members) => members
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
+            Value::Struct(members) => {
+                members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+            }
             _ => None,
         }
     }

@@ -56,10 +56,7 @@ pub fn decode_call(body: &[u8]) -> Result<(String, Vec<Value>), BadCall> {
         return Err(BadCall::Unmarshallable);
     }
     let found = read(text, MAX_CALL_NODES).map_err(|_| BadCall::Unmarshallable)?;
-    let method = found
-        .method
-        .filter(|name| !name.is_empty())
-        .ok_or(BadCall::NoMethodName)?;
+    let method = found.method.filter(|name| !name.is_empty()).ok_or(BadCall::NoMethodName)?;
     Ok((method, found.params.unwrap_or_default()))
 }
 
@@ -69,23 +66,11 @@ pub fn decode_response(body: &[u8]) -> Result<Result<Value, Fault>, BadAnswer> {
     let found = read(text, MAX_RESPONSE_NODES).map_err(|_| BadAnswer)?;
     if let Some(fault) = found.fault {
         let code = fault.member("faultCode").and_then(Value::as_int);
-        let code = code
-            .and_then(|code| i32::try_from(code).ok())
-            .ok_or(BadAnswer)?;
-        let text = fault
-            .member("faultString")
-            .and_then(Value::as_str)
-            .ok_or(BadAnswer)?;
-        return Ok(Err(Fault {
-            code,
-            text: text.to_owned(),
-        }));
+        let code = code.and_then(|code| i32::try_from(code).ok()).ok_or(BadAnswer)?;
+        let text = fault.member("faultString").and_then(Value::as_str).ok_or(BadAnswer)?;
+        return Ok(Err(Fault { code, text: text.to_owned() }));
     }
-    found
-        .params
-        .and_then(|params| params.into_iter().next())
-        .map(Ok)
-        .ok_or(BadAnswer)
+    found.params.and_then(|params| params.into_iter().next()).map(Ok).ok_or(BadAnswer)
 }
 
 /// The input is not what may be read; where and why helps nobody who is told.
@@ -189,11 +174,7 @@ impl Document {
         if !allowed {
             return Err(Refused);
         }
-        self.open.push(Open {
-            tag: tag.to_owned(),
-            text: String::new(),
-            children: Vec::new(),
-        });
+        self.open.push(Open { tag: tag.to_owned(), text: String::new(), children: Vec::new() });
         Ok(())
     }
 
@@ -235,11 +216,7 @@ impl Document {
     }
 
     fn finish(self) -> Result<Found, Refused> {
-        if self.root_ended && self.open.is_empty() {
-            Ok(self.found)
-        } else {
-            Err(Refused)
-        }
+        if self.root_ended && self.open.is_empty() { Ok(self.found) } else { Err(Refused) }
     }
 }
 
@@ -247,18 +224,12 @@ impl Document {
 fn is_plain_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
     name.chars().next().is_some_and(letter)
-        && name
-            .chars()
-            .all(|c| letter(c) || c.is_ascii_digit() || c == '.' || c == '-')
+        && name.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '.' || c == '-')
 }
 
 /// The value of an element, by the reference's table. Unknown tags keep their text and their children.
 fn close(open: Open) -> Result<Child, Refused> {
-    let Open {
-        tag,
-        text,
-        children,
-    } = open;
+    let Open { tag, text, children } = open;
     let value = match tag.as_str() {
         "int" | "i4" => Value::Int(read_int(&text)?),
         "boolean" => Value::Bool(text == "1"),
@@ -272,30 +243,17 @@ fn close(open: Open) -> Result<Child, Refused> {
         "value" if children.is_empty() => Value::Str(text),
         "value" => first(children)?,
         _ if text.is_empty() => {
-            return Ok(Child {
-                value: Value::Nil,
-                children,
-            });
+            return Ok(Child { value: Value::Nil, children });
         }
         _ => {
-            return Ok(Child {
-                value: Value::Str(text),
-                children,
-            });
+            return Ok(Child { value: Value::Str(text), children });
         }
     };
-    Ok(Child {
-        value,
-        children: Vec::new(),
-    })
+    Ok(Child { value, children: Vec::new() })
 }
 
 fn first(children: Vec<Child>) -> Result<Value, Refused> {
-    children
-        .into_iter()
-        .next()
-        .map(|child| child.value)
-        .ok_or(Refused)
+    children.into_iter().next().map(|child| child.value).ok_or(Refused)
 }
 
 /// Numbers have no range in the reference. Beyond 64 bits the nearest one serves: no method tells them apart.
@@ -308,9 +266,7 @@ fn read_int(text: &str) -> Result<i64, Refused> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refused);
     }
-    Ok(text
-        .parse()
-        .unwrap_or(if negative { i64::MIN } else { i64::MAX }))
+    Ok(text.parse().unwrap_or(if negative { i64::MIN } else { i64::MAX }))
 }
 
 /// Only `YYYYMMDDTHH:MM:SS`.
@@ -322,9 +278,7 @@ fn read_time(text: String) -> Result<String, Refused> {
             _ => byte.is_ascii_digit(),
         });
     let part = |range: std::ops::Range<usize>| {
-        text.get(range)
-            .and_then(|digits| digits.parse::<u32>().ok())
-            .unwrap_or(99)
+        text.get(range).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(99)
     };
     let in_range = fits
         && (1..=12).contains(&part(4..6))
@@ -362,11 +316,7 @@ fn read_base64(text: &str) -> Result<String, Refused> {
             _ => {}
         }
     }
-    if digits.len().is_multiple_of(4) {
-        decode_base64(&digits)
-    } else {
-        Err(Refused)
-    }
+    if digits.len().is_multiple_of(4) { decode_base64(&digits) } else { Err(Refused) }
 }
 
 fn decode_base64(digits: &[u8]) -> Result<String, Refused> {

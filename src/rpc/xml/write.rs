@@ -118,10 +118,7 @@ mod tests {
             "<?xml version='1.0'?>\n<methodCall>\n<methodName>x.y</methodName>\n<params>\n</params>\n</methodCall>\n"
         );
         assert_eq!(
-            text(encode_call(
-                "m.n",
-                &["a<&>\"'".into(), Value::Int(-16), true.into()]
-            )),
+            text(encode_call("m.n", &["a<&>\"'".into(), Value::Int(-16), true.into()])),
             "<?xml version='1.0'?>\n<methodCall>\n<methodName>m.n</methodName>\n<params>\n\
              <param>\n<value><string>a&lt;&amp;&gt;\"'</string></value>\n</param>\n\
              <param>\n<value><int>-16</int></value>\n</param>\n\
@@ -169,14 +166,8 @@ mod tests {
     #[test]
     fn what_xml_cannot_carry_is_replaced() {
         let mut out = String::new();
-        escape(
-            &mut out,
-            "a\0b\x1b[1m\t\r\n\u{7f}\u{fffe}\u{ffff}é\u{10ffff}",
-        );
-        assert_eq!(
-            out,
-            "a\u{fffd}b\u{fffd}[1m\t\r\n\u{7f}\u{fffd}\u{fffd}é\u{10ffff}"
-        );
+        escape(&mut out, "a\0b\x1b[1m\t\r\n\u{7f}\u{fffe}\u{ffff}é\u{10ffff}");
+        assert_eq!(out, "a\u{fffd}b\u{fffd}[1m\t\r\n\u{7f}\u{fffd}\u{fffd}é\u{10ffff}");
     }
 
     #[test]

@@ -26,14 +26,8 @@ const BAD: Result<Value, BadCall> = Err(BadCall::Unmarshallable);
 fn scalars() {
     assert_eq!(value("<int>5</int>"), Ok(Value::Int(5)));
     assert_eq!(value("<i4> -7\n</i4>"), Ok(Value::Int(-7)));
-    assert_eq!(
-        value("<int>99999999999999999999</int>"),
-        Ok(Value::Int(i64::MAX))
-    );
-    assert_eq!(
-        value("<int>-99999999999999999999</int>"),
-        Ok(Value::Int(i64::MIN))
-    );
+    assert_eq!(value("<int>99999999999999999999</int>"), Ok(Value::Int(i64::MAX)));
+    assert_eq!(value("<int>-99999999999999999999</int>"), Ok(Value::Int(i64::MIN)));
     assert_eq!(value("<int>5.0</int>"), BAD);
     assert_eq!(value("<int/>"), BAD);
     assert_eq!(value("<i8>5</i8>"), string("5"));
@@ -46,14 +40,8 @@ fn scalars() {
     let time = "20261121T04:28:00";
     let read = value(&format!("<dateTime.iso8601>{time}</dateTime.iso8601>"));
     assert_eq!(read, Ok(Value::DateTime(time.to_owned())));
-    assert_eq!(
-        value("<dateTime.iso8601>2026-11-21T04:28:00</dateTime.iso8601>"),
-        BAD
-    );
-    assert_eq!(
-        value("<dateTime.iso8601>20261321T04:28:00</dateTime.iso8601>"),
-        BAD
-    );
+    assert_eq!(value("<dateTime.iso8601>2026-11-21T04:28:00</dateTime.iso8601>"), BAD);
+    assert_eq!(value("<dateTime.iso8601>20261321T04:28:00</dateTime.iso8601>"), BAD);
 }
 
 #[test]
@@ -61,14 +49,8 @@ fn strings() {
     assert_eq!(value(""), string(""));
     assert_eq!(value(" bare "), string(" bare "));
     assert_eq!(value("<string/>"), string(""));
-    assert_eq!(
-        value("<string>a&lt;b&#x41;&#66;&amp;</string>"),
-        string("a<bAB&")
-    );
-    assert_eq!(
-        value("<string>a<!-- no -->b<![CDATA[<c>]]></string>"),
-        string("ab<c>")
-    );
+    assert_eq!(value("<string>a&lt;b&#x41;&#66;&amp;</string>"), string("a<bAB&"));
+    assert_eq!(value("<string>a<!-- no -->b<![CDATA[<c>]]></string>"), string("ab<c>"));
     assert_eq!(value("<string>a\r\nb\rc</string>"), string("a\nb\nc"));
     assert_eq!(value("\n  <string>x</string>\n"), string("x"));
 }
@@ -87,29 +69,20 @@ fn arrays_and_structs() {
     assert_eq!(value("<array><data/></array>"), Ok(Value::Array(vec![])));
     assert_eq!(value("<array></array>"), BAD);
     let list = "<array><data><value><int>1</int></value>\n<value>x</value></data></array>";
-    assert_eq!(
-        value(list),
-        Ok(Value::Array(vec![Value::Int(1), "x".into()]))
-    );
+    assert_eq!(value(list), Ok(Value::Array(vec![Value::Int(1), "x".into()])));
     let map = "<struct><member><name>a</name><value>1</value></member>\
                <member><name>b</name><value>2</value></member>\
                <member><name>a</name><value>3</value></member></struct>";
     let members = vec![("a".to_owned(), "3".into()), ("b".to_owned(), "2".into())];
     assert_eq!(value(map), Ok(Value::Struct(members)));
-    assert_eq!(
-        value("<struct><member><name>a</name></member></struct>"),
-        BAD
-    );
+    assert_eq!(value("<struct><member><name>a</name></member></struct>"), BAD);
     assert_eq!(param(""), BAD);
 }
 
 #[test]
 fn method_names() {
     let call = |inner: &str| decode_call(format!("<x>{inner}</x>").as_bytes());
-    assert_eq!(
-        call("<methodName> a.b </methodName>"),
-        Ok((" a.b ".to_owned(), vec![]))
-    );
+    assert_eq!(call("<methodName> a.b </methodName>"), Ok((" a.b ".to_owned(), vec![])));
     assert_eq!(call(""), Err(BadCall::NoMethodName));
     assert_eq!(call("<methodName/>"), Err(BadCall::NoMethodName));
 }
@@ -118,11 +91,7 @@ fn method_names() {
 fn refuses_what_is_no_plain_xml() {
     let call = "<methodCall><methodName>a.b</methodName></methodCall>";
     let refused = |body: String| {
-        assert_eq!(
-            decode_call(body.as_bytes()),
-            Err(BadCall::Unmarshallable),
-            "{body}"
-        );
+        assert_eq!(decode_call(body.as_bytes()), Err(BadCall::Unmarshallable), "{body}");
     };
     assert!(decode_call(call.as_bytes()).is_ok());
     assert!(decode_call(format!("\u{feff}<?xml version='1.0'?>\n{call}\n").as_bytes()).is_ok());
@@ -199,14 +168,8 @@ fn what_is_written_is_read() {
 #[test]
 fn answers_that_are_none() {
     assert_eq!(decode_response(b""), Err(BadAnswer));
-    assert_eq!(
-        decode_response(b"<html><body>no</body></html>"),
-        Err(BadAnswer)
-    );
-    assert_eq!(
-        decode_response(b"<a><fault><value>x</value></fault></a>"),
-        Err(BadAnswer)
-    );
+    assert_eq!(decode_response(b"<html><body>no</body></html>"), Err(BadAnswer));
+    assert_eq!(decode_response(b"<a><fault><value>x</value></fault></a>"), Err(BadAnswer));
     let escape = b"<a><params><param><value>\x1b[m</value></param></params></a>";
     assert_eq!(decode_response(escape), Ok(Ok("\x1b[m".into())));
 }

@@ -29,7 +29,7 @@ $(REFERENCE)/ready: tools/reference.sh
 demo: build
 	tools/demo.sh $(DIST)
 
-test: format lint deny unit budget build hooks reference system parity fuzz
+test: format lint deny unit build budget hooks reference system parity fuzz
 	@echo 'make test: all passed'
 
 format:
@@ -46,8 +46,8 @@ unit:
 	cargo test --workspace --exclude system-tests
 	tools/unit-musl.sh
 
-budget:
-	python3 tools/budget.py
+budget: build
+	python3 tools/budget.py --binary $(DIST)/bin/supervisord
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \

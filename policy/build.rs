@@ -107,12 +107,7 @@ fn reason(of: &mut Value) -> Result<(), Box<dyn Error>> {
 /// seccompiler silently lets a rule with conditions replace one without for the same call.
 fn exclusive(rules: &[Value]) -> Result<(), Box<dyn Error>> {
     for rule in rules.iter().filter(|r| r.get("args").is_none()) {
-        if rules
-            .iter()
-            .filter(|r| r["syscall"] == rule["syscall"])
-            .count()
-            > 1
-        {
+        if rules.iter().filter(|r| r["syscall"] == rule["syscall"]).count() > 1 {
             return Err(format!("more than one rule beside an unconditional one: {rule}").into());
         }
     }
@@ -120,10 +115,8 @@ fn exclusive(rules: &[Value]) -> Result<(), Box<dyn Error>> {
 }
 
 fn constant(name: &str, program: &BpfProgram) -> String {
-    let mut code = format!(
-        "pub(crate) const {}: &[(u16, u8, u8, u32)] = &[\n",
-        name.to_uppercase()
-    );
+    let mut code =
+        format!("pub(crate) const {}: &[(u16, u8, u8, u32)] = &[\n", name.to_uppercase());
     for i in program {
         code += &format!("    ({}, {}, {}, {}),\n", i.code, i.jt, i.jf, i.k);
     }

@@ -53,10 +53,6 @@ mod tests {
         let text = Error::Missing(vec!["seccomp", "Landlock"]).to_string();
         assert!(text.contains("no seccomp and no Landlock"), "{text}");
         assert!(text.contains("sandbox=auto"), "{text}");
-        assert!(
-            Error::Passed("opening a file")
-                .to_string()
-                .contains("opening a file")
-        );
+        assert!(Error::Passed("opening a file").to_string().contains("opening a file"));
     }
 }

@@ -28,15 +28,7 @@ pub(crate) fn enforce(role: Role) -> Result<(), seccompiler::Error> {
 /// The instructions, with the own process id where its place is held.
 fn program(compiled: &[(u16, u8, u8, u32)], pid: u32) -> BpfProgram {
     let own = |k| if k == OWN_PID { pid } else { k };
-    compiled
-        .iter()
-        .map(|&(code, jt, jf, k)| sock_filter {
-            code,
-            jt,
-            jf,
-            k: own(k),
-        })
-        .collect()
+    compiled.iter().map(|&(code, jt, jf, k)| sock_filter { code, jt, jf, k: own(k) }).collect()
 }
 
 #[cfg(test)]

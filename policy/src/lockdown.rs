@@ -32,12 +32,7 @@ impl LockedDown {
 /// No new privileges, and no look into this process by others of its user id. First thing in every helper; one that
 /// cannot have it must end.
 pub fn harden() -> Result<(), Error> {
-    let failed = |what| {
-        move |e: nix::errno::Errno| Error::Harden {
-            what,
-            why: e.into(),
-        }
-    };
+    let failed = |what| move |e: nix::errno::Errno| Error::Harden { what, why: e.into() };
     let no_new_privs = "no_new_privs";
     prctl::set_no_new_privs().map_err(failed(no_new_privs))?;
     let dumpable = "non-dumpable";
@@ -96,19 +91,11 @@ pub(crate) fn drop_capabilities() -> Result<(), Error> {
         caps::clear(None, CapSet::Bounding).map_err(failed)?;
     }
     // Inheritable and ambient follow from the permitted set, the effective one goes before it.
-    for set in [
-        CapSet::Ambient,
-        CapSet::Inheritable,
-        CapSet::Effective,
-        CapSet::Permitted,
-    ] {
+    for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
         caps::clear(None, set).map_err(failed)?;
         let left = caps::read(None, set).map_err(failed)?;
         if !left.is_empty() {
-            return Err(Error::Capabilities(format!(
-                "{} are left in {set:?}",
-                left.len()
-            )));
+            return Err(Error::Capabilities(format!("{} are left in {set:?}", left.len())));
         }
     }
     Ok(())
@@ -127,8 +114,5 @@ pub(crate) fn shut_files_and_network() -> bool {
             .restrict_self()?;
         Ok(status.ruleset)
     };
-    matches!(
-        restrict(),
-        Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced)
-    )
+    matches!(restrict(), Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced))
 }

@@ -20,37 +20,17 @@ const TIOCSTI: Word = Flag(0x5412);
 const ALL: &[Act] = &[
     ("opening a file", libc::SYS_openat, BARE),
     ("opening a file (openat2)", libc::SYS_openat2, BARE),
-    (
-        "making a network socket",
-        libc::SYS_socket,
-        [Flag(2), Flag(1), Nil, Nil],
-    ),
+    ("making a network socket", libc::SYS_socket, [Flag(2), Flag(1), Nil, Nil]),
     ("connecting", libc::SYS_connect, BARE),
     ("making a memory file", libc::SYS_memfd_create, [Nil; 4]),
     ("removing a file", libc::SYS_unlinkat, BARE),
     ("changing a mode", libc::SYS_fchmod, BARE),
-    (
-        "changing descriptor flags (F_SETFL)",
-        libc::SYS_fcntl,
-        [NoFd, Flag(4), Nil, Nil],
-    ),
-    (
-        "executable memory",
-        libc::SYS_mmap,
-        [Nil, Flag(4095), READ_EXEC, PRIVATE_ANONYMOUS],
-    ),
-    (
-        "making memory executable",
-        libc::SYS_mprotect,
-        [Nil, Nil, READ_EXEC, Nil],
-    ),
+    ("changing descriptor flags (F_SETFL)", libc::SYS_fcntl, [NoFd, Flag(4), Nil, Nil]),
+    ("executable memory", libc::SYS_mmap, [Nil, Flag(4095), READ_EXEC, PRIVATE_ANONYMOUS]),
+    ("making memory executable", libc::SYS_mprotect, [Nil, Nil, READ_EXEC, Nil]),
     ("prctl", libc::SYS_prctl, BARE),
     ("making a thread", libc::SYS_clone3, [Nil; 4]),
-    (
-        "pushing input into a terminal",
-        libc::SYS_ioctl,
-        [NoFd, TIOCSTI, Nil, Nil],
-    ),
+    ("pushing input into a terminal", libc::SYS_ioctl, [NoFd, TIOCSTI, Nil, Nil]),
     ("splicing to an offset", libc::SYS_splice, OFFSETS),
 ];
 
@@ -61,16 +41,8 @@ const BROKER: &[Act] = &[
     ("cutting a file", libc::SYS_ftruncate, BARE),
     ("punching a hole", libc::SYS_fallocate, BARE),
     ("seeking to the start", libc::SYS_lseek, BARE),
-    (
-        "seeking past the end",
-        libc::SYS_lseek,
-        [NoFd, Flag(1), Flag(2), Nil],
-    ),
-    (
-        "a socket option of no use",
-        libc::SYS_setsockopt,
-        [NoFd, Flag(1), Flag(2), Nil],
-    ),
+    ("seeking past the end", libc::SYS_lseek, [NoFd, Flag(1), Flag(2), Nil]),
+    ("a socket option of no use", libc::SYS_setsockopt, [NoFd, Flag(1), Flag(2), Nil]),
 ];
 
 /// Refused to the parser.

@@ -63,10 +63,7 @@ fn ended(enter: Lockdown, what: &str, act: impl FnOnce()) {
         act();
         0
     });
-    assert!(
-        matches!(end, WaitStatus::Signaled(_, Signal::SIGSYS, _)),
-        "{what}: {end:?}"
-    );
+    assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{what}: {end:?}");
 }
 
 #[test]
@@ -79,31 +76,21 @@ fn files_and_network_are_out_of_reach() {
     for enter in BOTH {
         refused(enter, "read a file", || File::open("/etc/passwd"));
         refused(enter, "read a secret", || File::open("/etc/shadow"));
-        refused(enter, "make a file", || {
-            File::create(here.path().join("new"))
-        });
+        refused(enter, "make a file", || File::create(here.path().join("new")));
         refused(enter, "remove a file", || fs::remove_file(&file));
-        refused(enter, "rename a file", || {
-            fs::rename(&file, here.path().join("b"))
-        });
+        refused(enter, "rename a file", || fs::rename(&file, here.path().join("b")));
         refused(enter, "change a mode", || {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o777))
         });
-        refused(enter, "make a directory", || {
-            fs::create_dir(here.path().join("d"))
-        });
+        refused(enter, "make a directory", || fs::create_dir(here.path().join("d")));
         refused(enter, "own memory by file", || {
             OpenOptions::new().write(true).open("/proc/self/mem")
         });
-        refused(enter, "a datagram socket", || {
-            UdpSocket::bind("127.0.0.1:0")
-        });
+        refused(enter, "a datagram socket", || UdpSocket::bind("127.0.0.1:0"));
         refused(enter, "connect", || TcpStream::connect(address));
         refused(enter, "a unix socket", || UnixStream::connect("/nowhere"));
         // musl says EAGAIN, whatever clone said.
-        let end = inside(enter, || {
-            i32::from(std::thread::Builder::new().spawn(|| ()).is_err())
-        });
+        let end = inside(enter, || i32::from(std::thread::Builder::new().spawn(|| ()).is_err()));
         assert!(matches!(end, WaitStatus::Exited(_, 1)), "a thread: {end:?}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"old");
@@ -118,21 +105,15 @@ fn bytes_in_a_log_stay_as_they_are() {
     let log = open(&path).unwrap();
     refused(broker, "write at an offset", || log.write_at(b"new", 0));
     refused(broker, "cut", || log.set_len(0));
-    refused(broker, "seek to the start", || {
-        (&log).seek(SeekFrom::Start(0))
-    });
+    refused(broker, "seek to the start", || (&log).seek(SeekFrom::Start(0)));
     refused(broker, "seek back", || (&log).seek(SeekFrom::Current(-1)));
-    refused(broker, "seek before the end", || {
-        (&log).seek(SeekFrom::End(-1))
-    });
+    refused(broker, "seek before the end", || (&log).seek(SeekFrom::End(-1)));
     refused(broker, "set flags", || {
         fcntl(&log, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(io::Error::from)
     });
     let (from, mut to) = io::pipe().unwrap();
     to.write_all(b"new").unwrap();
-    refused(broker, "splice to an offset", || {
-        splice(&from, &log, Some(0))
-    });
+    refused(broker, "splice to an offset", || splice(&from, &log, Some(0)));
     assert_eq!(fs::read(&path).unwrap(), b"old lines\n");
     allowed(broker, "seek to the end", || (&log).seek(SeekFrom::End(0)));
     allowed(broker, "splice to the end", || splice(&from, &log, None));
@@ -159,9 +140,7 @@ fn what_the_broker_lives_on_works() {
         let block = vec![1u8; 64 << 20];
         Ok(std::hint::black_box(block).len())
     });
-    allowed(broker, "hash keys", || {
-        Ok(std::collections::HashMap::from([(1, 2)]).len())
-    });
+    allowed(broker, "hash keys", || Ok(std::collections::HashMap::from([(1, 2)]).len()));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     allowed(broker, "a connection", || {
@@ -217,27 +196,16 @@ fn other_processes_and_other_rights_end_it() {
 fn an_abort_is_an_abort() {
     for enter in BOTH {
         let end = inside(enter, || std::process::abort());
-        assert!(
-            matches!(end, WaitStatus::Signaled(_, Signal::SIGABRT, _)),
-            "{end:?}"
-        );
+        assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGABRT, _)), "{end:?}");
         let end = inside(enter, || raise(Signal::SIGTERM).map_or(3, |()| 4));
-        assert!(
-            matches!(end, WaitStatus::Signaled(_, Signal::SIGTERM, _)),
-            "{end:?}"
-        );
+        assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGTERM, _)), "{end:?}");
     }
 }
 
 /// The values of some lines of /proc/self/status.
 fn status(keys: &[&str]) -> Vec<String> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let value = |key: &&str| {
-        status
-            .lines()
-            .find_map(|l| l.strip_prefix(*key))
-            .unwrap_or("")
-    };
+    let value = |key: &&str| status.lines().find_map(|l| l.strip_prefix(*key)).unwrap_or("");
     keys.iter().map(|k| value(k).trim().to_owned()).collect()
 }
 
@@ -251,9 +219,7 @@ fn privileges_are_gone() {
         let [inherited, permitted, effective, ambient, nnp] = &status(&keys)[..] else {
             return 2;
         };
-        let empty = [inherited, permitted, effective, ambient]
-            .iter()
-            .all(|set| **set == none);
+        let empty = [inherited, permitted, effective, ambient].iter().all(|set| **set == none);
         // Only root had the right to cut the bounding set.
         let bounded = !root || status(&["CapBnd:"]) == [none];
         i32::from(dropped && empty && bounded && nnp == "1")
@@ -282,10 +248,7 @@ fn without(call: libc::c_long) {
 
 #[test]
 fn a_missing_layer_is_named_and_fatal_only_when_required() {
-    let layers = [
-        (libc::SYS_seccomp, "seccomp"),
-        (libc::SYS_landlock_create_ruleset, "Landlock"),
-    ];
+    let layers = [(libc::SYS_seccomp, "seccomp"), (libc::SYS_landlock_create_ruleset, "Landlock")];
     for (call, name) in layers {
         let end = in_child(|| {
             without(call);
@@ -302,10 +265,7 @@ fn a_missing_layer_is_named_and_fatal_only_when_required() {
     }
     let end = in_child(|| {
         without(libc::SYS_prctl);
-        i32::from(matches!(
-            broker_lockdown(false),
-            Err(crate::Error::Harden { .. })
-        ))
+        i32::from(matches!(broker_lockdown(false), Err(crate::Error::Harden { .. })))
     });
     assert!(matches!(end, WaitStatus::Exited(_, 1)), "{end:?}");
 }
@@ -384,9 +344,7 @@ const NEVER: &[(&str, libc::c_long)] = &[
 ];
 
 fn rules(file: &str) -> Vec<Value> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("seccomp")
-        .join(file);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seccomp").join(file);
     let policy: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     policy["filter"].as_array().unwrap().clone()
 }
@@ -395,11 +353,7 @@ fn rules(file: &str) -> Vec<Value> {
 fn each_call_that_nobody_makes_ends_it() {
     let listed: BTreeSet<String> = rules("never.json")
         .iter()
-        .filter(|r| {
-            r["arch"]
-                .as_str()
-                .is_none_or(|a| a == std::env::consts::ARCH)
-        })
+        .filter(|r| r["arch"].as_str().is_none_or(|a| a == std::env::consts::ARCH))
         .map(|r| r["syscall"].as_str().unwrap().to_owned())
         .collect();
     let tried: BTreeSet<String> = NEVER.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -440,10 +394,7 @@ fn no_call_is_both_allowed_and_deadly() {
         let mut allowed = names(file, false);
         allowed.extend(names(file, true));
         assert!(allowed.is_disjoint(&names("never.json", false)), "{file}");
-        let both: Vec<_> = allowed
-            .intersection(&names("never.json", true))
-            .cloned()
-            .collect();
+        let both: Vec<_> = allowed.intersection(&names("never.json", true)).cloned().collect();
         assert_eq!(both, ["tgkill", "tkill"], "{file}");
     }
 }

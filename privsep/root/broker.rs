@@ -1,15 +1,11 @@
 //! Root. The broker as the spawner sees it: started, heard, told, ended, replaced.
 
 use std::collections::VecDeque;
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::Resource;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
-};
 use privsep::reply::{Cause, Reply};
 use privsep::request::{Request, SIZE};
 use privsep::start;
@@ -74,8 +70,7 @@ impl Broker {
         nofile: Limit,
         now: u64,
     ) -> Result<Broker, Errno> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (socket, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        let (socket, theirs) = sys::datagrams()?;
         let err = std::io::stderr();
         let null = helpers.null.as_fd();
         let launch = Launch {
@@ -102,51 +97,31 @@ impl Broker {
     /// One datagram. There is no control buffer, so an attached descriptor shows as a truncated message and is gone.
     pub fn hear(&self) -> Heard {
         let mut bytes = [0; SIZE + 1];
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let message =
-            match recvmsg::<()>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty()) {
-                Ok(message) => message,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Heard::Nothing,
-                Err(_) => return Heard::Refused,
-            };
-        let n = message.bytes;
-        // An empty datagram reads like the end; only the latter hangs up.
-        if n == 0 && self.hung_up() {
-            self.cut_off();
-            return Heard::Nothing;
-        }
-        if message.flags.intersects(MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC) {
-            return Heard::Refused;
-        }
-        match bytes.get(..n).map(Request::decode) {
-            Some(Ok((seq, request))) => Heard::Request(seq, request),
-            _ => Heard::Refused,
+        match sys::receive(&self.socket, &mut bytes) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Heard::Nothing,
+            // An empty datagram reads like the end; only the latter hangs up.
+            Ok([]) if self.hung_up() => {
+                self.cut_off();
+                Heard::Nothing
+            }
+            received => match received.ok().map(Request::decode) {
+                Some(Ok((seq, request))) => Heard::Request(seq, request),
+                _ => Heard::Refused,
+            },
         }
     }
 
     /// Sends one message if there is room for it.
     pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> bool {
-        let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&raw)];
-        let control = if raw.is_empty() { &rights[1..] } else { &rights[..] };
-        let bytes = reply.encode();
-        let flags = MsgFlags::MSG_NOSIGNAL;
-        match sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(&bytes)], control, flags, None)
-        {
-            Ok(_) => true,
+        match sys::send(&self.socket, &reply.encode(), fds) {
+            Ok(()) => return true,
+            Err(Errno::EPIPE | Errno::ECONNRESET) => self.cut_off(),
             Err(Errno::ETOOMANYREFS | Errno::ENOMEM | Errno::ENOBUFS) => {
                 self.blocked = Some(now + NO_ROOM);
-                false
             }
-            Err(Errno::EPIPE | Errno::ECONNRESET) => {
-                self.cut_off();
-                false
-            }
-            Err(_) => {
-                self.blocked = Some(u64::MAX);
-                false
-            }
+            Err(_) => self.blocked = Some(u64::MAX),
         }
+        false
     }
 
     /// It has closed its end: what is left of the process goes too. How it ended is for its wait status to say.

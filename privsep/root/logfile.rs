@@ -4,15 +4,10 @@
 //! deadline becomes the directory's owner and works by names inside the directory it holds, so that no program's
 //! user can make root touch a file of that user's choosing.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
-};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{
     Gid, Uid, UnlinkatFlags, ftruncate, geteuid, setgroups, setresgid, setresuid, unlinkat,
@@ -184,8 +179,7 @@ fn rotate(place: &Place, log: &LogFile, held: &OwnedFd, rules: Rules) -> Result<
 
 /// Has a child do it that has become the directory's owner.
 fn delegate(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Result<Started, Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let (answer, ours) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let (answer, ours) = sys::datagrams()?;
     match sys::clone(None)? {
         Cloned::Parent { pid, pidfd } => Ok(Started::Job { pid, pidfd, answer }),
         Cloned::Child => {
@@ -193,7 +187,9 @@ fn delegate(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Result<Started
                 become_owner(&place.parent)?;
                 act(&place, log, task, held, Rules::Owner)
             });
-            send(&ours, &file);
+            let errno = file.as_ref().err().map_or(0, |errno| *errno as i32).to_le_bytes();
+            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+            let _ = sys::send(&ours, &errno, &fds);
             sys::exit(0)
         }
     }
@@ -213,39 +209,15 @@ fn become_owner(parent: &Exposed) -> Result<(), Errno> {
     if geteuid().as_raw() == parent.uid { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-fn send(to: &OwnedFd, file: &Result<OwnedFd, Errno>) {
-    let errno = file.as_ref().err().map_or(0, |errno| *errno as i32).to_le_bytes();
-    let fds: Vec<i32> = file.iter().map(AsRawFd::as_raw_fd).collect();
-    let rights = [ControlMessage::ScmRights(&fds)];
-    let control = if fds.is_empty() { &rights[1..] } else { &rights[..] };
-    let _ =
-        sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&errno)], control, MsgFlags::empty(), None);
-}
-
 /// The answer of a child, once there is one: the file, or why not. A child that died without one gives EIO.
 pub fn answer(from: &OwnedFd) -> Option<Result<OwnedFd, Errno>> {
-    match receive(from) {
+    match sys::receive_file(from) {
         Err(Errno::EAGAIN | Errno::EINTR) => None,
         Err(errno) => Some(Err(errno)),
-        Ok(result) => Some(result),
+        Ok((_, Some(file))) => Some(Ok(file)),
+        Ok(([0, 0, 0, 0], None)) => Some(Err(Errno::EIO)),
+        Ok((errno, None)) => Some(Err(Errno::from_raw(i32::from_le_bytes(errno)))),
     }
-}
-
-fn receive(from: &OwnedFd) -> Result<Result<OwnedFd, Errno>, Errno> {
-    let mut errno = [0; 4];
-    let mut space = nix::cmsg_space!([i32; 1]);
-    let mut parts = [IoSliceMut::new(&mut errno)];
-    let message =
-        recvmsg::<()>(from.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    let file = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-        _ => None,
-    });
-    Ok(match (file.map(sys::adopt), i32::from_le_bytes(errno)) {
-        (Some(file), _) => Ok(file),
-        (None, 0) => Err(Errno::EIO),
-        (None, errno) => Err(Errno::from_raw(errno)),
-    })
 }
 
 /// Removes the AUTO logs of earlier starts: regular files of our own whose names carry the infix.

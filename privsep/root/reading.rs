@@ -1,17 +1,14 @@
 //! Root. Running the reader: its limits, the files it may have, and the sealed table it leaves.
 
 use std::collections::BTreeSet;
-use std::io::{IoSlice, IoSliceMut, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
-};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 use privsep::files::{Answer, Ask, MAX_DIRS, MAX_FILES, MAX_REQUEST};
@@ -54,9 +51,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
         bytes.drain(..n);
     }
     seal(&record).map_err(memfd("start record"))?;
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
-    let (ours, theirs) = pair.map_err(memfd("socket to the reader"))?;
+    let (ours, theirs) = sys::datagrams().map_err(memfd("socket to the reader"))?;
     // The reader waits for its answers; only this end must not.
     let _ = fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_RDWR));
     let (out, err) = (std::io::stdout(), std::io::stderr());
@@ -147,18 +142,9 @@ impl Service {
                     .answer(ask)
                     .map_or_else(|refusal| (refusal, None), |fd| (Answer::Granted, Some(fd))),
             };
-            let fds: Vec<i32> = file.iter().map(AsRawFd::as_raw_fd).collect();
-            let rights = [ControlMessage::ScmRights(&fds)];
-            let control = if fds.is_empty() { &rights[1..] } else { &rights[..] };
-            let bytes = answer.seal();
-            let sent = sendmsg::<()>(
-                socket.as_raw_fd(),
-                &[IoSlice::new(&bytes)],
-                control,
-                MsgFlags::MSG_NOSIGNAL,
-                None,
-            );
-            sent.map_err(|_| Failed::Reader("it does not take its answers"))?;
+            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+            sys::send(socket, &answer.seal(), &fds)
+                .map_err(|_| Failed::Reader("it does not take its answers"))?;
         }
     }
 
@@ -236,19 +222,11 @@ fn directory(place: &Place, upto: usize) -> Result<OwnedFd, Answer> {
 }
 
 fn receive(socket: &OwnedFd) -> Result<Ask, Failed> {
-    let mut bytes = [0; MAX_REQUEST + 1];
-    let mut parts = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
-    let message = message.map_err(|_| Failed::Reader("its socket broke"))?;
-    let n = message.bytes;
-    if n == 0 {
-        return Err(Failed::Reader("it ended without an answer"));
+    match sys::receive(socket, &mut [0; MAX_REQUEST + 1]) {
+        Ok([]) | Err(Errno::ECONNRESET) => Err(Failed::Reader("it ended without an answer")),
+        Ok(bytes) => Ask::read(bytes).map_err(|_| Failed::Reader("it sent what it may not send")),
+        Err(_) => Err(Failed::Reader("it sent what it may not send")),
     }
-    if message.flags.intersects(MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC) {
-        return Err(Failed::Reader("it sent what it may not send"));
-    }
-    let ask = bytes.get(..n).map(Ask::read);
-    ask.and_then(Result::ok).ok_or(Failed::Reader("it sent what it may not send"))
 }
 
 /// Which of the spare user ids no process has, one bit each.

@@ -1,11 +1,15 @@
 //! Root. Every system call that nix does not make safe; the only file with `unsafe`.
 #![allow(unsafe_code)]
 
-use std::io::Write;
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
 
 /// The two sides of a new process.
 pub enum Cloned {
@@ -174,6 +178,44 @@ pub fn exit(status: i32) -> ! {
 /// Writes to standard error whatever becomes of it; the print macros would panic when it is gone.
 pub fn say(parts: &[&[u8]]) {
     let _ = std::io::stderr().write_all(&parts.concat());
+}
+
+/// A socket whose datagrams carry descriptors one way: our end, which never waits, and the other.
+pub fn datagrams() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+}
+
+/// Sends one datagram with copies of these descriptors.
+pub fn send(to: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[] } else { &rights[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None).map(drop)
+}
+
+/// Takes one datagram of at most as many bytes as `bytes` has; EMSGSIZE when there was more, or any descriptor: there
+/// is no control buffer, so the kernel has closed it already.
+pub fn receive<'a>(from: &OwnedFd, bytes: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let mut parts = [IoSliceMut::new(bytes)];
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut parts, None, MsgFlags::empty())?;
+    let (n, more) = (message.bytes, MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC);
+    let n = if message.flags.intersects(more) { usize::MAX } else { n };
+    bytes.get(..n).ok_or(Errno::EMSGSIZE)
+}
+
+/// Takes one datagram of four bytes and the descriptor that came with it. Only from children of our own code.
+pub fn receive_file(from: &OwnedFd) -> Result<([u8; 4], Option<OwnedFd>), Errno> {
+    let (mut bytes, mut space) = ([0; 4], nix::cmsg_space!([i32; 1]));
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let fd = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    Ok((bytes, fd.map(adopt)))
 }
 
 /// Takes ownership of a descriptor that has just come by SCM_RIGHTS.

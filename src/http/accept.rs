@@ -33,10 +33,7 @@ impl From<OwnedFd> for Listener {
         let socket = StdUnixListener::from(fd);
         // Fails for every other family.
         let unix = socket.local_addr().is_ok();
-        Listener {
-            fd: socket.into(),
-            unix,
-        }
+        Listener { fd: socket.into(), unix }
     }
 }
 
@@ -61,20 +58,14 @@ impl Socket {
         match self {
             Socket::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
-                let source = stream
-                    .peer_cred()
-                    .map_or(Source::Unknown, |c| Source::User(c.uid()));
+                let source = stream.peer_cred().map_or(Source::Unknown, |c| Source::User(c.uid()));
                 Ok((Stream::Unix(stream), source, "localhost:0".to_owned()))
             }
             Socket::Tcp(socket) => {
                 let (stream, address) = socket.accept().await?;
                 // Lines of a followed log would wait for one another's acknowledgement. No reason to turn it away.
                 let _ = stream.set_nodelay(true);
-                Ok((
-                    Stream::Tcp(stream),
-                    Source::of(address.ip()),
-                    address.to_string(),
-                ))
+                Ok((Stream::Tcp(stream), Source::of(address.ip()), address.to_string()))
             }
         }
     }
@@ -85,17 +76,13 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
     let socket = match Socket::new(listener) {
         Ok(socket) => socket,
         Err(e) => {
-            let text = format!(
-                "could not serve [{}]: its socket cannot be polled: {e}",
-                server.section
-            );
+            let text =
+                format!("could not serve [{}]: its socket cannot be polled: {e}", server.section);
             return site.log(Level::Critical, text);
         }
     };
-    let door = Rc::new(Door {
-        site: Rc::clone(&site),
-        gate: Gate::new(server.credentials.as_ref()),
-    });
+    let door =
+        Rc::new(Door { site: Rc::clone(&site), gate: Gate::new(server.credentials.as_ref()) });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -136,11 +123,6 @@ fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, source, clie
         return;
     };
     let place = Rc::new(place);
-    let task = spawn_local(connection::serve(
-        Rc::clone(door),
-        line,
-        Rc::clone(&place),
-        client,
-    ));
+    let task = spawn_local(connection::serve(Rc::clone(door), line, Rc::clone(&place), client));
     place.held_by(task.abort_handle());
 }

@@ -45,10 +45,7 @@ impl Gate {
     /// Whether a request with these headers may pass.
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(key) = &self.0 else { return true };
-        let Some(given) = headers
-            .get(AUTHORIZATION)
-            .and_then(|v| credentials(v.as_bytes()))
-        else {
+        let Some(given) = headers.get(AUTHORIZATION).and_then(|v| credentials(v.as_bytes())) else {
             return false;
         };
         // No name, no match; the work is done all the same.
@@ -109,10 +106,7 @@ mod tests {
 
     fn admits(gate: &Gate, header: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            AUTHORIZATION,
-            HeaderValue::from_str(header).expect("a header"),
-        );
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(header).expect("a header"));
         gate.admits(&headers)
     }
 
@@ -122,10 +116,9 @@ mod tests {
 
     #[test]
     fn only_the_right_pair_passes() {
-        for gate in [
-            gate(Password::Plain(RIGHT.to_owned())),
-            gate(Password::Sha1(RIGHT_SHA1.to_owned())),
-        ] {
+        for gate in
+            [gate(Password::Plain(RIGHT.to_owned())), gate(Password::Sha1(RIGHT_SHA1.to_owned()))]
+        {
             assert!(admits(&gate, &basic("user:thepassword")));
             for wrong in [
                 "user:",
@@ -189,16 +182,8 @@ mod tests {
 
     #[test]
     fn an_unusable_hash_matches_nothing() {
-        for text in [
-            "",
-            "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D",
-            "82ab",
-            RIGHT,
-        ] {
-            assert!(!admits(
-                &gate(Password::Sha1(text.to_owned())),
-                &basic("user:thepassword")
-            ));
+        for text in ["", "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D", "82ab", RIGHT] {
+            assert!(!admits(&gate(Password::Sha1(text.to_owned())), &basic("user:thepassword")));
         }
     }
 

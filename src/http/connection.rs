@@ -56,11 +56,7 @@ pub(super) async fn serve<S: Site>(
             // How it ended concerns the client alone.
             let ended = connection.as_mut().poll(cx).is_ready()
                 || line.is_following() && line.poll_gone(cx).is_ready();
-            if ended {
-                Poll::Ready(())
-            } else {
-                patience.poll(cx, line.deadline())
-            }
+            if ended { Poll::Ready(()) } else { patience.poll(cx, line.deadline()) }
         })
         .await;
     }
@@ -79,9 +75,7 @@ impl Patience {
         let Some(deadline) = deadline else {
             return Poll::Pending;
         };
-        let timer = self
-            .0
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
@@ -111,11 +105,7 @@ async fn answer<S: Site>(
     if !request.body().is_end_stream() {
         line.leave_unread();
     }
-    let closing = if line.has_unread() {
-        Closing::Close
-    } else {
-        closing
-    };
+    let closing = if line.has_unread() { Closing::Close } else { closing };
     let record = reply::record(&door.site, client, title);
     let mut response = reply::respond(answer, closing, line, record);
     // Else hyper adds a keep-alive of its own beside what is said here.
@@ -130,11 +120,7 @@ fn closing(version: Version, headers: &HeaderMap) -> Closing {
             .get_all(CONNECTION)
             .iter()
             .filter_map(|v| v.to_str().ok())
-            .any(|value| {
-                value
-                    .split(',')
-                    .any(|token| token.trim().eq_ignore_ascii_case(wish))
-            })
+            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wish)))
     };
     match version {
         Version::HTTP_11 if !wishes("close") => Closing::Keep,

@@ -28,14 +28,7 @@ impl LogStream {
         let site = Rc::clone(site);
         let file = site.open_log(log).await?;
         let position = site.log_size(&file)?.saturating_sub(BACKLOG);
-        Ok(LogStream::of(Follower {
-            site,
-            log,
-            file,
-            position,
-            next: None,
-            woken: false,
-        }))
+        Ok(LogStream::of(Follower { site, log, file, position, next: None, woken: false }))
     }
 
     /// The next bytes, never none.
@@ -101,9 +94,7 @@ impl<S: Site> Follower<S> {
             // Truncated or cleared: what is in it now is all new.
             self.position = 0;
         }
-        let fresh = usize::try_from(size - self.position)
-            .unwrap_or(CHUNK_SIZE)
-            .min(CHUNK_SIZE);
+        let fresh = usize::try_from(size - self.position).unwrap_or(CHUNK_SIZE).min(CHUNK_SIZE);
         if fresh == 0 {
             return Ok(None);
         }

@@ -102,18 +102,8 @@ impl Crowd {
         }
         let number = self.last.get().wrapping_add(1);
         self.last.set(number);
-        members.insert(
-            number,
-            Member {
-                source,
-                line,
-                task: None,
-            },
-        );
-        Some(Place {
-            crowd: Rc::clone(self),
-            number,
-        })
+        members.insert(number, Member { source, line, task: None });
+        Some(Place { crowd: Rc::clone(self), number })
     }
 }
 

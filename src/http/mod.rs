@@ -33,7 +33,7 @@ pub trait Site: Office + 'static {
     fn log(&self, level: Level, text: String) {
         self.note(level, text);
     }
-    /// Carries out a test's order inside the sandbox and tells what came of it.
+    /// Carries out a test's order inside the sandbox and tells what came of it; nothing where there is no such order.
     #[cfg(supervisor_hooks)]
-    fn hook(&self, name: &str) -> String;
+    fn hook(&self, name: &str) -> Option<String>;
 }

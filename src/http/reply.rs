@@ -40,11 +40,7 @@ impl Answer {
              <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
             status.as_u16()
         );
-        Answer {
-            status,
-            kind: "text/html",
-            content: Content::Whole(page.into()),
-        }
+        Answer { status, kind: "text/html", content: Content::Whole(page.into()) }
     }
 
     /// A request for name and password.
@@ -54,31 +50,19 @@ impl Answer {
 
     /// The answer to a call.
     pub(super) fn xml(body: Vec<u8>) -> Answer {
-        Answer {
-            status: StatusCode::OK,
-            kind: "text/xml",
-            content: Content::Whole(body.into()),
-        }
+        Answer { status: StatusCode::OK, kind: "text/xml", content: Content::Whole(body.into()) }
     }
 
     /// A short text.
     #[cfg(supervisor_hooks)]
     pub(super) fn text(body: String) -> Answer {
-        Answer {
-            status: StatusCode::OK,
-            kind: "text/plain",
-            content: Content::Whole(body.into()),
-        }
+        Answer { status: StatusCode::OK, kind: "text/plain", content: Content::Whole(body.into()) }
     }
 
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer {
-            status: StatusCode::OK,
-            kind,
-            content: Content::Log(stream),
-        }
+        Answer { status: StatusCode::OK, kind, content: Content::Log(stream) }
     }
 
     /// Whether the answer has no end.
@@ -105,11 +89,7 @@ pub(super) fn respond(
     line: Rc<Line>,
     record: Option<Record>,
 ) -> Response<Body> {
-    let Answer {
-        status,
-        kind,
-        content,
-    } = answer;
+    let Answer { status, kind, content } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -135,30 +115,15 @@ pub(super) fn respond(
             say(HeaderName::from_static("x-accel-buffering"), "no");
         }
     }
-    let end = End {
-        line,
-        status,
-        sent: head_size(&response),
-        record,
-    };
-    response.map(|()| Body {
-        content,
-        done: false,
-        end,
-    })
+    let end = End { line, status, sent: head_size(&response), record };
+    response.map(|()| Body { content, done: false, end })
 }
 
 /// The size of a response's head, with the date that hyper adds.
 fn head_size(response: &Response<()>) -> usize {
-    let status = response
-        .status()
-        .canonical_reason()
-        .unwrap_or_default()
-        .len();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let status = response.status().canonical_reason().unwrap_or_default().len();
+    let headers =
+        response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     "HTTP/1.1 200 \r\n".len()
         + status
         + headers.sum::<usize>()
@@ -231,12 +196,7 @@ pub(super) type Record = Box<dyn FnOnce(StatusCode, usize)>;
 
 /// The request line as it was sent.
 pub(super) fn title<B>(request: &Request<B>) -> String {
-    format!(
-        "{} {} {:?}",
-        request.method(),
-        request.uri(),
-        request.version()
-    )
+    format!("{} {} {:?}", request.method(), request.uri(), request.version())
 }
 
 /// The line about a request in the activity log, where its level asks for it.
@@ -247,14 +207,9 @@ pub(super) fn record<S: Site>(site: &Rc<S>, client: Rc<str>, title: String) -> O
     let site = Rc::clone(site);
     Some(Box::new(move |status, size| {
         let now = i64::try_from(site.now().wall.as_secs()).ok();
-        let now = now
-            .and_then(|s| Timestamp::from_second(s).ok())
-            .unwrap_or_default();
+        let now = now.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default();
         let date = now.strftime("%d/%b/%Y:%H:%M:%S +0000");
         let status = status.as_u16();
-        site.log(
-            Level::Trace,
-            format!("{client} - - [{date}] \"{title}\" {status} {size}"),
-        );
+        site.log(Level::Trace, format!("{client} - - [{date}] \"{title}\" {status} {size}"));
     }))
 }

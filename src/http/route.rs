@@ -67,7 +67,7 @@ fn hook<S: Site>(_: &Rc<S>, _: &str) -> Result<Answer, StatusCode> {
 #[cfg(supervisor_hooks)]
 fn hook<S: Site>(site: &Rc<S>, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Answer::text(site.hook(name)))
+    site.hook(name).map(Answer::text).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn call<S: Site>(
@@ -95,12 +95,7 @@ async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCod
     if !headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
         return Err(StatusCode::LENGTH_REQUIRED);
     }
-    if request
-        .body()
-        .size_hint()
-        .upper()
-        .is_none_or(|size| size > BODY_SIZE)
-    {
+    if request.body().size_hint().upper().is_none_or(|size| size > BODY_SIZE) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let incoming = request.body_mut();
@@ -112,30 +107,20 @@ async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCod
         }
         Ok(body)
     };
-    timeout(BODY_TIME, read)
-        .await
-        .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+    timeout(BODY_TIME, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
 async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, StatusCode> {
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log)
-        .await
-        .map(Answer::log)
-        .map_err(|e| {
-            if e.kind() == io::ErrorKind::NotFound {
-                return StatusCode::NOT_FOUND;
-            }
-            let known = usize::try_from(log)
-                .ok()
-                .and_then(|n| site.settings().logs.get(n));
-            let path = known.map_or("", |l| &l.path);
-            site.log(
-                Level::Error,
-                format!("could not open log {path} to follow it: {e}"),
-            );
-            StatusCode::INTERNAL_SERVER_ERROR
-        })
+    LogStream::open(site, log).await.map(Answer::log).map_err(|e| {
+        if e.kind() == io::ErrorKind::NotFound {
+            return StatusCode::NOT_FOUND;
+        }
+        let known = usize::try_from(log).ok().and_then(|n| site.settings().logs.get(n));
+        let path = known.map_or("", |l| &l.path);
+        site.log(Level::Error, format!("could not open log {path} to follow it: {e}"));
+        StatusCode::INTERNAL_SERVER_ERROR
+    })
 }
 
 /// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.
@@ -145,9 +130,7 @@ fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
     let (group, name) = name.split_once(':').unwrap_or((name, name));
     let process = settings.processes.iter().find(|p| {
-        let of = usize::try_from(p.group)
-            .ok()
-            .and_then(|n| settings.groups.get(n));
+        let of = usize::try_from(p.group).ok().and_then(|n| settings.groups.get(n));
         p.name == name && of.is_some_and(|g| g.name == group)
     })?;
     match channel {
@@ -159,19 +142,11 @@ fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
 
 /// Resolves `%XX`; what is not of that form stays as it is.
 fn unquote(text: &str) -> String {
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|n| u8::try_from(n).ok())
-    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|n| u8::try_from(n).ok());
     let mut rest = text.as_bytes();
     let mut bytes = Vec::with_capacity(rest.len());
     while let Some((first, tail)) = rest.split_first() {
-        let pair = (
-            tail.first().and_then(digit),
-            tail.get(1).and_then(digit),
-            tail.get(2..),
-        );
+        let pair = (tail.first().and_then(digit), tail.get(1).and_then(digit), tail.get(2..));
         (rest, _) = match (first, pair) {
             (b'%', (Some(high), Some(low), Some(tail))) => (tail, bytes.push(high << 4 | low)),
             _ => (tail, bytes.push(*first)),

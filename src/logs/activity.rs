@@ -8,11 +8,13 @@ use link::bytes;
 use privsep::request::Log;
 
 use super::Logs;
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use crate::config::settings::{ActivityLog, Level};
 
 /// Bytes of lines that wait at most while the file takes none.
 const WAITING: usize = 256 << 10;
+/// Room for lines that is kept while none wait.
+const KEPT: usize = 4 << 10;
 
 /// The activity log.
 pub struct Activity {
@@ -96,12 +98,20 @@ impl Activity {
                 0 => return,
                 n => drop(self.waiting.drain(..n.min(self.waiting.len()))),
             }
+            self.confess();
         }
-        self.waiting.shrink_to(1 << 10);
+        if self.waiting.capacity() > KEPT {
+            self.waiting.shrink_to(KEPT);
+        }
     }
 
-    /// Lines that were given up because the file took none for too long, since this was last asked.
-    pub fn dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.dropped)
+    /// A line about lines that were given up while the file took none, once it takes some again.
+    fn confess(&mut self) {
+        if self.dropped > 0 {
+            let text = format!("{} lines of this log were lost: it took none", self.dropped);
+            let line = self.format(Level::Error, &text, clock::now().wall);
+            self.dropped = 0;
+            self.waiting.extend(line.as_bytes());
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::os::fd::AsFd;
 
 use link::{Journal, bytes};
 use nix::errno::Errno;
-use privsep::frame::{Cursor, Writer};
 use privsep::journal::Payload;
 use privsep::request::Instance;
 
@@ -38,37 +37,37 @@ fn place(output: Output) -> usize {
 
 impl Note {
     fn new(instance: Instance, at: u64, chunk: &[u8]) -> Note {
-        Note {
-            instance,
-            at,
-            length: u32::try_from(chunk.len()).unwrap_or(0),
-            hash: hash(chunk),
-        }
+        Note { instance, at, length: u32::try_from(chunk.len()).unwrap_or(0), hash: hash(chunk) }
     }
 
-    fn encode(self) -> Vec<u8> {
-        let mut w = Writer::new();
-        w.u32(self.instance)
-            .u64(self.at)
-            .u32(self.length)
-            .u32(self.hash);
-        w.finish()
+    fn encode(self) -> [u8; NOTE] {
+        let mut bytes = [0; NOTE];
+        let fields = (self.instance.to_le_bytes().into_iter())
+            .chain(self.at.to_le_bytes())
+            .chain(self.length.to_le_bytes())
+            .chain(self.hash.to_le_bytes());
+        for (to, from) in bytes.iter_mut().zip(fields) {
+            *to = from;
+        }
+        bytes
     }
 
     #[cfg(test)]
     pub(super) fn of(instance: Instance, at: usize, chunk: &[u8]) -> Vec<u8> {
-        Note::new(instance, u64::try_from(at).unwrap(), chunk).encode()
+        Note::new(instance, u64::try_from(at).unwrap(), chunk).encode().to_vec()
     }
 
     /// The note of this stream in its slot's cell; any bytes give a note or none.
     pub(super) fn decode(payload: &Payload, output: Output) -> Option<Note> {
         let at = place(output);
-        let mut c = Cursor::new(payload.get(at..at + NOTE)?);
+        let (instance, rest) = payload.get(at..at + NOTE)?.split_first_chunk::<4>()?;
+        let (at, rest) = rest.split_first_chunk::<8>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
         let note = Note {
-            instance: c.u32().ok()?,
-            at: c.u64().ok()?,
-            length: c.u32().ok()?,
-            hash: c.u32().ok()?,
+            instance: u32::from_le_bytes(*instance),
+            at: u64::from_le_bytes(*at),
+            length: u32::from_le_bytes(*length),
+            hash: u32::from_le_bytes(*rest.first_chunk::<4>()?),
         };
         (1..=CHUNK).contains(&usize::try_from(note.length).ok()?).then_some(note)
     }
@@ -78,9 +77,9 @@ fn hash(chunk: &[u8]) -> u32 {
     let head = chunk.get(..LOOKED_AT).unwrap_or(chunk);
     let tail = chunk.len().saturating_sub(LOOKED_AT);
     let tail = chunk.get(tail..).unwrap_or_default();
-    head.iter().chain(tail).fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    head.iter()
+        .chain(tail)
+        .fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 pub(super) struct Appender<'a> {

@@ -24,6 +24,11 @@ impl Clock {
         Clock(zone.unwrap_or(TimeZone::UTC))
     }
 
+    /// The zone itself.
+    pub fn zone(&self) -> &TimeZone {
+        &self.0
+    }
+
     /// `YYYY-MM-DD HH:MM:SS,mmm` for a time since the epoch.
     pub fn stamp(&self, wall: Duration) -> String {
         let seconds = i64::try_from(wall.as_secs()).unwrap_or(0);

@@ -127,6 +127,17 @@ impl Logs {
         self.numbers.contains_key(&log)
     }
 
+    /// Whether a running program has bytes for a log.
+    pub fn waits_for(&self, log: Log) -> bool {
+        self.streams.values().any(|stream| stream.log == Some(log))
+    }
+
+    /// The descriptor of some open log, for tests of the sandbox.
+    #[cfg(supervisor_hooks)]
+    pub fn some_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.files.values().map(LogFile::fd).next()
+    }
+
     /// The numbers of all open logs.
     pub fn open_logs(&self) -> Vec<Log> {
         let mut logs: Vec<Log> = self.numbers.keys().copied().collect();
@@ -187,9 +198,7 @@ impl Logs {
     /// the broker before this one got.
     pub fn attach(
         &mut self,
-        slot: Slot,
-        instance: Instance,
-        output: Output,
+        (slot, instance, output): (Slot, Instance, Output),
         pipe: OwnedFd,
         log: Option<Log>,
         fresh: bool,

@@ -55,7 +55,7 @@ impl Rig {
 
     fn attach(&mut self, slot: Slot, output: Output, log: Option<Log>) -> OwnedFd {
         let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
-        self.logs.attach(slot, 1, output, reader, log, true);
+        self.logs.attach((slot, 1, output), reader, log, true);
         writer
     }
 
@@ -180,11 +180,8 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     std::fs::write(&path, wrote).unwrap();
     let memory = File::from(open(&dir.path().join("journal")));
     memory.set_len(4096).unwrap();
-    let memory = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(dir.path().join("journal"))
-        .unwrap();
+    let memory =
+        OpenOptions::new().read(true).write(true).open(dir.path().join("journal")).unwrap();
     let journal = Rc::new(Journal::map(memory.as_fd(), 1).unwrap());
     let note = append::Note::of(7, at, b"twelve bytes");
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
@@ -194,7 +191,7 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     logs.opened(0, 0, file.into(), Instant::now());
     let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
     put(&writer, left);
-    logs.attach(0, 7, Output::Stdout, reader, Some(0), false);
+    logs.attach((0, 7, Output::Stdout), reader, Some(0), false);
     logs.finish(0, 7, Instant::now());
     let cell = journal.read(1).unwrap();
     assert_eq!(append::Note::decode(&cell, Output::Stdout), None);
@@ -287,11 +284,7 @@ async fn followers_hear_of_growth() {
 #[tokio::test]
 async fn activity_lines_have_the_reference_form_and_stay_one_line() {
     let mut rig = rig(&[0]);
-    let settings = ActivityLog {
-        log: Some(0),
-        level: Level::Info,
-        stdout: true,
-    };
+    let settings = ActivityLog { log: Some(0), level: Level::Info, stdout: true };
     let (far, near) = pipe2(OFlag::O_NONBLOCK).unwrap();
     let clock = clock::Clock::new(&Zone::Posix("JST-9".into()));
     let mut activity = activity::Activity::new(&settings, Some(near), clock);

@@ -32,9 +32,8 @@ impl Heart {
             let live = adopted.remove(&slot);
             self.with(slot, now, out, |p, d| p.resume(d, live));
         }
-        let (exits, rest): (Vec<Input>, Vec<Input>) = waiting
-            .into_iter()
-            .partition(|input| matches!(input, Input::Exited { .. }));
+        let (exits, rest): (Vec<Input>, Vec<Input>) =
+            waiting.into_iter().partition(|input| matches!(input, Input::Exited { .. }));
         for exit in exits {
             self.step(now, exit, out);
         }
@@ -117,10 +116,7 @@ impl Proc {
         }
         record.spawning &= matches!(record.state, State::Starting | State::Stopping);
         record.halted |= record.state == State::Stopping;
-        record.halted &= !matches!(
-            record.state,
-            State::Starting | State::Running | State::Backoff
-        );
+        record.halted &= !matches!(record.state, State::Starting | State::Running | State::Backoff);
         if record.state == State::Starting && record.start.is_none() {
             record.start = Some(now);
         }
@@ -150,10 +146,7 @@ impl Proc {
             && self.pid == 0
         {
             let name = &self.rule.name;
-            desk.log(
-                Level::Warn,
-                format!("'{name}' (pid {pid}) runs, although its end was noted"),
-            );
+            desk.log(Level::Warn, format!("'{name}' (pid {pid}) runs, although its end was noted"));
             self.asked = true;
             self.spawned(desk, instance, pid);
         }

@@ -37,9 +37,7 @@ fn span(time: Duration) -> String {
 fn stopped_at(wall: Duration, zone: &TimeZone) -> String {
     let secs = i64::try_from(wall.as_secs()).unwrap_or(i64::MAX);
     let at = Timestamp::from_second(secs).unwrap_or(Timestamp::MAX);
-    at.to_zoned(zone.clone())
-        .strftime("%b %d %I:%M %p")
-        .to_string()
+    at.to_zoned(zone.clone()).strftime("%b %d %I:%M %p").to_string()
 }
 
 #[cfg(test)]
@@ -65,19 +63,10 @@ mod tests {
         assert_eq!(text(&info(State::Starting)), "");
         assert_eq!(text(&info(State::Stopping)), "");
         assert_eq!(text(&info(State::Unknown)), "");
-        assert_eq!(
-            text(&info(State::Fatal)),
-            "unknown error (try \"tail cat\")"
-        );
-        let why = Info {
-            spawnerr: "Bad exit code 1".into(),
-            ..info(State::Backoff)
-        };
+        assert_eq!(text(&info(State::Fatal)), "unknown error (try \"tail cat\")");
+        let why = Info { spawnerr: "Bad exit code 1".into(), ..info(State::Backoff) };
         assert_eq!(text(&why), "Bad exit code 1");
-        let never = Info {
-            start: None,
-            ..info(State::Stopped)
-        };
+        let never = Info { start: None, ..info(State::Stopped) };
         assert_eq!(text(&never), "Not started");
         assert_eq!(text(&info(State::Exited)), "Nov 21 01:56 AM");
     }
@@ -85,10 +74,7 @@ mod tests {
     #[test]
     fn times_are_local() {
         let tokyo = TimeZone::posix("JST-9").unwrap();
-        assert_eq!(
-            describe("cat", &info(State::Stopped), &tokyo),
-            "Nov 21 10:56 AM"
-        );
+        assert_eq!(describe("cat", &info(State::Stopped), &tokyo), "Nov 21 10:56 AM");
         let mut odd = info(State::Stopped);
         odd.stop = Some(Duration::MAX);
         describe("cat", &odd, &tokyo);

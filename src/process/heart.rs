@@ -34,10 +34,7 @@ pub struct Info {
 #[derive(Debug, Default)]
 pub(super) enum Phase {
     /// Not told yet what runs; what was handed back, and the inputs that wait.
-    Before {
-        adopted: Vec<(Slot, Instance, i32)>,
-        waiting: Vec<Input>,
-    },
+    Before { adopted: Vec<(Slot, Instance, i32)>, waiting: Vec<Input> },
     /// At work, a shutdown included.
     #[default]
     Going,
@@ -83,8 +80,7 @@ impl Heart {
         let mut rank = vec![0; procs.len()];
         let priority = |slot: &Slot| {
             let at = usize::try_from(*slot).ok();
-            at.and_then(|at| settings.processes.get(at))
-                .map_or(0, |p| p.priority)
+            at.and_then(|at| settings.processes.get(at)).map_or(0, |p| p.priority)
         };
         let ascending = groups.iter().flat_map(|group| {
             let mut slots = group.slots.clone();
@@ -102,10 +98,7 @@ impl Heart {
             order,
             rank,
             book,
-            phase: Phase::Before {
-                adopted: Vec::new(),
-                waiting: Vec::new(),
-            },
+            phase: Phase::Before { adopted: Vec::new(), waiting: Vec::new() },
         }
     }
 
@@ -121,15 +114,9 @@ impl Heart {
         match (&mut self.phase, input) {
             (Phase::Before { .. }, Input::Begin) => self.begin(now, out),
             (Phase::Before { .. }, Input::Timer) => {}
-            (
-                Phase::Before { adopted, .. },
-                Input::Spawned {
-                    slot,
-                    instance,
-                    pid,
-                    ..
-                },
-            ) => adopted.push((slot, instance, pid)),
+            (Phase::Before { adopted, .. }, Input::Spawned { slot, instance, pid, .. }) => {
+                adopted.push((slot, instance, pid))
+            }
             (Phase::Before { waiting, .. }, input) => waiting.push(input),
             (_, input) => {
                 self.step(now, input, out);
@@ -140,26 +127,18 @@ impl Heart {
 
     pub(super) fn step(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Spawned {
-                slot,
-                instance,
-                pid,
-                ..
-            } => self.with(slot, now, out, |p, d| p.spawned(d, instance, pid)),
+            Input::Spawned { slot, instance, pid, .. } => {
+                self.with(slot, now, out, |p, d| p.spawned(d, instance, pid))
+            }
             Input::SpawnFailed { slot, failure } => {
                 self.with(slot, now, out, |p, d| p.spawn_failed(d, failure));
             }
-            Input::Exited {
-                slot,
-                instance,
-                status,
-                at,
-            } => self.with(slot, now, out, |p, d| p.exited(d, instance, status, at)),
-            Input::SignalFailed {
-                slot,
-                instance,
-                errno,
-            } => self.with(slot, now, out, |p, d| p.signal_failed(d, instance, errno)),
+            Input::Exited { slot, instance, status, at } => {
+                self.with(slot, now, out, |p, d| p.exited(d, instance, status, at))
+            }
+            Input::SignalFailed { slot, instance, errno } => {
+                self.with(slot, now, out, |p, d| p.signal_failed(d, instance, errno))
+            }
             Input::Probed { slot, failure } => self.probed(now, slot, failure, out),
             Input::Command { ticket, command } => self.command(now, ticket, command, out),
             Input::Shutdown => self.shut_down(now, out),
@@ -222,10 +201,7 @@ impl Heart {
             None => Some(encode_whole(self.shutting_down())),
             Some(at) => self.procs.get(at).map(|p| p.record.encode()),
         };
-        cells
-            .into_iter()
-            .filter_map(|cell| Some((cell, payload(cell)?)))
-            .collect()
+        cells.into_iter().filter_map(|cell| Some((cell, payload(cell)?))).collect()
     }
 
     /// Whether everything is being stopped.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use privsep::frame::{Cursor, Error, Writer};
+use privsep::frame::{Cursor, Error, Wire};
 use privsep::journal::{PAYLOAD, Payload};
 use privsep::reply::{Failure, Stage};
 use privsep::request::Instance;
@@ -88,26 +88,26 @@ impl Record {
             | bit(self.start.is_some(), STARTED)
             | bit(self.stop.is_some(), ENDED)
             | bit(self.exitstatus.is_some(), STATUS);
-        let start = self.start.unwrap_or(Now {
-            mono: Duration::ZERO,
-            wall: Duration::ZERO,
-        });
+        let start = self.start.unwrap_or(Now { mono: Duration::ZERO, wall: Duration::ZERO });
         let (kind, stage, number) = match self.mishap {
             Mishap::None => (0, 0, 0),
             Mishap::Command => (1, 0, 0),
-            Mishap::Spawn(failure) => (2, failure.stage as u8, failure.errno),
+            Mishap::Spawn(Failure { stage, errno }) => {
+                (2, stage.encode().first().copied().unwrap_or(0), errno)
+            }
             Mishap::TooQuick => (3, 0, 0),
             Mishap::BadExit(status) => (4, 0, status),
         };
-        let mut w = Writer::new();
-        w.u8(VERSION).u8(PROCESS).u8(flags).u8(kind).u8(stage);
-        w.i32(self.state.code()).u32(self.instance);
-        w.u32(self.backoff).u32(self.before);
-        w.u64(nanos(start.mono)).u64(nanos(start.wall));
-        w.u64(nanos(self.stop.unwrap_or_default()));
-        w.u64(nanos(self.deadline));
-        w.i32(self.exitstatus.unwrap_or_default()).i32(number);
-        payload(w)
+        let mut to = vec![VERSION, PROCESS, flags, kind, stage];
+        self.state.code().put(&mut to);
+        for number in [self.instance, self.backoff, self.before] {
+            number.put(&mut to);
+        }
+        for time in [start.mono, start.wall, self.stop.unwrap_or_default(), self.deadline] {
+            nanos(time).put(&mut to);
+        }
+        (self.exitstatus.unwrap_or_default(), number).put(&mut to);
+        payload(&to)
     }
 
     /// Reads a cell.
@@ -117,27 +117,21 @@ impl Record {
 
     fn read(payload: &Payload) -> Result<Record, Error> {
         let mut c = Cursor::new(payload);
-        if (c.u8()?, c.u8()?) != (VERSION, PROCESS) {
+        if <(u8, u8)>::get(&mut c)? != (VERSION, PROCESS) {
             return Err(Error::Version);
         }
-        let (flags, kind, stage) = (c.u8()?, c.u8()?, c.u8()?);
-        let code = c.i32()?;
+        let (flags, (kind, stage)) = <(u8, (u8, u8))>::get(&mut c)?;
+        let code = i32::get(&mut c)?;
         let state = State::ALL.into_iter().find(|s| s.code() == code);
-        let (instance, backoff, before) = (c.u32()?, c.u32()?, c.u32()?);
-        let mut time = || c.u64().map(Duration::from_nanos);
-        let start = Now {
-            mono: time()?,
-            wall: time()?,
-        };
+        let (instance, (backoff, before)) = <(u32, (u32, u32))>::get(&mut c)?;
+        let mut time = || u64::get(&mut c).map(Duration::from_nanos);
+        let start = Now { mono: time()?, wall: time()? };
         let (stop, deadline) = (time()?, time()?);
-        let (status, number) = (c.i32()?, c.i32()?);
+        let (status, number) = <(i32, i32)>::get(&mut c)?;
         let mishap = match kind {
             0 => Mishap::None,
             1 => Mishap::Command,
-            2 => Mishap::Spawn(Failure {
-                stage: Stage::from_u8(stage).ok_or(Error::Tag)?,
-                errno: number,
-            }),
+            2 => Mishap::Spawn(Failure { stage: Stage::decode(&[stage])?, errno: number }),
             3 => Mishap::TooQuick,
             4 => Mishap::BadExit(number),
             _ => return Err(Error::Tag),
@@ -161,9 +155,7 @@ impl Record {
 
 /// The broker's own cell: whether everything is being stopped.
 pub(super) fn encode_whole(stopping: bool) -> Payload {
-    let mut w = Writer::new();
-    w.u8(VERSION).u8(WHOLE).bool(stopping);
-    payload(w)
+    payload(&[VERSION, WHOLE, u8::from(stopping)])
 }
 
 /// Reads the broker's own cell; a cell that is not whole says that nothing is being stopped.
@@ -175,10 +167,10 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn payload(w: Writer) -> Payload {
+fn payload(bytes: &[u8]) -> Payload {
     let mut payload = [0; PAYLOAD];
-    for (to, from) in payload.iter_mut().zip(w.finish()) {
-        *to = from;
+    for (to, from) in payload.iter_mut().zip(bytes) {
+        *to = *from;
     }
     payload
 }
@@ -202,29 +194,17 @@ mod tests {
             backoff: 3,
             before: 2,
             exitstatus: Some(-1),
-            mishap: Mishap::Spawn(Failure {
-                stage: Stage::Pipes,
-                errno: 24,
-            }),
+            mishap: Mishap::Spawn(Failure { stage: Stage::Pipes, errno: 24 }),
         }
     }
 
     #[test]
     fn records_survive_the_journal() {
-        let mishaps = [
-            Mishap::None,
-            Mishap::Command,
-            Mishap::TooQuick,
-            Mishap::BadExit(-1),
-            full().mishap,
-        ];
+        let mishaps =
+            [Mishap::None, Mishap::Command, Mishap::TooQuick, Mishap::BadExit(-1), full().mishap];
         for mishap in mishaps {
             for state in State::ALL {
-                let record = Record {
-                    state,
-                    mishap,
-                    ..full()
-                };
+                let record = Record { state, mishap, ..full() };
                 assert_eq!(Record::decode(&record.encode()), Some(record));
             }
         }

@@ -80,10 +80,7 @@ impl Heart {
         out.push(Output::Log(Level::Info, text));
         for proc in left {
             let (name, state) = (&proc.rule.name, proc.record.state.name());
-            out.push(Output::Log(
-                Level::Blather,
-                format!("{name} state: {state}"),
-            ));
+            out.push(Output::Log(Level::Blather, format!("{name} state: {state}")));
         }
         self.book.reporting = true;
         let again = now.mono.saturating_add(REPORT);

@@ -64,10 +64,7 @@ impl State {
 
     /// Whether there is nothing to wait for at shutdown.
     pub const fn is_stopped(self) -> bool {
-        matches!(
-            self,
-            State::Stopped | State::Exited | State::Fatal | State::Unknown
-        )
+        matches!(self, State::Stopped | State::Exited | State::Fatal | State::Unknown)
     }
 
     /// Whether a start is refused and a stop is possible.

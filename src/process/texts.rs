@@ -11,16 +11,9 @@ pub fn exit(status: i32) -> (i32, String) {
             let code = (status >> 8) & 0xff;
             (code, format!("exit status {code}"))
         }
-        0x7f => (
-            -1,
-            format!("unknown termination cause 0x{:04x}", status.cast_unsigned()),
-        ),
+        0x7f => (-1, format!("unknown termination cause 0x{:04x}", status.cast_unsigned())),
         _ => {
-            let core = if status & 0x80 == 0 {
-                ""
-            } else {
-                " (core dumped)"
-            };
+            let core = if status & 0x80 == 0 { "" } else { " (core dumped)" };
             (-1, format!("terminated by {}{core}", signal(signo)))
         }
     }
@@ -61,13 +54,8 @@ const SIGNALS: [&str; 31] = [
     "SIGSYS",
 ];
 /// Names that mean the same as one above.
-const ALIASES: [(&str, u8); 5] = [
-    ("SIGIOT", 6),
-    ("SIGCLD", 17),
-    ("SIGIO", 29),
-    ("SIGRTMIN", 34),
-    ("SIGRTMAX", 64),
-];
+const ALIASES: [(&str, u8); 5] =
+    [("SIGIOT", 6), ("SIGCLD", 17), ("SIGIO", 29), ("SIGRTMIN", 34), ("SIGRTMAX", 64)];
 
 /// A signal's name, or `signal N`.
 pub fn signal(signo: i32) -> String {
@@ -88,19 +76,14 @@ pub fn signal(signo: i32) -> String {
 pub fn signal_number(text: &str) -> Option<u8> {
     let text = text.trim();
     if let Ok(number) = text.parse::<i64>() {
-        return u8::try_from(number)
-            .ok()
-            .filter(|n| matches!(n, 0..=31 | 34 | 64));
+        return u8::try_from(number).ok().filter(|n| matches!(n, 0..=31 | 34 | 64));
     }
     let mut name = text.to_uppercase();
     if !name.starts_with("SIG") {
         name.insert_str(0, "SIG");
     }
     let plain = (1u8..).zip(SIGNALS).map(|(n, name)| (name, n));
-    plain
-        .chain(ALIASES)
-        .find(|(known, _)| *known == name)
-        .map(|(_, n)| n)
+    plain.chain(ALIASES).find(|(known, _)| *known == name).map(|(_, n)| n)
 }
 
 /// An error number's name, or the number where it has none.
@@ -134,17 +117,13 @@ pub fn spawn_error(failure: Failure, name: &str, word: &str) -> String {
     match (failure.stage, Errno::from_raw(failure.errno)) {
         (Stage::Find, _) => find(failure, word),
         (Stage::Pipes, Errno::EMFILE) => format!("too many open files to spawn '{name}'"),
-        (Stage::Pipes, _) => format!(
-            "unknown error making dispatchers for '{name}': {}",
-            errno(failure.errno)
-        ),
+        (Stage::Pipes, _) => {
+            format!("unknown error making dispatchers for '{name}': {}", errno(failure.errno))
+        }
         (_, Errno::EAGAIN) => {
             format!("Too many processes in process table to spawn '{name}'")
         }
-        _ => format!(
-            "unknown error during fork for '{name}': {}",
-            errno(failure.errno)
-        ),
+        _ => format!("unknown error during fork for '{name}': {}", errno(failure.errno)),
     }
 }
 
@@ -173,11 +152,7 @@ pub fn first_word(command: &str) -> String {
 
 /// A text in quotes as Python writes it, which the reference's messages carry.
 pub fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut quoted = String::from(quote);
     for c in text.chars() {
         match c {
@@ -203,16 +178,10 @@ mod tests {
         assert_eq!(exit(0), (0, "exit status 0".into()));
         assert_eq!(exit(0x7f00), (127, "exit status 127".into()));
         assert_eq!(exit(9), (-1, "terminated by SIGKILL".into()));
-        assert_eq!(
-            exit(0x8b),
-            (-1, "terminated by SIGSEGV (core dumped)".into())
-        );
+        assert_eq!(exit(0x8b), (-1, "terminated by SIGSEGV (core dumped)".into()));
         assert_eq!(exit(35), (-1, "terminated by signal 35".into()));
         assert_eq!(exit(64), (-1, "terminated by SIGRTMAX".into()));
-        assert_eq!(
-            exit(0x137f),
-            (-1, "unknown termination cause 0x137f".into())
-        );
+        assert_eq!(exit(0x137f), (-1, "unknown termination cause 0x137f".into()));
         for status in [i32::MIN, -1, i32::MAX] {
             exit(status);
         }
@@ -268,21 +237,9 @@ mod tests {
         assert_eq!(text(Stage::Find, 8), "command at 'w' is not executable");
         assert_eq!(text(Stage::Find, 13), "no permission to run command 'w'");
         assert_eq!(text(Stage::Pipes, 24), "too many open files to spawn 'n'");
-        assert_eq!(
-            text(Stage::Pipes, 13),
-            "unknown error making dispatchers for 'n': EACCES"
-        );
-        assert_eq!(
-            text(Stage::Fork, 11),
-            "Too many processes in process table to spawn 'n'"
-        );
-        assert_eq!(
-            text(Stage::Fork, 12),
-            "unknown error during fork for 'n': ENOMEM"
-        );
-        assert_eq!(
-            text(Stage::Fork, 9999),
-            "unknown error during fork for 'n': 9999"
-        );
+        assert_eq!(text(Stage::Pipes, 13), "unknown error making dispatchers for 'n': EACCES");
+        assert_eq!(text(Stage::Fork, 11), "Too many processes in process table to spawn 'n'");
+        assert_eq!(text(Stage::Fork, 12), "unknown error during fork for 'n': ENOMEM");
+        assert_eq!(text(Stage::Fork, 9999), "unknown error during fork for 'n': 9999");
     }
 }

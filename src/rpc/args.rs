@@ -26,8 +26,7 @@ impl Args {
             None => Some(Arg::Truth(param.default.unwrap_or_default())),
         });
         let args: Option<Vec<Arg>> = args.collect();
-        args.map(Args)
-            .ok_or_else(|| Fault::new(Code::IncorrectParameters))
+        args.map(Args).ok_or_else(|| Fault::new(Code::IncorrectParameters))
     }
 
     pub(super) fn text(&self, at: usize) -> &str {

@@ -123,9 +123,7 @@ async fn signal_these(office: &impl Office, slots: Vec<Slot>, signal: &str) -> V
 fn only(office: &impl Office, slots: Vec<Slot>, fits: impl Fn(State) -> bool) -> Vec<Slot> {
     office.heart(|heart| {
         let slots = slots.into_iter();
-        slots
-            .filter(|slot| heart.state(*slot).is_some_and(&fits))
-            .collect()
+        slots.filter(|slot| heart.state(*slot).is_some_and(&fits)).collect()
     })
 }
 

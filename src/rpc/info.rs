@@ -33,8 +33,7 @@ pub(super) fn all(office: &impl Office) -> Result<Value, Fault> {
     let processes = names::all_by_name(office.settings());
     let structures = office.heart(|heart| {
         let each = processes.into_iter();
-        each.map(|(slot, process)| structure(office, heart, now, slot, process))
-            .collect()
+        each.map(|(slot, process)| structure(office, heart, now, slot, process)).collect()
     });
     Ok(Value::Array(structures))
 }
@@ -61,25 +60,14 @@ fn structure(
         ("state", Value::Int(info.state.code().into())),
         ("statename", Value::from(info.state.name())),
         ("spawnerr", Value::Str(info.spawnerr)),
-        (
-            "exitstatus",
-            Value::Int(info.exitstatus.unwrap_or_default().into()),
-        ),
+        ("exitstatus", Value::Int(info.exitstatus.unwrap_or_default().into())),
         ("logfile", Value::Str(stdout.clone())),
         ("stdout_logfile", Value::Str(stdout)),
-        (
-            "stderr_logfile",
-            Value::Str(path(settings, process.stderr_log)),
-        ),
+        ("stderr_logfile", Value::Str(path(settings, process.stderr_log))),
         ("pid", Value::Int(info.pid.into())),
         ("description", Value::Str(description)),
     ];
-    Value::Struct(
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
+    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn path(settings: &Settings, log: Option<u32>) -> String {

@@ -79,11 +79,7 @@ pub(super) async fn tail(
     };
     // The interface has 32 bits for it.
     let next = next.clamp(i32::MIN.into(), i32::MAX.into());
-    Value::Array(vec![
-        Value::Str(text),
-        Value::Int(next),
-        Value::Bool(overflow),
-    ])
+    Value::Array(vec![Value::Str(text), Value::Int(next), Value::Bool(overflow)])
 }
 
 fn read_tail(
@@ -154,9 +150,7 @@ pub(super) async fn clear_all(office: &impl Office) -> Value {
 }
 
 async fn clear_process(office: &impl Office, process: &Process, name: &str) -> Result<(), Fault> {
-    let stderr = process
-        .stderr_log
-        .filter(|n| process.stdout_log != Some(*n));
+    let stderr = process.stderr_log.filter(|n| process.stdout_log != Some(*n));
     for log in process.stdout_log.into_iter().chain(stderr) {
         match office.clear_log(log).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -221,11 +215,7 @@ mod tests {
             (0, -5, (10, true)),
             (20, -5, (10, false)),
         ] {
-            assert_eq!(
-                tail_range(10, offset, length),
-                expected,
-                "{offset}, {length}"
-            );
+            assert_eq!(tail_range(10, offset, length), expected, "{offset}, {length}");
         }
         assert_eq!(tail_range(0, 0, 5), (0, false));
     }

@@ -40,20 +40,14 @@ pub async fn handle(office: &impl Office, body: &[u8]) -> Answer {
         Ok(call) => call,
         Err(bad) => {
             note_unreadable(office, body, &bad);
-            return Answer {
-                status: 400,
-                body: Vec::new(),
-            };
+            return Answer { status: 400, body: Vec::new() };
         }
     };
     let shown: String = name.chars().take(SHOWN).collect();
     office.note(Level::Trace, format!("XML-RPC method called: {shown}()"));
     let body = match call(office, &name, params).await {
         Ok(value) => {
-            office.note(
-                Level::Trace,
-                format!("XML-RPC method {shown}() returned successfully"),
-            );
+            office.note(Level::Trace, format!("XML-RPC method {shown}() returned successfully"));
             xml::encode_response(&value)
         }
         Err(fault) => {
@@ -76,10 +70,7 @@ fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
     let text = String::from_utf8_lossy(body);
     let data: String = text.chars().take(SHOWN).collect();
     let data = texts::quoted(&data);
-    office.note(
-        Level::Error,
-        format!("XML-RPC request data {data} is invalid: {why}"),
-    );
+    office.note(Level::Error, format!("XML-RPC request data {data} is invalid: {why}"));
 }
 
 /// Finds the method, checks the parameters and carries it out. The reference's order: name, number of parameters,

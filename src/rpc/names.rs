@@ -72,18 +72,13 @@ pub(super) fn group_of<'a>(settings: &'a Settings, process: &Process) -> &'a str
 /// The shortest name of a process: its own where the group has the same.
 pub(super) fn full(settings: &Settings, process: &Process) -> String {
     let group = group_of(settings, process);
-    if group == process.name {
-        process.name.clone()
-    } else {
-        format!("{group}:{}", process.name)
-    }
+    if group == process.name { process.name.clone() } else { format!("{group}:{}", process.name) }
 }
 
 /// A group's processes ascending by priority, equal ones as listed.
 pub(super) fn by_priority(settings: &Settings, group: &Group) -> Vec<Slot> {
-    let mut slots: Vec<(i64, Slot)> = members(settings, group)
-        .map(|(slot, process)| (process.priority, slot))
-        .collect();
+    let mut slots: Vec<(i64, Slot)> =
+        members(settings, group).map(|(slot, process)| (process.priority, slot)).collect();
     slots.sort_by_key(|(priority, _)| *priority);
     slots.into_iter().map(|(_, slot)| slot).collect()
 }
@@ -93,9 +88,7 @@ pub(super) fn all_by_priority(settings: &Settings) -> Vec<Slot> {
     let mut groups: Vec<&Group> = settings.groups.iter().collect();
     groups.sort_by_key(|group| group.priority);
     let slots = groups.into_iter();
-    slots
-        .flat_map(|group| by_priority(settings, group))
-        .collect()
+    slots.flat_map(|group| by_priority(settings, group)).collect()
 }
 
 /// All processes by name of the group, then name.

@@ -133,11 +133,7 @@ impl Method {
 }
 
 const fn param(name: &'static str, kind: Type) -> Param {
-    Param {
-        name,
-        kind,
-        default: None,
-    }
+    Param { name, kind, default: None }
 }
 
 const NAME: Param = param("name", Type::Str);
@@ -145,11 +141,7 @@ const GROUP: Param = param("name", Type::Str);
 const SIGNAL: Param = param("signal", Type::Signal);
 const OFFSET: Param = param("offset", Type::Int);
 const LENGTH: Param = param("length", Type::Int);
-const WAIT: Param = Param {
-    name: "wait",
-    kind: Type::Bool,
-    default: Some(true),
-};
+const WAIT: Param = Param { name: "wait", kind: Type::Bool, default: Some(true) };
 const START_FAULTS: &[Code] = &[
     Code::BadName,
     Code::NoFile,
@@ -307,12 +299,7 @@ pub static METHODS: &[Method] = &[
         call: Call::Signal,
         params: &[NAME, SIGNAL],
         result: Type::Bool,
-        faults: &[
-            Code::BadName,
-            Code::BadSignal,
-            Code::NotRunning,
-            Code::Failed,
-        ],
+        faults: &[Code::BadName, Code::BadSignal, Code::NotRunning, Code::Failed],
         action: Action::Signal,
         target: Target::Process,
         help: "Sends a signal to a process; for group:* to its group's processes, with the result of signalProcessGroup.",
@@ -342,12 +329,7 @@ pub static METHODS: &[Method] = &[
         call: Call::ReadProcessLog(Stream::Stdout),
         params: &[NAME, OFFSET, LENGTH],
         result: Type::Str,
-        faults: &[
-            Code::BadName,
-            Code::NoFile,
-            Code::BadArguments,
-            Code::Failed,
-        ],
+        faults: &[Code::BadName, Code::NoFile, Code::BadArguments, Code::Failed],
         action: Action::ReadLog,
         target: Target::Process,
         help: "A part of a process's standard output log: length bytes from offset; length 0 is to the end, a negative offset counts from the end.",
@@ -357,12 +339,7 @@ pub static METHODS: &[Method] = &[
         call: Call::ReadProcessLog(Stream::Stdout),
         params: &[NAME, OFFSET, LENGTH],
         result: Type::Str,
-        faults: &[
-            Code::BadName,
-            Code::NoFile,
-            Code::BadArguments,
-            Code::Failed,
-        ],
+        faults: &[Code::BadName, Code::NoFile, Code::BadArguments, Code::Failed],
         action: Action::ReadLog,
         target: Target::Process,
         help: "A part of a process's standard output log: length bytes from offset; length 0 is to the end, a negative offset counts from the end.",
@@ -372,12 +349,7 @@ pub static METHODS: &[Method] = &[
         call: Call::ReadProcessLog(Stream::Stderr),
         params: &[NAME, OFFSET, LENGTH],
         result: Type::Str,
-        faults: &[
-            Code::BadName,
-            Code::NoFile,
-            Code::BadArguments,
-            Code::Failed,
-        ],
+        faults: &[Code::BadName, Code::NoFile, Code::BadArguments, Code::Failed],
         action: Action::ReadLog,
         target: Target::Process,
         help: "A part of a process's standard error log: length bytes from offset; length 0 is to the end, a negative offset counts from the end.",
@@ -484,13 +456,9 @@ mod tests {
             let full = format!("supervisor.{}", method.name);
             assert_eq!(Method::find(&full), Some(method));
         }
-        for name in [
-            "getState",
-            "system.getState",
-            "supervisor.",
-            "supervisor._x",
-            "supervisor.a.b",
-        ] {
+        for name in
+            ["getState", "system.getState", "supervisor.", "supervisor._x", "supervisor.a.b"]
+        {
             assert_eq!(Method::find(name), None, "{name}");
         }
     }

@@ -50,10 +50,7 @@ pub fn splice_to_end(
     let end = end_of(file)?;
     let bytes = retry(|| splice(pipe, None, file, None, most, moving()))?;
     let moved = u64::try_from(bytes).unwrap_or(u64::MAX);
-    Ok(Moved {
-        bytes,
-        end: end.map(|end| end.saturating_add(moved)),
-    })
+    Ok(Moved { bytes, end: end.map(|end| end.saturating_add(moved)) })
 }
 
 /// Moves at most `most` bytes from a pipe to `null`, which is /dev/null.
@@ -77,10 +74,7 @@ pub fn append(file: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
 }
 
 fn write_appending(file: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
-    let iov = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
+    let iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let (at, flags) = (-1_i64, i64::from(libc::RWF_APPEND));
     // SAFETY: `iov` names `bytes`, which the kernel only reads, and both outlive the call. The offset −1 is the
     // position of the description, which the flag overrules.
@@ -167,10 +161,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let go = || splice_to_end(reader.as_fd(), file.as_fd(), 1 << 16);
         put(&writer, b"one\n");
-        let four = Moved {
-            bytes: 4,
-            end: Some(4),
-        };
+        let four = Moved { bytes: 4, end: Some(4) };
         assert_eq!(go(), Ok(four));
         // Somebody else appends; then somebody truncates.
         file.write_at(b"other\n", 4).unwrap();

@@ -24,7 +24,8 @@ impl Journal {
     pub fn map(fd: BorrowedFd<'_>, slots: usize) -> io::Result<Journal> {
         let size = journal::size(slots);
         let there = lseek(fd, 0, Whence::SeekEnd)?;
-        let bytes = NonZeroUsize::new(size).filter(|_| usize::try_from(there).is_ok_and(|n| n >= size));
+        let bytes =
+            NonZeroUsize::new(size).filter(|_| usize::try_from(there).is_ok_and(|n| n >= size));
         let Some(bytes) = bytes else {
             let text = format!("the journal has {there} bytes, {slots} slots need {size}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -33,10 +34,7 @@ impl Journal {
         // SAFETY: no address is asked for, so no mapping of ours is replaced; the object's size was just read, and the
         // spawner has sealed it, so that the pages stay there.
         let base = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, fd, 0) }?;
-        Ok(Journal {
-            base: base.cast(),
-            bytes,
-        })
+        Ok(Journal { base: base.cast(), bytes })
     }
 
     fn words(&self) -> &[AtomicU64] {

@@ -19,6 +19,7 @@
 #[allow(unsafe_code)]
 pub mod bytes;
 #[cfg(supervisor_hooks)]
+#[allow(unsafe_code, clippy::multiple_unsafe_ops_per_block)]
 pub mod hook;
 #[allow(unsafe_code)]
 pub mod inherited;

@@ -86,9 +86,8 @@ impl Spawner {
     /// A message that is already there.
     pub fn try_recv(&self) -> io::Result<Option<(Reply, Vec<OwnedFd>)>> {
         loop {
-            let received = self
-                .socket
-                .attempt(Interest::READABLE, |socket| receive(socket.as_raw_fd()));
+            let received =
+                self.socket.attempt(Interest::READABLE, |socket| receive(socket.as_raw_fd()));
             match received {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
@@ -171,12 +170,8 @@ mod tests {
     async fn no_request_is_lost_or_reordered_when_the_socket_is_full() {
         let (ours, theirs) = pair();
         let link = Spawner::new(ours).unwrap();
-        let asked = |n: u32| Request::Signal {
-            slot: n,
-            instance: 1,
-            signo: 15,
-            whom: Whom::Process,
-        };
+        let asked =
+            |n: u32| Request::Signal { slot: n, instance: 1, signo: 15, whom: Whom::Process };
         for n in 1..=2_000 {
             assert_eq!(link.send(asked(n)), n);
         }

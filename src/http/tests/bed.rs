@@ -52,10 +52,7 @@ impl Fake {
     }
 
     pub fn write(&self, log: u32, bytes: impl AsRef<[u8]>) {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(self.path(log));
+        let file = OpenOptions::new().append(true).create(true).open(self.path(log));
         file.expect("log").write_all(bytes.as_ref()).expect("write");
         self.tell(log);
     }
@@ -68,10 +65,7 @@ impl Fake {
 
     /// How many followers wait for a change of a log.
     pub fn followers(&self, log: u32) -> usize {
-        self.changes
-            .borrow()
-            .get(&log)
-            .map_or(0, watch::Sender::receiver_count)
+        self.changes.borrow().get(&log).map_or(0, watch::Sender::receiver_count)
     }
 }
 
@@ -81,10 +75,7 @@ impl Office for Fake {
     }
 
     fn now(&self) -> Now {
-        Now {
-            mono: Duration::ZERO,
-            wall: Duration::from_secs(1_795_227_800),
-        }
+        Now { mono: Duration::ZERO, wall: Duration::from_secs(1_795_227_800) }
     }
 
     fn zone(&self) -> &TimeZone {
@@ -144,8 +135,8 @@ impl Site for Fake {
     }
 
     #[cfg(supervisor_hooks)]
-    fn hook(&self, name: &str) -> String {
-        format!("hooked {name}")
+    fn hook(&self, name: &str) -> Option<String> {
+        Some(format!("hooked {name}"))
     }
 }
 
@@ -174,23 +165,11 @@ fn process(name: &str, group: u32, stdout_log: Option<u32>, stderr_log: Option<u
 }
 
 fn settings(maxbytes: u64) -> Settings {
-    let log = |n: u32| LogFile {
-        path: n.to_string(),
-        maxbytes,
-        backups: 10,
-    };
-    let group = |name: &str, slots| Group {
-        name: name.to_owned(),
-        priority: 999,
-        slots,
-    };
+    let log = |n: u32| LogFile { path: n.to_string(), maxbytes, backups: 10 };
+    let group = |name: &str, slots| Group { name: name.to_owned(), priority: 999, slots };
     Settings {
         identifier: "supervisor".to_owned(),
-        activity: ActivityLog {
-            log: Some(MAIN),
-            level: Level::Trace,
-            stdout: false,
-        },
+        activity: ActivityLog { log: Some(MAIN), level: Level::Trace, stdout: false },
         notes: Vec::new(),
         zone: Zone::Utc,
         daemon: false,
@@ -234,23 +213,14 @@ impl Bed {
             go_on: Notify::new(),
             changes: RefCell::default(),
         });
-        for (fd, section) in [
-            (OwnedFd::from(unix), "unix_http_server"),
-            (OwnedFd::from(tcp), "inet_http_server"),
-        ] {
+        for (fd, section) in
+            [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
+        {
             let credentials = credentials.clone();
-            let server = Server {
-                section: section.to_owned(),
-                socket: 0,
-                credentials,
-            };
+            let server = Server { section: section.to_owned(), socket: 0, credentials };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
-        Bed {
-            site,
-            unix: path,
-            tcp: address,
-        }
+        Bed { site, unix: path, tcp: address }
     }
 
     pub async fn unix(&self) -> Client<UnixStream> {
@@ -277,10 +247,7 @@ pub struct Client<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn new(stream: S) -> Self {
-        Client {
-            stream,
-            buffer: Vec::new(),
-        }
+        Client { stream, buffer: Vec::new() }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -289,10 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Reads one more piece; `false` at the end.
     async fn more(&mut self) -> bool {
-        self.stream
-            .read_buf(&mut self.buffer)
-            .await
-            .is_ok_and(|n| n > 0)
+        self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
     }
 
     /// Takes what comes up to and with `end`.
@@ -311,10 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Takes one answer that has a length.
     pub async fn answer(&mut self) -> String {
         let head = self.until("\r\n\r\n").await;
-        let length = header(&head, "content-length")
-            .expect("a length")
-            .parse()
-            .expect("number");
+        let length = header(&head, "content-length").expect("a length").parse().expect("number");
         while self.buffer.len() < length {
             assert!(self.more().await, "closed within a body");
         }
@@ -365,18 +326,13 @@ impl Plan {
     /// Runs a test. Its clock stands still; should it hang for a minute, the clock runs on and the test fails.
     pub fn run<F: Future<Output = ()>>(self, test: impl FnOnce(Rc<Bed>) -> F) {
         let (done, wait) = mpsc::channel::<()>();
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build();
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("runtime");
         LocalSet::new().block_on(&runtime, async {
             let guard = spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60)));
             let bed = Rc::new(Bed::new(self.maxbytes, self.credentials));
             let hour = Duration::from_secs(3600);
-            tokio::time::timeout(hour * 24, test(bed))
-                .await
-                .expect("the test hangs");
+            tokio::time::timeout(hour * 24, test(bed)).await.expect("the test hangs");
             drop(done);
             guard.await.expect("guard").ok();
         });

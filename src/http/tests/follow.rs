@@ -21,10 +21,7 @@ fn it_begins_with_the_last_1024_bytes_and_goes_on() {
         let mut client = bed.unix().await;
         let head = begin(&mut client, GET).await;
         assert_eq!(header(&head, "transfer-encoding"), Some("chunked"));
-        assert_eq!(
-            header(&head, "content-type"),
-            Some("text/plain;charset=utf-8")
-        );
+        assert_eq!(header(&head, "content-type"), Some("text/plain;charset=utf-8"));
         assert_eq!(header(&head, "x-accel-buffering"), Some("no"));
         assert_eq!(header(&head, "x-content-type-options"), Some("nosniff"));
         assert_eq!(client.chunked(1024).await, "x".repeat(1024));
@@ -52,31 +49,10 @@ fn the_head_comes_though_there_is_nothing_yet() {
 fn names_are_found_as_the_reference_finds_them() {
     run(async |bed| {
         for (log, paths) in [
-            (
-                0,
-                &[
-                    "/logtail/cat",
-                    "/logtail/cat:cat",
-                    "/logtail/cat/stdout",
-                    "/logtail%2Fcat",
-                ][..],
-            ),
-            (
-                1,
-                &[
-                    "/logtail/cat/stderr",
-                    "/logtail/cat:cat/stderr",
-                    "/logtailx/cat%3Acat/stderr",
-                ],
-            ),
+            (0, &["/logtail/cat", "/logtail/cat:cat", "/logtail/cat/stdout", "/logtail%2Fcat"][..]),
+            (1, &["/logtail/cat/stderr", "/logtail/cat:cat/stderr", "/logtailx/cat%3Acat/stderr"]),
             (3, &["/logtail/web:a%20b", "/logtail/web:a%20b/stdout"]),
-            (
-                4,
-                &[
-                    "/logtail/web:%C3%A9_01/stderr",
-                    "/logtail/web:\u{e9}_01/stderr",
-                ],
-            ),
+            (4, &["/logtail/web:%C3%A9_01/stderr", "/logtail/web:\u{e9}_01/stderr"]),
             (2, &["/mainlogtail", "/mainlogtail/x", "/mainlogtail?x"]),
         ] {
             bed.site.write(log, format!("log {log}"));
@@ -95,9 +71,7 @@ fn clients_of_http_1_0_get_bytes_at_once() {
         bed.site.write(OUT, "old\n");
         for keep in ["", "Connection: keep-alive\r\n"] {
             let mut client = bed.unix().await;
-            client
-                .send(format!("GET /logtail/cat HTTP/1.0\r\n{keep}\r\n"))
-                .await;
+            client.send(format!("GET /logtail/cat HTTP/1.0\r\n{keep}\r\n")).await;
             let head = client.until("\r\n\r\n").await;
             assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
             assert_eq!(header(&head, "transfer-encoding"), None);
@@ -136,11 +110,7 @@ fn rotation_loses_nothing() {
 
 #[test]
 fn a_full_file_is_expected_to_be_rotated() {
-    Plan {
-        maxbytes: 10,
-        ..Plan::default()
-    }
-    .run(async |bed| {
+    Plan { maxbytes: 10, ..Plan::default() }.run(async |bed| {
         bed.site.write(OUT, "");
         let mut client = bed.unix().await;
         begin(&mut client, GET).await;
@@ -225,9 +195,6 @@ fn a_client_that_does_not_read_costs_one_buffer() {
         }
         assert_eq!(bed.site.followers(OUT), 0);
         tokio::time::advance(std::time::Duration::from_secs(86_000)).await;
-        assert!(
-            client.chunked(written.len()).await == written,
-            "all of it, in order"
-        );
+        assert!(client.chunked(written.len()).await == written, "all of it, in order");
     });
 }

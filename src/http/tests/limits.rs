@@ -53,9 +53,7 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
-            .await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n").await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;
@@ -95,9 +93,7 @@ fn an_idle_client_keeps_its_connection_for_a_minute() {
 fn a_call_may_take_its_time() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait")
-            .await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
         eventually(|| bed.site.commands.get() == 1).await;
         settle().await;
         advance(Duration::from_secs(3600)).await;
@@ -110,9 +106,7 @@ fn a_call_may_take_its_time() {
 fn an_order_is_carried_out_though_its_client_leaves() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait")
-            .await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait").await;
         eventually(|| bed.site.commands.get() == 1).await;
         drop(client);
         settle().await;
@@ -132,9 +126,7 @@ fn an_endless_head_is_refused() {
             assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         }
         let mut client = bed.unix().await;
-        client
-            .send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64)))
-            .await;
+        client.send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64))).await;
         assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
     });
 }
@@ -199,11 +191,8 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
         bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
-        let server = Server {
-            section: "unix_http_server".to_owned(),
-            socket: 0,
-            credentials: None,
-        };
+        let server =
+            Server { section: "unix_http_server".to_owned(), socket: 0, credentials: None };
         let site = Rc::clone(&bed.site);
         let task = spawn_local(serve(site, Listener::from(fd), server));
         for _ in 0..20 {
@@ -213,11 +202,7 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
         assert!(!task.is_finished());
         let lines = bed.site.lines.borrow();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(
-            lines[0]
-                .1
-                .starts_with("could not accept a connection on [unix_http_server]: ")
-        );
+        assert!(lines[0].1.starts_with("could not accept a connection on [unix_http_server]: "));
     });
 }
 

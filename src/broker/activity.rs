@@ -1,0 +1,80 @@
+//! The activity log as the broker writes it.
+
+use privsep::reply::Cause;
+
+use super::Broker;
+use super::state::State;
+use crate::config::settings::Level;
+use crate::logs::clock;
+use crate::process::texts;
+
+/// How the broker before this one ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    /// How many there were.
+    pub(super) predecessors: u32,
+    pub(super) cause: Cause,
+    pub(super) detail: i32,
+}
+
+impl State {
+    /// Writes lines that waited for their file.
+    pub(super) fn flush(&mut self) {
+        self.activity.flush(&mut self.logs);
+    }
+}
+
+impl Broker {
+    /// Writes a line.
+    pub(super) fn line(&self, level: Level, text: &str) {
+        let mut state = self.state.borrow_mut();
+        let State { activity, logs, .. } = &mut *state;
+        activity.line(logs, level, text, clock::now().wall);
+    }
+
+    /// What the log says when the daemon has started: the reference's lines in its order.
+    pub(super) fn say_started(&self) {
+        for (level, text) in &self.settings.notes {
+            self.line(*level, text);
+        }
+        for server in &self.settings.servers {
+            self.line(Level::Info, "RPC interface 'supervisor' initialized");
+            if server.credentials.is_none() {
+                let text = format!(
+                    "Server '{}' running without any HTTP authentication checking",
+                    server.section
+                );
+                self.line(Level::Critical, &text);
+            }
+        }
+        if self.settings.daemon {
+            self.line(Level::Info, "daemonizing the supervisord process");
+        }
+        let text = format!("supervisord started with pid {}", self.pid);
+        self.line(Level::Info, &text);
+    }
+
+    /// What it says when a broker has taken over from another.
+    pub(super) fn say_replaced(&self, before: Before) {
+        let how = match before.cause {
+            Cause::Died => texts::exit(before.detail).1,
+            Cause::Misbehaved => "sent what the border refuses".to_owned(),
+            Cause::Hung => "did not answer".to_owned(),
+            Cause::Start => "never ran".to_owned(),
+        };
+        let text = format!("the broker was replaced ({how}); no program was restarted");
+        self.line(Level::Warn, &text);
+    }
+
+    /// Layers of the sandbox that this system does not offer.
+    pub(super) fn say_missing(&self, missing: &[&str]) {
+        for layer in missing {
+            let level = if *layer == "seccomp" { Level::Critical } else { Level::Warn };
+            let text = format!(
+                "the broker runs without {layer}: this system does not offer it; sandbox=required \
+                 would refuse to start"
+            );
+            self.line(level, &text);
+        }
+    }
+}

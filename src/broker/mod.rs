@@ -1,0 +1,124 @@
+//! The broker's loop: carries what happens to the heart, and what the heart wants to the spawner, the logs, the clients.
+//!
+//! Room: unprivileged, sandboxed. It can be killed at any moment: the journal is written before anything is asked for,
+//! bytes stay in the pipes until they are in a file, and an exit stays on record until it is acknowledged.
+
+mod activity;
+mod asks;
+#[cfg(supervisor_hooks)]
+mod hook;
+mod replies;
+mod signals;
+mod site;
+mod start;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use link::{Journal, Spawner, Watch};
+use privsep::reply::Reply;
+use tokio::sync::Notify;
+
+pub use start::main;
+
+use crate::config::settings::Settings;
+use crate::logs::clock;
+use crate::process::Input;
+use state::State;
+
+/// Messages dealt with before the loop looks at anything else.
+const BATCH: usize = 64;
+
+/// The broker at work.
+pub(crate) struct Broker {
+    settings: Settings,
+    zone: TimeZone,
+    /// The daemon's process id.
+    pid: i32,
+    link: Spawner,
+    watch: Rc<Watch>,
+    journal: Rc<Journal>,
+    state: RefCell<State>,
+    /// A deadline may have changed outside of the loop.
+    kick: Notify,
+}
+
+impl Broker {
+    /// Runs until the spawner is gone, and says why.
+    async fn run(&self) -> io::Error {
+        let mut tokens = Vec::new();
+        loop {
+            let deadline = self.deadline();
+            let sleep = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let result = tokio::select! {
+                message = self.link.recv() => message.and_then(|m| self.hear(m)),
+                ready = self.watch.ready(&mut tokens) => ready.map(|()| self.serve(&mut tokens)),
+                () = self.kick.notified() => Ok(()),
+                () = sleep => {
+                    self.due();
+                    Ok(())
+                }
+            };
+            if let Err(error) = result {
+                return error;
+            }
+            self.after_logs();
+        }
+    }
+
+    /// Deals with a message and with those that are there already.
+    fn hear(&self, first: (Reply, Vec<OwnedFd>)) -> io::Result<()> {
+        let mut message = Some(first);
+        for _ in 0..BATCH {
+            let Some((reply, fds)) = message.take() else {
+                break;
+            };
+            self.told(reply, fds);
+            message = self.link.try_recv()?;
+        }
+        if let Some((reply, fds)) = message {
+            self.told(reply, fds);
+        }
+        Ok(())
+    }
+
+    /// Pipes that have something.
+    fn serve(&self, tokens: &mut Vec<u64>) {
+        let now = Instant::now();
+        let mut state = self.state.borrow_mut();
+        for token in tokens.drain(..) {
+            state.logs.ready(token, now);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let state = self.state.borrow();
+        let now = Instant::now();
+        let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
+        [heart, state.logs.next(), state.reopen_at].into_iter().flatten().min()
+    }
+
+    fn due(&self) {
+        let mono = clock::now().mono;
+        if self.state.borrow().heart.next().is_some_and(|at| at <= mono) {
+            self.input(Input::Timer);
+        }
+        self.state.borrow_mut().logs.due(Instant::now());
+        self.open_again();
+    }
+}
+
+/// How long after a log that programs wait for could not be opened it is tried again.
+const REOPEN: Duration = Duration::from_secs(2);

@@ -1,0 +1,120 @@
+//! The broker as clients meet it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use jiff::tz::TimeZone;
+use nix::sys::stat::{FileStat, fstat};
+use privsep::request::{Mode, Request};
+use tokio::sync::oneshot;
+
+use super::Broker;
+use super::state::Pending;
+use crate::config::settings::{Level, Settings};
+use crate::http::Site;
+use crate::logs::clock;
+use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
+use crate::rpc::office::Office;
+
+/// std's own would ask in a way that the sandbox does not know.
+fn status(file: &File) -> io::Result<FileStat> {
+    Ok(fstat(file.as_fd())?)
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the spawner has not answered")
+}
+
+impl Broker {
+    /// A log of the settings; the spawner would end a broker that asks for any other.
+    fn known(&self, log: u32) -> io::Result<()> {
+        let there = usize::try_from(log).is_ok_and(|n| n < self.settings.logs.len());
+        there.then_some(()).ok_or(io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Office for Broker {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
+    }
+
+    fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
+        look(&self.state.borrow().heart)
+    }
+
+    async fn command(&self, command: Command) -> Vec<Outcome> {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = {
+            let mut state = self.state.borrow_mut();
+            state.last_ticket = state.last_ticket.wrapping_add(1);
+            let ticket = Ticket(state.last_ticket);
+            state.tickets.insert(ticket, sender);
+            ticket
+        };
+        self.input(Input::Command { ticket, command });
+        // The heart answers every command; the sender goes only with the broker itself.
+        receiver.await.unwrap_or_default()
+    }
+
+    async fn open_log(&self, log: u32) -> io::Result<File> {
+        self.known(log)?;
+        let (sender, receiver) = oneshot::channel();
+        let mode = Mode::Read;
+        self.send(Request::OpenLog { log, mode }, Pending::Read(sender));
+        receiver.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn log_size(&self, file: &File) -> io::Result<u64> {
+        let size = status(file)?.st_size;
+        u64::try_from(size).map_err(io::Error::other)
+    }
+
+    async fn clear_log(&self, log: u32) -> io::Result<()> {
+        self.known(log)?;
+        let (sender, receiver) = oneshot::channel();
+        self.state.borrow_mut().logs.hold(log);
+        self.send(Request::ClearLog { log }, Pending::Clear(log, sender));
+        receiver.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn note(&self, level: Level, text: String) {
+        self.line(level, &text);
+        self.after_logs();
+    }
+
+    fn shutdown(&self) {
+        self.restart(false);
+        self.input(Input::Shutdown);
+    }
+}
+
+impl Site for Broker {
+    async fn changed(&self, log: u32) {
+        let notify = self.state.borrow_mut().logs.follow(log);
+        notify.notified().await;
+    }
+
+    fn log_identity(&self, file: &File) -> io::Result<(u64, u64)> {
+        let status = status(file)?;
+        Ok((status.st_dev, status.st_ino))
+    }
+
+    #[cfg(supervisor_hooks)]
+    fn hook(&self, name: &str) -> Option<String> {
+        let state = self.state.borrow();
+        super::hook::run(name, state.logs.some_descriptor())
+    }
+}

@@ -1,0 +1,269 @@
+//! From exec to service: everything is made, then the sandbox is entered, then the spawner is told.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use link::bytes::Scratch;
+use link::{Journal, Spawner, Watch, inherited};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use policy::LockedDown;
+use privsep::reply::Reply;
+use privsep::request::Request;
+use privsep::start::SETTINGS_MAX;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+use super::Broker;
+use super::activity::Before;
+use super::signals::RESTART_AT;
+use super::state::State;
+use crate::config::settings::{Level, Settings};
+use crate::http;
+use crate::logs::activity::Activity;
+use crate::logs::clock::Clock;
+use crate::logs::{Logs, Tools};
+use crate::process::Heart;
+
+/// Exit status of a start that cannot be.
+const FAILED: u8 = 2;
+
+/// What is made before the sandbox.
+struct Made {
+    socket: OwnedFd,
+    null: File,
+    scratch: Scratch,
+    pid: i32,
+}
+
+/// What the spawner gives first.
+struct Greeting {
+    settings: Settings,
+    journal: Journal,
+    stdout: Option<OwnedFd>,
+    listeners: u32,
+    before: Before,
+}
+
+/// Runs the broker. It ends when the spawner is gone; an exit status of 2 is a start that cannot be, with the reason
+/// on standard error.
+pub fn main() -> ExitCode {
+    match make().and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not a print macro: those panic when nobody is there to read.
+            let _ = writeln!(io::stderr(), "Error: the broker could not start: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn failed(what: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |e| io::Error::new(e.kind(), format!("{what}: {e}"))
+}
+
+fn make() -> io::Result<Made> {
+    policy::harden().map_err(|e| io::Error::other(e.to_string()))?;
+    // The kernel forgets this when a process changes its user id, so it is ours to ask for. A spawner that is gone
+    // already shows as the end of the socket.
+    set_pdeathsig(Signal::SIGKILL)?;
+    let socket = inherited::socket();
+    Ok(Made {
+        socket: socket.ok_or_else(|| io::Error::other("it is started by supervisord alone"))?,
+        null: OpenOptions::new()
+            .write(true)
+            .open("/dev/null")
+            .map_err(failed("/dev/null cannot be opened"))?,
+        scratch: Scratch::new()
+            .map_err(io::Error::from)
+            .map_err(failed("a pipe cannot be made"))?,
+        pid: getppid().as_raw(),
+    })
+}
+
+fn run(made: Made) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(failed("the loop cannot be made"))?;
+    LocalSet::new().block_on(&runtime, async {
+        let link = Spawner::new(made.socket)?;
+        let tools = Tools {
+            watch: Rc::new(Watch::new().map_err(failed("pipes cannot be watched"))?),
+            scratch: made.scratch,
+            null: made.null,
+        };
+        let locked = policy::broker_lockdown(false).map_err(|e| io::Error::other(e.to_string()))?;
+        take_over(link, tools, made.pid, &locked).await
+    })
+}
+
+/// Says that it is ready, takes what it is given, and serves to the end.
+async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -> io::Result<()> {
+    link.send(Request::Ready);
+    let Some(greeting) = greeting(&link).await? else {
+        return Ok(());
+    };
+    if greeting.settings.sandbox_required && !locked.missing().is_empty() {
+        let layers = locked.missing().join(" and no ");
+        let text = format!(
+            "sandbox=required, but this system offers no {layers}; use a kernel with it or set \
+             sandbox=auto"
+        );
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    let (before, count) = (greeting.before, greeting.listeners);
+    let null = tools.null.try_clone()?;
+    let broker = Rc::new(assemble(link, tools, pid, greeting));
+    let Some(listeners) = hand_back(&broker, count, before, locked).await? else {
+        return Ok(());
+    };
+    if broker.settings.daemon {
+        let _ = inherited::silence(null.as_fd());
+    }
+    serve(&broker, listeners, locked);
+    ended(broker.run().await)
+}
+
+/// The spawner's end is ours; anything else is a reason to tell.
+fn ended(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// The first message. `None` when the spawner is gone.
+async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
+    let (reply, fds) = match link.recv().await {
+        Ok(message) => message,
+        Err(error) => return ended(error).map(|()| None),
+    };
+    let Reply::Hello { listeners, predecessors, cause, detail, .. } = reply else {
+        return Err(io::Error::other("the spawner did not greet first"));
+    };
+    let mut fds = fds.into_iter();
+    let (Some(settings), Some(journal)) = (fds.next(), fds.next()) else {
+        return Err(io::Error::other("the greeting came without its descriptors"));
+    };
+    let settings = read_settings(settings)?;
+    let journal = Journal::map(journal.as_fd(), settings.processes.len())?;
+    Ok(Some(Greeting {
+        settings,
+        journal,
+        stdout: fds.next(),
+        listeners,
+        before: Before { predecessors, cause, detail },
+    }))
+}
+
+fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
+    let size = link::bytes::end_of(fd.as_fd())?.unwrap_or(0);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size > SETTINGS_MAX {
+        return Err(io::Error::other("the settings are over their limit"));
+    }
+    let mut bytes = vec![0; size];
+    File::from(fd).read_exact_at(&mut bytes, 0)?;
+    Settings::decode(&bytes).ok_or_else(|| io::Error::other("the settings make no sense"))
+}
+
+fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
+    let Greeting { settings, journal, .. } = greeting;
+    let cells: Vec<_> = (0..=settings.processes.len()).map(|n| journal.read(n)).collect();
+    let restart = cells.first().and_then(|cell| cell.as_ref()?.get(RESTART_AT).copied()) == Some(1);
+    let journal = Rc::new(journal);
+    let watch = Rc::clone(&tools.watch);
+    let limits = settings.logs.iter().map(|log| log.maxbytes).collect();
+    let clock = Clock::new(&settings.zone);
+    let zone = clock.zone().clone();
+    let activity = Activity::new(&settings.activity, greeting.stdout, clock);
+    let logs = Logs::new(tools, Some(Rc::clone(&journal)), limits);
+    let heart = Heart::new(&settings, &cells);
+    Broker {
+        settings,
+        zone,
+        pid,
+        link,
+        watch,
+        journal,
+        state: RefCell::new(State::new(heart, logs, activity, restart)),
+        kick: Notify::new(),
+    }
+}
+
+type Listeners = Vec<(u32, OwnedFd)>;
+
+/// Takes listeners and what runs, up to `Complete`. `None` when the spawner is gone.
+async fn hand_back(
+    broker: &Broker,
+    count: u32,
+    before: Before,
+    locked: &LockedDown,
+) -> io::Result<Option<Listeners>> {
+    if let Some(log) = broker.settings.activity.log {
+        broker.open(log);
+    }
+    if before.predecessors == 0 {
+        broker.say_started();
+    } else {
+        broker.say_replaced(before);
+    }
+    broker.say_missing(locked.missing());
+    let mut listeners = Vec::new();
+    while !broker.state.borrow().complete {
+        let (reply, fds) = match broker.link.recv().await {
+            Ok(message) => message,
+            Err(error) => return ended(error).map(|()| None),
+        };
+        match (reply, fds.len()) {
+            (Reply::Listener { index }, 1) => {
+                listeners.extend(fds.into_iter().map(|fd| (index, fd)));
+            }
+            _ => broker.told(reply, fds),
+        }
+    }
+    if u32::try_from(listeners.len()) != Ok(count) {
+        return Err(io::Error::other("the spawner kept listeners back"));
+    }
+    Ok(Some(listeners))
+}
+
+/// Serves the HTTP servers. Whoever calls this is in the sandbox.
+fn serve(broker: &Rc<Broker>, listeners: Listeners, locked: &LockedDown) {
+    for (index, fd) in listeners {
+        let Some(server) = broker.settings.servers.iter().find(|s| s.socket == index) else {
+            continue;
+        };
+        let Some(fd) = admit(broker, fd, locked) else {
+            continue;
+        };
+        let listener = http::Listener::from(fd);
+        let serving = http::serve(Rc::clone(broker), listener, server.clone());
+        tokio::task::spawn_local(serving);
+    }
+}
+
+/// Without seccomp, a server that others than this machine reach is not served.
+fn admit(broker: &Broker, fd: OwnedFd, locked: &LockedDown) -> Option<OwnedFd> {
+    if !locked.missing().contains(&"seccomp") {
+        return Some(fd);
+    }
+    let listener = TcpListener::from(fd);
+    match listener.local_addr() {
+        Ok(address) if !address.ip().is_loopback() => {
+            let text = format!(
+                "{address} is not served: without seccomp only loopback addresses and unix sockets \
+                 are"
+            );
+            broker.line(Level::Critical, &text);
+            None
+        }
+        _ => Some(listener.into()),
+    }
+}

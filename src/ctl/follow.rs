@@ -34,6 +34,8 @@ impl Read for Watched {
             }
             let [interrupt, stream] = ready.map(|fd| fd.any().unwrap_or(false));
             if interrupt {
+                // Taken, or it would end the client once it is let through again.
+                self.interrupts.read_signal().map_err(io::Error::from)?;
                 self.interrupted = true;
                 return Ok(0);
             }

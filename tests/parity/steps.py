@@ -44,11 +44,15 @@ def finish(process):
 
 
 class Run:
-    """Runs the client to its end. A plain string in a scenario's steps is this."""
+    """Runs the client to its end. A plain string in a scenario's steps is this.
 
-    def __init__(self, line, lines=None):
+    `lines` keeps only the lines that hold this text; `ordered` is false where the order is that of completion.
+    """
+
+    def __init__(self, line, lines=None, ordered=True):
         self.line = line
         self.lines = lines
+        self.ordered = ordered
 
     def begin(self, side):
         return side.popen(self.line)
@@ -59,6 +63,9 @@ class Run:
             # Of the activity log only what is about one program is the same everywhere.
             rows = text.split("\n")
             text = "\n".join([rows[0], *[row for row in rows[1:] if self.lines in row]])
+        if not self.ordered:
+            rows = text.split("\n")
+            text = "\n".join([rows[0], *sorted(rows[1:])])
         return text
 
 

@@ -34,6 +34,8 @@ test: format lint deny unit build budget hooks reference system parity fuzz
 
 format:
 	cargo fmt --all --check
+	cd fuzz && cargo fmt --check
+	for script in tools/*.sh examples/*.sh .ci/run; do sh -n $$script || exit 1; done
 
 lint:
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -54,7 +56,8 @@ system: build hooks reference
 	  cargo test -p system-tests
 
 parity: build reference
-	python3 tests/parity/parity.py --dist $(DIST) --reference $(REFERENCE)
+	python3 tests/parity/parity.py --reference $(REFERENCE) \
+	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
 
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)

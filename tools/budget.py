@@ -111,7 +111,7 @@ def requests():
     body = text[start + 1 : closing(text, start) - 1]
     while (inner := re.search(r"\{[^{}]*\}|\([^()]*\)", body)) is not None:
         body = body[: inner.start()] + body[inner.end() :]
-    return [name for name in re.findall(r"\w+", body)]
+    return re.findall(r"\b[A-Za-z]\w*", body)
 
 
 def binary(path):

@@ -7,8 +7,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
-need cargo cargo
-need gcc gcc
+need_rust
+need gcc 'gcc libc6-dev'
 
 made=target
 if [ "$1" = --hooks ]; then

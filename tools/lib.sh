@@ -1,21 +1,30 @@
 # Shared by the scripts beside it; to be sourced.
 
-# need COMMAND PACKAGE: installs a missing Debian package when root, otherwise names it and ends.
+# need COMMAND PACKAGE…: installs what Debian calls it when root, otherwise names it and ends.
 need() {
     command -v "$1" >/dev/null 2>&1 && return
-    need_package "$2" "the command $1"
+    need_package "the command $1" "$2"
 }
 
-# need_package PACKAGE WHAT-FOR
+# need_package WHAT-FOR PACKAGES
 need_package() {
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "installing the package $1 for $2" >&2
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >/dev/null ||
-            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >/dev/null; }
-    else
-        echo "$2 is missing: install the package $1 (Debian: apt-get install $1)" >&2
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        echo "$1 is missing here; on Debian: apt-get install $2" >&2
         exit 1
     fi
+    echo "installing $2 for $1" >&2
+    install_packages "$2" || { apt-get update -qq && install_packages "$2"; }
+}
+
+install_packages() {
+    # shellcheck disable=SC2086 # several words, several packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $1 >/dev/null
+}
+
+need_rust() {
+    command -v cargo >/dev/null 2>&1 && return
+    echo 'cargo is missing: install Rust (Cargo.toml says from which version on), with rustup for the static build' >&2
+    exit 1
 }
 
 # The static target of this machine, if it is there or can be had; else nothing.

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 need python3 python3
-python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv 'a Python environment'
+python3 -c 'import ensurepip, venv' 2>/dev/null || need_package 'a Python environment' python3-venv
 rm -rf "$1"
 python3 -m venv "$1"
 # superlance asks for pkg_resources, which newer setuptools do not have.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use privsep::files::{Answer, Ask};
+use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{End, Mode, Request, Whom};
 use privsep::start::Start;
@@ -36,12 +37,7 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Ready,
         Request::Spawn { slot },
         Request::Probe { slot },
-        Request::Signal {
-            slot,
-            instance,
-            signo,
-            whom,
-        },
+        Request::Signal { slot, instance, signo, whom },
         Request::OpenLog { log, mode },
         Request::RotateLog { log },
         Request::ClearLog { log },
@@ -55,51 +51,19 @@ fn requests() -> Vec<Vec<u8>> {
 
 fn replies() -> Vec<Vec<u8>> {
     let (seq, slot, instance, pid, status) = (1, 2, 3, 4, 5);
-    let failure = Failure {
-        stage: Stage::Exec,
-        errno: 2,
-    };
+    let failure = Failure { stage: Stage::Exec, errno: 2 };
     let cause = Cause::Died;
     let stdout = true;
     [
-        Reply::Hello {
-            epoch: 1,
-            listeners: 2,
-            predecessors: 3,
-            cause,
-            detail: 9,
-            stdout,
-        },
+        Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout },
         Reply::Listener { index: 1 },
         Reply::Complete,
-        Reply::Spawned {
-            seq,
-            slot,
-            instance,
-            pid,
-            failure: Some(failure),
-            pipes: 7,
-        },
+        Reply::Spawned { seq, slot, instance, pid, failure: Some(failure), pipes: 7 },
         Reply::SpawnFailed { seq, slot, failure },
-        Reply::Probed {
-            seq,
-            slot,
-            failure: None,
-        },
+        Reply::Probed { seq, slot, failure: None },
         Reply::Done { seq, errno: 11 },
-        Reply::Opened {
-            seq,
-            log: 2,
-            same: 1,
-        },
-        Reply::Exited {
-            slot,
-            instance,
-            status,
-            at: 1,
-            cpu: 2,
-            maxrss: 3,
-        },
+        Reply::Opened { seq, log: 2, same: 1 },
+        Reply::Exited { slot, instance, status, at: 1, cpu: 2, maxrss: 3 },
         Reply::SignalReceived { signo: 15 },
         Reply::Stranger { pid, status },
     ]
@@ -108,11 +72,7 @@ fn replies() -> Vec<Vec<u8>> {
 }
 
 fn table() -> Table {
-    let identity = |uid| Identity {
-        uid,
-        gid: uid,
-        groups: vec![4, uid],
-    };
+    let identity = |uid| Identity { uid, gid: uid, groups: vec![4, uid] };
     let path = |text: &str| text.as_bytes().to_vec();
     Table {
         daemon: true,
@@ -123,16 +83,8 @@ fn table() -> Table {
         env: vec![path("PATH=/bin")],
         identities: vec![identity(65_534)],
         sockets: vec![
-            Socket::Unix {
-                path: path("/run/d.sock"),
-                mode: 0o700,
-                uid: None,
-                gid: Some(4),
-            },
-            Socket::Tcp {
-                address: [127, 0, 0, 1],
-                port: 9001,
-            },
+            Socket::Unix { path: path("/run/d.sock"), mode: 0o700, uid: None, gid: Some(4) },
+            Socket::Tcp { address: 0x7f00_0001, port: 9001 },
         ],
         logs: vec![LogFile {
             path: path("/var/log/d.log"),
@@ -142,10 +94,7 @@ fn table() -> Table {
             auto: false,
         }],
         activity_log: true,
-        sweep: Some(Sweep {
-            directory: path("/tmp"),
-            infix: path("---supervisor-"),
-        }),
+        sweep: Some(Sweep { directory: path("/tmp"), infix: path("---supervisor-") }),
         entries: vec![Entry {
             identity: Some(0),
             argv: vec![path("cat"), path("-u")],
@@ -183,16 +132,12 @@ fn files() -> Vec<Vec<u8>> {
     let answers = [
         Answer::Granted,
         Answer::Errno(2),
-        Answer::Unsafe {
-            upto: 4,
-            uid: 1000,
-            mode: 0o100_666,
-        },
+        Answer::Unsafe { upto: 4, uid: 1000, mode: 0o100_666 },
         Answer::Kind,
         Answer::Refused,
     ];
     let asks = asks.iter().map(Ask::encode);
-    asks.chain(answers.map(|a| a.encode().to_vec())).collect()
+    asks.chain(answers.map(|a| a.seal().to_vec())).collect()
 }
 
 fn start() -> Start {

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use privsep::frame::Wire;
 use privsep::start::Start;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,10 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use privsep::frame::Wire;
 use privsep::table::Table;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(table) = Table::decode(bytes) {
+    if let Ok(table) = Table::read(bytes) {
         assert_eq!(table.encode(), bytes);
         for entry in &table.entries {
             assert_eq!(table.identity(entry).is_some(), entry.identity.is_some());

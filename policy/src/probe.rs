@@ -46,7 +46,11 @@ const BROKER: &[Act] = &[
 ];
 
 /// Refused to the parser.
-const PARSER: &[Act] = &[("accepting a connection", libc::SYS_accept4, BARE)];
+const PARSER: &[Act] = &[
+    ("accepting a connection", libc::SYS_accept4, BARE),
+    ("cutting a file", libc::SYS_ftruncate, BARE),
+    ("writing at an offset", libc::SYS_pwrite64, BARE),
+];
 
 /// Tries every forbidden act. Gives the name of the first that the filter let through.
 pub(crate) fn first_passed(role: Role) -> Option<&'static str> {

@@ -5,15 +5,15 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
-use link::reader::Ends;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use policy::Fork;
 use privsep::files::Ask;
+use privsep::frame::Wire;
 use privsep::start::{SETTINGS_MAX, Start};
 use supervisor::config::facts::Facts;
 use supervisor::config::read::{Outcome, read};
@@ -40,8 +40,8 @@ fn complain(text: &str) {
 
 fn run() -> Result<(), String> {
     policy::harden().map_err(|e| format!("the reader cannot shut itself in: {e}"))?;
-    let ends = link::reader::take()
-        .ok_or("supervisor-reader is started by supervisord, never by hand")?;
+    let ends =
+        link::reader::take().ok_or("supervisor-reader is started by supervisord, never by hand")?;
     let start = start(ends.start)?;
     let facts = Facts::gather(start);
     let (ours, theirs) = resolver::pair().map_err(|e| format!("no socket pair: {e}"))?;
@@ -54,11 +54,7 @@ fn run() -> Result<(), String> {
         }
         Ok(Fork::Parent(_)) => {
             drop(theirs);
-            let ends = Parser {
-                socket: ends.socket,
-                table: ends.table,
-                settings: ends.settings,
-            };
+            let ends = Parser { socket: ends.socket, table: ends.table, settings: ends.settings };
             parse(&facts, ends, Resolver::new(ours))
         }
     }
@@ -66,8 +62,10 @@ fn run() -> Result<(), String> {
 
 fn start(descriptor: OwnedFd) -> Result<Start, String> {
     let mut bytes = Vec::new();
-    File::from(descriptor)
-        .read_to_end(&mut bytes)
+    let mut file = File::from(descriptor);
+    // The spawner wrote it over the same description.
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
         .map_err(|e| format!("reading the start record failed: {e}"))?;
     Start::decode(&bytes).map_err(|e| format!("the start record is not valid: {e}"))
 }
@@ -87,7 +85,8 @@ struct Parser {
 }
 
 fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> {
-    let _locked = policy::parser_lockdown().map_err(|e| format!("no sandbox for the parser: {e}"))?;
+    let _locked =
+        policy::parser_lockdown().map_err(|e| format!("no sandbox for the parser: {e}"))?;
     let mut spawner = Spawner::new(ends.socket);
     let outcome = read(facts, &mut spawner, &mut host);
     let broken = spawner.broken().or(host.broken()).map(str::to_owned);
@@ -124,7 +123,5 @@ fn write(descriptor: OwnedFd, bytes: &[u8]) -> Result<(), String> {
 }
 
 fn say(spawner: &Spawner, ask: &Ask) -> Result<(), String> {
-    spawner
-        .say(ask)
-        .map_err(|e| format!("supervisord no longer listens: {e}"))
+    spawner.say(ask).map_err(|e| format!("supervisord no longer listens: {e}"))
 }

@@ -59,13 +59,8 @@ impl Caller<'_> {
             return path::absolute(self.cwd, path);
         };
         let (name, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let variable = self
-            .environment
-            .iter()
-            .find(|(key, _)| name.is_empty() && key == "HOME");
-        let home = variable
-            .map(|(_, home)| home.clone())
-            .or_else(|| (self.home)(name));
+        let variable = self.environment.iter().find(|(key, _)| name.is_empty() && key == "HOME");
+        let home = variable.map(|(_, home)| home.clone()).or_else(|| (self.home)(name));
         let full = home.map_or_else(
             || path.to_owned(),
             |home| format!("{}{tail}/", home.trim_end_matches('/')),
@@ -85,10 +80,7 @@ pub fn read(file: &str, bytes: &[u8], caller: Caller<'_>, problems: &mut Problem
         return client;
     }
     if !doc.has(SECTION) {
-        problems.error(
-            ".ini file does not include supervisorctl section",
-            vec![file.to_owned()],
-        );
+        problems.error(".ini file does not include supervisorctl section", vec![file.to_owned()]);
         return client;
     }
     let mut names = Names::default();
@@ -130,11 +122,7 @@ mod tests {
 
     fn run(text: &str) -> (Client, Problems) {
         let environment = [("HOME".to_owned(), "/home/me".to_owned())];
-        let caller = Caller {
-            cwd: "/work",
-            environment: &environment,
-            home: |_| None,
-        };
+        let caller = Caller { cwd: "/work", environment: &environment, home: |_| None };
         let mut problems = Problems::default();
         let client = read("etc/s.conf", text.as_bytes(), caller, &mut problems);
         (client, problems)
@@ -160,10 +148,7 @@ mod tests {
         assert_eq!(client, Client::default());
         assert!(problems.errors.is_empty());
         let text = |text: &str| run(text).1.errors.remove(0).text;
-        assert_eq!(
-            text("[supervisord]\n"),
-            ".ini file does not include supervisorctl section"
-        );
+        assert_eq!(text("[supervisord]\n"), ".ini file does not include supervisorctl section");
         assert!(text("[supervisorctl]\nbad\n").starts_with("Source contains parsing errors"));
         // `here` is not known in these.
         assert!(text("[supervisorctl]\nprompt=%(here)s\n").contains("names ('here')"));

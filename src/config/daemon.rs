@@ -1,5 +1,7 @@
 //! `[supervisord]`.
 
+use privsep::table::MAX_BACKUPS;
+
 use super::environment;
 use super::expand::{Names, expand};
 use super::host::Account;
@@ -34,12 +36,9 @@ const KEYS: &[&str] = &[
     "sandbox",
 ];
 
-/// The most rotated files that the launch table takes.
-const MOST_BACKUPS: i64 = 100_000;
-
 /// How many rotated files to keep: a negative number keeps none.
 pub fn backups(number: i64) -> u32 {
-    u32::try_from(number.clamp(0, MOST_BACKUPS)).unwrap_or(0)
+    u32::try_from(number.clamp(0, i64::from(MAX_BACKUPS))).unwrap_or(0)
 }
 
 /// Reads the section, in the reference's order. `names` has ENV_ names; `user` is looked up by [`user`], last of all.
@@ -74,8 +73,7 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     r.unknown_keys(SECTION, &[KEYS]);
     if options.strip_ansi.or(strip_ansi).unwrap_or(false) {
         let place = r.locate(SECTION, "strip_ansi");
-        r.problems
-            .advice(format!("{place} is not supported yet and has no effect"));
+        r.problems.advice(format!("{place} is not supported yet and has no effect"));
     }
     let cwd = r.facts.cwd.clone();
     let logfile = options.logfile.clone().or(logfile);
@@ -126,8 +124,7 @@ fn environment(r: &mut Reading<'_>, names: &Names<'_>) -> environment::Variables
         (twice, _) => twice,
     };
     let value = value.and_then(|text| environment::parse(&text));
-    r.check(Scope::plain(SECTION, names), KEY, value)
-        .unwrap_or_default()
+    r.check(Scope::plain(SECTION, names), KEY, value).unwrap_or_default()
 }
 
 /// Where Python would put temporary files, writability aside.
@@ -153,8 +150,7 @@ pub fn user(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Option
         Some(user) => match r.user(user) {
             Ok(account) => account,
             Err(text) => {
-                r.problems
-                    .error(text, vec!["command line: -u".to_owned()]);
+                r.problems.error(text, vec!["command line: -u".to_owned()]);
                 return None;
             }
         },
@@ -170,8 +166,7 @@ pub fn user(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Option
             place,
             format!("start it as root, or as {} itself, or leave user= out", account.name),
         ];
-        r.problems
-            .error("Can't drop privilege as nonroot user", details);
+        r.problems.error("Can't drop privilege as nonroot user", details);
     }
     Some(account)
 }

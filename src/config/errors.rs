@@ -33,10 +33,7 @@ pub struct Problems {
 impl Problems {
     /// Adds an error, once.
     pub fn error(&mut self, text: impl Into<String>, details: Vec<String>) {
-        let problem = Problem {
-            text: text.into(),
-            details,
-        };
+        let problem = Problem { text: text.into(), details };
         if !self.errors.contains(&problem) {
             self.errors.push(problem);
         }

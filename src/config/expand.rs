@@ -29,10 +29,7 @@ pub struct Names<'p> {
 impl<'p> Names<'p> {
     /// No names yet but those of `outer`.
     pub fn over(outer: &'p Names<'p>) -> Self {
-        Names {
-            outer: Some(outer),
-            own: BTreeMap::new(),
-        }
+        Names { outer: Some(outer), own: BTreeMap::new() }
     }
 
     /// Adds a name for a text.
@@ -49,14 +46,11 @@ impl<'p> Names<'p> {
 
     /// Adds a variable as `ENV_name`.
     pub fn variable(&mut self, name: &str, value: &str) {
-        self.own
-            .insert(format!("ENV_{name}"), Name::Text(value.to_owned()));
+        self.own.insert(format!("ENV_{name}"), Name::Text(value.to_owned()));
     }
 
     fn get(&self, name: &str) -> Option<&Name> {
-        self.own
-            .get(name)
-            .or_else(|| self.outer.and_then(|outer| outer.get(name)))
+        self.own.get(name).or_else(|| self.outer.and_then(|outer| outer.get(name)))
     }
 
     fn list(&self) -> BTreeSet<&str> {
@@ -127,12 +121,7 @@ fn bad<T>(why: impl Into<String>) -> Result<T, Trouble> {
 
 impl<'a> Formatter<'a> {
     fn new(format: &str, names: &'a Names<'a>) -> Self {
-        Formatter {
-            chars: format.chars().collect(),
-            at: 0,
-            names,
-            out: String::new(),
-        }
+        Formatter { chars: format.chars().collect(), at: 0, names, out: String::new() }
     }
 
     fn next(&mut self) -> Option<char> {
@@ -170,7 +159,9 @@ impl<'a> Formatter<'a> {
         match (kind, value) {
             ('%', _) => self.out.push('%'),
             (_, None) => return unnamed(kind, self.at - 1),
-            (_, Some(Name::Text(text))) => text_field(&mut self.out, &spec, kind, &text, self.at - 1)?,
+            (_, Some(Name::Text(text))) => {
+                text_field(&mut self.out, &spec, kind, &text, self.at - 1)?
+            }
             (_, Some(Name::Number(n))) => number_field(&mut self.out, &spec, kind, n, self.at - 1)?,
         }
         Ok(())
@@ -242,22 +233,15 @@ impl<'a> Formatter<'a> {
 }
 
 fn unsupported<T>(kind: char, at: usize) -> Result<T, Trouble> {
-    let shown = if (' '..='\x7f').contains(&kind) {
-        kind
-    } else {
-        '?'
-    };
-    bad(format!(
-        "unsupported format character '{shown}' (0x{:x}) at index {at}",
-        u32::from(kind)
-    ))
+    let shown = if (' '..='\x7f').contains(&kind) { kind } else { '?' };
+    bad(format!("unsupported format character '{shown}' (0x{:x}) at index {at}", u32::from(kind)))
 }
 
 fn unnamed(kind: char, at: usize) -> Result<(), Trouble> {
     match kind {
-        's' | 'r' | 'a' => bad(format!(
-            "%{kind} without a name in parentheses (write %% for a percent sign)"
-        )),
+        's' | 'r' | 'a' => {
+            bad(format!("%{kind} without a name in parentheses (write %% for a percent sign)"))
+        }
         'd' | 'i' | 'u' => bad(format!("%{kind} format: a real number is required, not dict")),
         'o' | 'x' | 'X' => bad(format!("%{kind} format: an integer is required, not dict")),
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => bad("must be real number, not dict"),
@@ -286,10 +270,7 @@ fn text_field(
         'c' => return bad("%c requires int or char"),
         _ => return unsupported(kind, at),
     };
-    let cut: String = full
-        .chars()
-        .take(spec.precision.unwrap_or(usize::MAX))
-        .collect();
+    let cut: String = full.chars().take(spec.precision.unwrap_or(usize::MAX)).collect();
     pad(out, spec, "", &cut, false)
 }
 
@@ -347,11 +328,7 @@ fn real(spec: &Spec, kind: char, magnitude: u64) -> String {
             }
         }
     };
-    if kind.is_uppercase() {
-        text.to_uppercase()
-    } else {
-        text
-    }
+    if kind.is_uppercase() { text.to_uppercase() } else { text }
 }
 
 fn scientific(value: f64, precision: usize) -> String {
@@ -367,9 +344,7 @@ fn pad(
     body: &str,
     numeric: bool,
 ) -> Result<(), Trouble> {
-    let missing = spec
-        .width
-        .saturating_sub(lead.chars().count() + body.chars().count());
+    let missing = spec.width.saturating_sub(lead.chars().count() + body.chars().count());
     if spec.left {
         out.push_str(lead);
         out.push_str(body);

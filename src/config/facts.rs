@@ -45,14 +45,7 @@ impl Facts {
             .and_then(|(own, mounts)| cgroup(&own, &mounts));
         let zone = zone(variable(&start, "TZ").as_deref());
         let descriptors = read("/proc/sys/fs/nr_open").and_then(|n| n.trim().parse().ok());
-        Facts {
-            start,
-            cwd,
-            node,
-            cgroup: cgroup.map(|dir| text::bytes(&dir)),
-            zone,
-            descriptors,
-        }
+        Facts { start, cwd, node, cgroup: cgroup.map(|dir| text::bytes(&dir)), zone, descriptors }
     }
 
     /// The caller's environment, names and values.
@@ -93,9 +86,9 @@ fn cgroup(own: &str, mounts: &str) -> Option<String> {
         let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
         let below = match root.as_str() {
             "/" => own,
-            root => own
-                .strip_prefix(root)
-                .filter(|rest| rest.is_empty() || rest.starts_with('/'))?,
+            root => {
+                own.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'))?
+            }
         };
         let dir = format!("{}{}", point.trim_end_matches('/'), below);
         Some(match dir.trim_end_matches('/') {

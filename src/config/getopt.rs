@@ -47,10 +47,9 @@ fn long_option(arg: &str, long: &[&str], rest: &mut Rest<'_>) -> Result<(String,
     let name = full.trim_end_matches('=');
     let value = match (full.ends_with('='), given) {
         (true, Some(value)) => value.to_owned(),
-        (true, None) => rest
-            .next()
-            .cloned()
-            .ok_or_else(|| format!("option --{name} requires argument"))?,
+        (true, None) => {
+            rest.next().cloned().ok_or_else(|| format!("option --{name} requires argument"))?
+        }
         (false, Some(_)) => return Err(format!("option --{name} must not have an argument")),
         (false, None) => String::new(),
     };
@@ -69,9 +68,7 @@ fn short_options(
             .find(letter)
             .filter(|_| letter != ':')
             .ok_or_else(|| format!("option -{letter} not recognized"))?;
-        let takes = short
-            .get(at + letter.len_utf8()..)
-            .is_some_and(|s| s.starts_with(':'));
+        let takes = short.get(at + letter.len_utf8()..).is_some_and(|s| s.starts_with(':'));
         let mut value = String::new();
         if takes {
             value = chars.as_str().to_owned();
@@ -92,7 +89,8 @@ fn short_options(
 mod tests {
     use super::*;
 
-    const LONG: &[&str] = &["configuration=", "nodaemon", "nocleanup", "minfds=", "minprocs=", "help"];
+    const LONG: &[&str] =
+        &["configuration=", "nodaemon", "nocleanup", "minfds=", "minprocs=", "help"];
 
     fn run(args: &[&str]) -> Result<Parsed, String> {
         let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();

@@ -31,12 +31,7 @@ pub fn read(r: &mut Reading<'_>, names: &Names<'_>) -> Vec<Group> {
         };
         let priority = r.plain(scope, "priority", integer).unwrap_or(999);
         let processes = programs::processes(r, section, &name, names);
-        groups.push(Group {
-            name,
-            priority,
-            section: section.clone(),
-            processes,
-        });
+        groups.push(Group { name, priority, section: section.clone(), processes });
     }
     twice(r, &groups);
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
@@ -82,12 +77,7 @@ fn explicit(
         r.check::<()>(scope, "programs", Err(error));
     }
     r.unknown_keys(section, &[KEYS]);
-    Some(Group {
-        name,
-        priority,
-        section: section.to_owned(),
-        processes,
-    })
+    Some(Group { name, priority, section: section.to_owned(), processes })
 }
 
 /// A name that stands for two groups, or for two processes of one group, is an error: the reference silently drops
@@ -97,10 +87,8 @@ fn twice(r: &mut Reading<'_>, groups: &[Group]) {
     for group in groups {
         if let Some(other) = seen.insert(&group.name, &group.section) {
             let details = vec![r.locate_section(other), r.locate_section(&group.section)];
-            r.problems.error(
-                format!("there are two groups named {}; rename one", group.name),
-                details,
-            );
+            r.problems
+                .error(format!("there are two groups named {}; rename one", group.name), details);
         }
         let mut names: HashMap<&str, &Process> = HashMap::new();
         for process in &group.processes {

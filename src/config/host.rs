@@ -1,7 +1,9 @@
 //! What the parser asks about the machine: users, groups, addresses, directories. The resolver answers.
 
+use serde::{Deserialize, Serialize};
+
 /// A user of the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Login name.
     pub name: String,
@@ -16,7 +18,7 @@ pub struct Account {
 }
 
 /// A user or group, by name or number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Who {
     /// By name.
     Name(String),
@@ -25,7 +27,7 @@ pub enum Who {
 }
 
 /// What a path is, as far as an unprivileged process can see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A directory.
     Directory,

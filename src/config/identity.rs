@@ -3,10 +3,10 @@
 use privsep::start::{SPARE_UID, SPARE_UIDS};
 use privsep::table::{Identity, Table};
 
+use super::expand::Names;
 use super::host::Who;
 use super::model::Daemon;
 use super::reading::{Reading, Scope};
-use super::expand::Names;
 
 const KEY: &str = "broker_user";
 const NOBODY: u32 = 65_534;
@@ -32,11 +32,7 @@ pub fn broker(r: &mut Reading<'_>, daemon: &Daemon, own: u32, table: &mut Table)
 
 fn identity(uid: u32, gid: u32) -> Identity {
     // It owns no file and shares none: no group but its own.
-    Identity {
-        uid,
-        gid,
-        groups: Vec::new(),
-    }
+    Identity { uid, gid, groups: Vec::new() }
 }
 
 fn unfit(table: &Table, uid: u32, gid: u32) -> Option<&'static str> {
@@ -62,11 +58,8 @@ fn chosen(r: &mut Reading<'_>, table: &Table, text: &str) -> Result<Identity, St
         (Err(_), Some(n)) => (n, n, String::new()),
         (Err(why), None) => return Err(why),
     };
-    let why = if name == "nobody" {
-        Some("others use nobody, too")
-    } else {
-        unfit(table, uid, gid)
-    };
+    let why =
+        if name == "nobody" { Some("others use nobody, too") } else { unfit(table, uid, gid) };
     match why {
         None => Ok(identity(uid, gid)),
         Some(why) => Err(format!(

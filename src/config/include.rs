@@ -59,17 +59,17 @@ fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
                 Some(account) => format!("{} (uid {uid})", account.name),
                 None => format!("uid {uid}"),
             };
-            let trusted = if r.facts.start.uid == 0 {
-                "root"
-            } else {
-                "you and root"
-            };
+            let trusted_owner = [0, r.facts.start.uid].contains(uid);
+            let trusted = if r.facts.start.uid == 0 { "root" } else { "you and root" };
             vec![
                 format!(
                     "{part} belongs to {owner} and has mode {:04o}: others than {trusted} could change what is run",
                     mode & 0o7777
                 ),
-                format!("put it right with: chown root: {part} && chmod go-w {part}"),
+                match trusted_owner {
+                    true => format!("put it right with: chmod go-w {part}"),
+                    false => format!("put it right with: chown root: {part} && chmod go-w {part}"),
+                },
             ]
         }
         Denied::Answer(Answer::Errno(errno)) => {
@@ -77,9 +77,9 @@ fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
             vec![format!("{path}: {}", errno.desc())]
         }
         Denied::Answer(Answer::Kind) => vec![format!("{path} is not a regular file")],
-        Denied::Answer(_) => vec![format!(
-            "{path} is beyond the limits of what a configuration may consist of"
-        )],
+        Denied::Answer(_) => {
+            vec![format!("{path} is beyond the limits of what a configuration may consist of")]
+        }
         Denied::Unreadable(why) => vec![format!("{path}: {why}")],
     }
 }
@@ -97,14 +97,12 @@ fn named(r: &mut Reading<'_>, files: &mut dyn Files, path: &str) -> Option<Vec<u
     match files.main(&full) {
         Ok(bytes) => Some(bytes),
         Err(why) if is_missing(&why) => {
-            r.problems
-                .error(format!("could not find config file {path}"), vec![]);
+            r.problems.error(format!("could not find config file {path}"), vec![]);
             None
         }
         Err(why) => {
             let details = denied(r, &full, &why);
-            r.problems
-                .error(format!("could not read config file {path}"), details);
+            r.problems.error(format!("could not read config file {path}"), details);
             None
         }
     }
@@ -138,8 +136,7 @@ fn search(r: &mut Reading<'_>, files: &mut dyn Files, program: &str) -> Option<V
                 if !root && matches!(r.host.kind(&full), Kind::Hidden | Kind::Missing) => {}
             Err(why) => {
                 let details = denied(r, &full, &why);
-                r.problems
-                    .error(format!("could not read config file {path}"), details);
+                r.problems.error(format!("could not read config file {path}"), details);
                 return None;
             }
         }
@@ -147,7 +144,8 @@ fn search(r: &mut Reading<'_>, files: &mut dyn Files, program: &str) -> Option<V
     let mut details = Vec::new();
     if root && paths.iter().any(|p| !p.starts_with('/')) {
         details.push(
-            "started by root, relative paths are not looked at: anyone could have put a file there".to_owned(),
+            "started by root, relative paths are not looked at: anyone could have put a file there"
+                .to_owned(),
         );
     }
     r.problems.error(
@@ -171,9 +169,7 @@ fn included(r: &mut Reading<'_>, files: &mut dyn Files, names: &Names<'_>) -> Ve
     let node = r.facts.node.clone();
     r.doc.expand_here(&here);
     r.unknown_keys(SECTION, &[&["files"]]);
-    let names = Names::over(names)
-        .text("here", &here)
-        .text("host_node_name", &node);
+    let names = Names::over(names).text("here", &here).text("host_node_name", &node);
     let scope = Scope::plain(SECTION, &names);
     let Some(raw) = r.raw(SECTION, "files") else {
         let text = ".ini file has [include] section, but no files setting".to_owned();
@@ -185,10 +181,7 @@ fn included(r: &mut Reading<'_>, files: &mut dyn Files, names: &Names<'_>) -> Ve
         return Vec::new();
     };
     let mut notes = Vec::new();
-    let mut finder = Finder {
-        files,
-        known: BTreeMap::new(),
-    };
+    let mut finder = Finder { files, known: BTreeMap::new() };
     for pattern in patterns.split(super::text::is_space).map(strip) {
         if pattern.is_empty() {
             continue;
@@ -196,8 +189,7 @@ fn included(r: &mut Reading<'_>, files: &mut dyn Files, names: &Names<'_>) -> Ve
         let pattern = join(&here, pattern);
         let found = finder.find(r, &pattern);
         if found.is_empty() {
-            r.problems
-                .warning(format!("No file matches via include \"{pattern}\""));
+            r.problems.warning(format!("No file matches via include \"{pattern}\""));
         }
         for path in found {
             notes.push(format!("Included extra file \"{path}\" during parsing"));
@@ -255,9 +247,7 @@ impl Finder<'_> {
             let name = basename(pattern);
             if let Some((_, listing)) = self.directory(r, if dir.is_empty() { "/" } else { &dir }) {
                 found.extend(
-                    (listing.iter())
-                        .filter(|(n, _)| fits(name, n))
-                        .map(|(n, _)| join(&dir, n)),
+                    (listing.iter()).filter(|(n, _)| fits(name, n)).map(|(n, _)| join(&dir, n)),
                 );
             }
         }
@@ -294,18 +284,13 @@ fn parent(path: &str) -> &str {
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
-    if is_magic(pattern) {
-        matches(pattern, name)
-    } else {
-        pattern == name
-    }
+    if is_magic(pattern) { matches(pattern, name) } else { pattern == name }
 }
 
 fn refuse(r: &mut Reading<'_>, path: &str, why: &Denied) {
     let mut details = denied(r, path, why);
     details.push(r.locate("include", "files"));
-    r.problems
-        .error(format!("could not read config file {path}"), details);
+    r.problems.error(format!("could not read config file {path}"), details);
 }
 
 /// Lines that are read as the rules say, but perhaps not as they were meant.

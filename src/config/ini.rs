@@ -106,20 +106,11 @@ impl Document {
     pub fn read(&mut self, file: &str, bytes: &[u8]) -> Result<(), Syntax> {
         let text = decode(bytes)?;
         self.files.push(file.to_owned());
-        let mut state = State {
-            target: None,
-            key: None,
-            indent: 0,
-            bad: Vec::new(),
-        };
-        let outcome = lines(&text)
-            .enumerate()
-            .try_for_each(|(n, line)| self.line(&mut state, n + 1, line));
-        for (_, value) in self
-            .sections
-            .iter_mut()
-            .flat_map(|s| &mut s.keys)
-            .chain(&mut self.defaults)
+        let mut state = State { target: None, key: None, indent: 0, bad: Vec::new() };
+        let outcome =
+            lines(&text).enumerate().try_for_each(|(n, line)| self.line(&mut state, n + 1, line));
+        for (_, value) in
+            self.sections.iter_mut().flat_map(|s| &mut s.keys).chain(&mut self.defaults)
         {
             let end = value.text.trim_end_matches(is_space).len();
             value.text.truncate(end);
@@ -132,17 +123,11 @@ impl Document {
         for (n, line) in &state.bad {
             message.push_str(&format!("\n\t[line {n:2}]: {}", repr(line)));
         }
-        Err(Syntax {
-            text: message,
-            lines: state.bad.iter().map(|(n, _)| *n).collect(),
-        })
+        Err(Syntax { text: message, lines: state.bad.iter().map(|(n, _)| *n).collect() })
     }
 
     fn line(&mut self, state: &mut State, n: usize, line: &str) -> Result<(), Syntax> {
-        let place = Place {
-            file: self.files.len().saturating_sub(1),
-            line: n,
-        };
+        let place = Place { file: self.files.len().saturating_sub(1), line: n };
         let comment = comment_start(line, first_comment);
         let value = strip(line.get(..comment.unwrap_or(line.len())).unwrap_or(line));
         if value.is_empty() {
@@ -224,11 +209,7 @@ impl Document {
             return Target::Defaults;
         }
         self.index.insert(name.to_owned(), self.sections.len());
-        self.sections.push(Section {
-            name: name.to_owned(),
-            place,
-            keys: Vec::new(),
-        });
+        self.sections.push(Section { name: name.to_owned(), place, keys: Vec::new() });
         Target::Section(self.sections.len() - 1)
     }
 
@@ -313,10 +294,7 @@ fn decode(bytes: &[u8]) -> Result<String, Syntax> {
             Some(_) if matches!(byte, 0xc2..=0xf4) => "invalid continuation byte",
             Some(_) => "invalid start byte",
         };
-        syntax(
-            format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: {why}"),
-            at,
-        )
+        syntax(format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: {why}"), at)
     })?;
     // Nothing that a program gets can hold one.
     if let Some(at) = text.find('\0') {
@@ -334,15 +312,12 @@ fn comment_start(line: &str, inline: fn(&str) -> Option<usize>) -> Option<usize>
 }
 
 fn starts_comment(line: &str, at: usize) -> bool {
-    line.get(..at)
-        .is_some_and(|before| before.chars().next_back().is_none_or(is_space))
+    line.get(..at).is_some_and(|before| before.chars().next_back().is_none_or(is_space))
 }
 
 /// Python 3.13 and later: the first one that qualifies.
 fn first_comment(line: &str) -> Option<usize> {
-    line.match_indices([';', '#'])
-        .map(|(at, _)| at)
-        .find(|at| starts_comment(line, *at))
+    line.match_indices([';', '#']).map(|(at, _)| at).find(|at| starts_comment(line, *at))
 }
 
 /// Python up to 3.12: the n-th of each, in lockstep.

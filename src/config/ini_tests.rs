@@ -112,8 +112,8 @@ fn agrees_with_python_on_thousands_of_texts() {
     use std::io::Write;
     use std::process::{Command, Stdio};
     let alphabet = [
-        "[", "]", "s", "t", "=", ":", " ", "  ", "\t", "\n", "\n", "\n", "a", "b=1", "[s]\n", "[t]\n", "k=v\n",
-        "\n x", "\x0b", "\u{a0}", "\u{e9}", "\x1c", "DEFAULT", "#", " ;", "\r\n",
+        "[", "]", "s", "t", "=", ":", " ", "  ", "\t", "\n", "\n", "\n", "a", "b=1", "[s]\n",
+        "[t]\n", "k=v\n", "\n x", "\x0b", "\u{a0}", "\u{e9}", "\x1c", "DEFAULT", "#", " ;", "\r\n",
     ];
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = |n: usize| {

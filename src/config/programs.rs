@@ -55,11 +55,7 @@ pub fn processes(
     let file = repr(&r.section_file(section));
     let suffix = format!(" in section {} (file: {file})", repr(section));
     let (_, text) = section.split_once(':').unwrap_or(("", section));
-    let bare = Scope {
-        section,
-        names,
-        suffix: &suffix,
-    };
+    let bare = Scope { section, names, suffix: &suffix };
     let program_name = values::name(text);
     let Some(program_name) = r.check(bare, "", program_name) else {
         return Vec::new();
@@ -71,10 +67,7 @@ pub fn processes(
         .text("program_name", &program_name)
         .text("host_node_name", &node)
         .text("group_name", group);
-    let scope = Scope {
-        names: &names,
-        ..bare
-    };
+    let scope = Scope { names: &names, ..bare };
     let before = r.problems.errors.len();
     let (program, count) = shared(r, scope);
     let mut processes = Vec::new();
@@ -130,12 +123,10 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         .filter(|url| !url.is_empty() && !super::text::strip(url).eq_ignore_ascii_case("auto"));
     let user = r.get(scope, "user", |r, t| r.user(t));
     let umask = r.plain(scope, "umask", values::octal).map(|m| m & 0o777);
-    let process_name = r
-        .raw(scope.section, "process_name")
-        .unwrap_or_else(|| "%(program_name)s".to_owned());
-    let process_name = r
-        .check(scope, "process_name", values::name(&process_name))
-        .unwrap_or_default();
+    let process_name =
+        r.raw(scope.section, "process_name").unwrap_or_else(|| "%(program_name)s".to_owned());
+    let process_name =
+        r.check(scope, "process_name", values::name(&process_name)).unwrap_or_default();
     if number > 1 && !process_name.contains("%(process_num)") {
         let text = "%(process_num) must be present within process_name when numprocs > 1";
         r.check::<()>(scope, "process_name", Err(text.to_owned()));
@@ -160,11 +151,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         umask,
         serverurl,
     };
-    let count = Count {
-        number,
-        first,
-        process_name,
-    };
+    let count = Count { number, first, process_name };
     (program, count)
 }
 
@@ -177,24 +164,16 @@ fn process(
     number: i64,
 ) -> Option<Process> {
     let section = scope.section;
-    let mut names = Names::over(scope.names)
-        .number("process_num", number)
-        .number("numprocs", count.number);
-    let environment = r
-        .raw(section, "environment")
-        .map_or(Ok(Variables::new()), |raw| {
-            expand(&raw, &names, "environment", true).and_then(|text| environment::parse(&text))
-        });
-    let environment = r
-        .check(scope, "environment", environment)
-        .unwrap_or_default();
+    let mut names =
+        Names::over(scope.names).number("process_num", number).number("numprocs", count.number);
+    let environment = r.raw(section, "environment").map_or(Ok(Variables::new()), |raw| {
+        expand(&raw, &names, "environment", true).and_then(|text| environment::parse(&text))
+    });
+    let environment = r.check(scope, "environment", environment).unwrap_or_default();
     for (name, value) in &environment {
         names.variable(name, value);
     }
-    let scope = Scope {
-        names: &names,
-        ..scope
-    };
+    let scope = Scope { names: &names, ..scope };
     let directory = r.text(scope, "directory");
     let stdout = stream(r, scope, "stdout");
     let mut stderr = stream(r, scope, "stderr");
@@ -249,9 +228,7 @@ fn stream(r: &mut Reading<'_>, scope: Scope<'_>, which: &str) -> Stream {
              enable syslog instead."
         ));
         let place = r.locate(section, &file_key);
-        r.problems.advice(format!(
-            "{place}: syslog is not supported yet, this output is not kept"
-        ));
+        r.problems.advice(format!("{place}: syslog is not supported yet, this output is not kept"));
         target = LogTarget::None;
     }
     if target == LogTarget::Auto && maxbytes == 0 {
@@ -260,11 +237,7 @@ fn stream(r: &mut Reading<'_>, scope: Scope<'_>, which: &str) -> Stream {
              filesystem unintentionally"
         ));
     }
-    Stream {
-        target,
-        maxbytes,
-        backups: backups(kept.unwrap_or(10)),
-    }
+    Stream { target, maxbytes, backups: backups(kept.unwrap_or(10)) }
 }
 
 fn log_target(r: &mut Reading<'_>, text: &str) -> Read<LogTarget> {

@@ -43,9 +43,7 @@ const RPC: &str = "rpcinterface:";
 
 /// Reads the configuration.
 pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcome {
-    let args: Vec<String> = (facts.start.args.iter())
-        .map(|word| text::from_bytes(word))
-        .collect();
+    let args: Vec<String> = (facts.start.args.iter()).map(|word| text::from_bytes(word)).collect();
     let program = args.first().cloned().unwrap_or_default();
     let mut reading = Reading {
         host,
@@ -58,11 +56,7 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
     let options = match options::parse(&mut reading, &args) {
         Ok(options) => options,
         Err(Stop::Print(stdout)) => {
-            return Outcome::Leave {
-                status: 0,
-                stdout,
-                stderr: String::new(),
-            };
+            return Outcome::Leave { status: 0, stdout, stderr: String::new() };
         }
         Err(Stop::Usage(text)) => {
             reading.problems.error(text, vec![]);
@@ -76,11 +70,7 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
 }
 
 fn refused(reading: &Reading<'_>, program: &str) -> Outcome {
-    Outcome::Leave {
-        status: 2,
-        stdout: String::new(),
-        stderr: reading.problems.report(program),
-    }
+    Outcome::Leave { status: 2, stdout: String::new(), stderr: reading.problems.report(program) }
 }
 
 /// Everything after the command line, in the reference's order.
@@ -98,13 +88,11 @@ fn whole(
     let infos = include::read(r, files, given, program, &names)?;
     if !r.doc.has("supervisord") {
         let details = vec![r.config.clone()];
-        r.problems
-            .error(".ini file does not include supervisord section", details);
+        r.problems.error(".ini file does not include supervisord section", details);
         return None;
     }
     if options.profile_options.is_some() {
-        r.problems
-            .advice("--profile_options has no effect".to_owned());
+        r.problems.advice("--profile_options has no effect".to_owned());
     }
     let mut daemon = daemon::read(r, options, &names);
     for (name, value) in &daemon.environment {
@@ -114,11 +102,7 @@ fn whole(
     let groups = groups::read(r, &names);
     let servers = servers::read(r, &names);
     daemon.user = daemon::user(r, options, &names);
-    let model = Model {
-        daemon,
-        groups,
-        servers,
-    };
+    let model = Model { daemon, groups, servers };
     Some(table::build(r, &model, infos))
 }
 
@@ -137,8 +121,7 @@ fn sections(r: &mut Reading<'_>) {
             && !PREFIXES.iter().any(|p| section.starts_with(p))
         {
             let hint = meant(section).map_or(String::new(), |s| format!(" (is [{s}] meant?)"));
-            r.problems
-                .advice(format!("{place} is not known and has no effect{hint}"));
+            r.problems.advice(format!("{place} is not known and has no effect{hint}"));
         }
     }
 }
@@ -165,17 +148,13 @@ fn rpc_interface(r: &mut Reading<'_>, section: &str) {
     match r.raw(section, KEY) {
         None => {
             let details = vec![r.locate_section(section)];
-            r.problems.error(
-                format!("section [{section}] does not specify a {KEY}"),
-                details,
-            );
+            r.problems.error(format!("section [{section}] does not specify a {KEY}"), details);
         }
         Some(factory) if factory == MAIN => {}
         Some(_) => {
             let place = r.locate(section, KEY);
-            r.problems.advice(format!(
-                "{place} is not supported yet: only {MAIN} is there, always"
-            ));
+            r.problems
+                .advice(format!("{place} is not supported yet: only {MAIN} is there, always"));
         }
     }
 }

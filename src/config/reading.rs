@@ -39,11 +39,7 @@ pub struct Scope<'s> {
 impl<'s> Scope<'s> {
     /// A scope without a suffix.
     pub fn plain(section: &'s str, names: &'s Names<'s>) -> Self {
-        Scope {
-            section,
-            names,
-            suffix: "",
-        }
+        Scope { section, names, suffix: "" }
     }
 }
 
@@ -72,8 +68,8 @@ impl Reading<'_> {
     ) -> Option<T> {
         let raw = self.raw(scope.section, key)?;
         let label = format!("{}.{key}", scope.section);
-        let value = expand(&raw, scope.names, &label, is_secret(key))
-            .and_then(|text| read(self, &text));
+        let value =
+            expand(&raw, scope.names, &label, is_secret(key)).and_then(|text| read(self, &text));
         self.check(scope, key, value)
     }
 
@@ -93,8 +89,7 @@ impl Reading<'_> {
             Ok(value) => Some(value),
             Err(text) => {
                 let details = vec![self.locate(scope.section, key)];
-                self.problems
-                    .error(format!("{text}{}", scope.suffix), details);
+                self.problems.error(format!("{text}{}", scope.suffix), details);
                 None
             }
         }
@@ -169,10 +164,7 @@ impl Reading<'_> {
                 let me = Who::Id(self.facts.start.uid);
                 self.host.account(&me).map(|a| a.home)
             }),
-            name => self
-                .host
-                .account(&Who::Name(name.to_owned()))
-                .map(|a| a.home),
+            name => self.host.account(&Who::Name(name.to_owned())).map(|a| a.home),
         };
         match home {
             None => path.to_owned(),
@@ -212,9 +204,7 @@ impl Reading<'_> {
         if parent.is_empty() || self.is_directory(&parent) {
             Ok(path)
         } else {
-            Err(format!(
-                "The directory named as part of the path {text} does not exist"
-            ))
+            Err(format!("The directory named as part of the path {text} does not exist"))
         }
     }
 

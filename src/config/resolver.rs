@@ -13,15 +13,15 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
-use privsep::frame::{Cursor, Error, Writer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Account, Host, Kind, Who};
 use super::text;
 
 const MAX_QUESTION: usize = 8_192;
-const MAX_TEXT: usize = 4_095;
 const MAX_GROUPS: usize = 8_192;
-const MAX_ANSWER: usize = 4 * MAX_GROUPS + 2 * MAX_TEXT + 64;
+const MAX_ANSWER: usize = 5 * MAX_GROUPS + 16_384;
 /// `getaddrinfo`: the name or service is not known.
 const EAI_NONAME: i32 = -2;
 const EAI_AGAIN: i32 = -3;
@@ -33,7 +33,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Question {
     Account(Who),
     Group(Who),
@@ -41,52 +41,7 @@ enum Question {
     Kind(String),
 }
 
-fn put_who(w: &mut Writer, tag: u8, who: &Who) {
-    match who {
-        Who::Name(name) => w.u8(tag).u8(0).text(&text::bytes(name)),
-        Who::Id(id) => w.u8(tag).u8(1).u32(*id),
-    };
-}
-
-fn who(c: &mut Cursor<'_>) -> Result<Who, Error> {
-    match c.u8()? {
-        0 => Ok(Who::Name(text::from_bytes(&c.text(MAX_TEXT)?))),
-        1 => Ok(Who::Id(c.u32()?)),
-        _ => Err(Error::Tag),
-    }
-}
-
-impl Question {
-    fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        match self {
-            Question::Account(who) => put_who(&mut w, 1, who),
-            Question::Group(who) => put_who(&mut w, 2, who),
-            Question::Address(name) => {
-                w.u8(3).text(&text::bytes(name));
-            }
-            Question::Kind(path) => {
-                w.u8(4).text(&text::bytes(path));
-            }
-        }
-        w.finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Question, Error> {
-        let mut c = Cursor::new(bytes);
-        let question = match c.u8()? {
-            1 => Question::Account(who(&mut c)?),
-            2 => Question::Group(who(&mut c)?),
-            3 => Question::Address(text::from_bytes(&c.text(MAX_TEXT)?)),
-            4 => Question::Kind(text::from_bytes(&c.text(MAX_TEXT)?)),
-            _ => return Err(Error::Tag),
-        };
-        c.end()?;
-        Ok(question)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Reply {
     Account(Option<Account>),
     Group(Option<u32>),
@@ -94,71 +49,17 @@ enum Reply {
     Kind(Kind),
 }
 
-impl Reply {
-    fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        match self {
-            Reply::Account(None) => {
-                w.u8(0);
-            }
-            Reply::Account(Some(a)) => {
-                w.u8(1).text(&text::bytes(&a.name)).u32(a.uid).u32(a.gid);
-                w.list(&a.groups, |w, g| {
-                    w.u32(*g);
-                });
-                w.text(&text::bytes(&a.home));
-            }
-            Reply::Group(None) => {
-                w.u8(2);
-            }
-            Reply::Group(Some(gid)) => {
-                w.u8(3).u32(*gid);
-            }
-            Reply::Address(Ok(address)) => {
-                w.u8(4).raw(address);
-            }
-            Reply::Address(Err(code)) => {
-                w.u8(5).i32(*code);
-            }
-            Reply::Kind(kind) => {
-                w.u8(6).u8(match kind {
-                    Kind::Directory => 0,
-                    Kind::Other => 1,
-                    Kind::Missing => 2,
-                    Kind::Hidden => 3,
-                });
-            }
-        }
-        w.finish()
+/// A message that is this value and nothing else.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
     }
+}
 
-    fn decode(bytes: &[u8]) -> Result<Reply, Error> {
-        let mut c = Cursor::new(bytes);
-        let reply = match c.u8()? {
-            0 => Reply::Account(None),
-            1 => Reply::Account(Some(Account {
-                name: text::from_bytes(&c.text(MAX_TEXT)?),
-                uid: c.u32()?,
-                gid: c.u32()?,
-                groups: c.list(MAX_GROUPS, Cursor::u32)?,
-                home: text::from_bytes(&c.text(MAX_TEXT)?),
-            })),
-            2 => Reply::Group(None),
-            3 => Reply::Group(Some(c.u32()?)),
-            4 => Reply::Address(Ok([c.u8()?, c.u8()?, c.u8()?, c.u8()?])),
-            5 => Reply::Address(Err(c.i32()?)),
-            6 => Reply::Kind(match c.u8()? {
-                0 => Kind::Directory,
-                1 => Kind::Other,
-                2 => Kind::Missing,
-                3 => Kind::Hidden,
-                _ => return Err(Error::Tag),
-            }),
-            _ => return Err(Error::Tag),
-        };
-        c.end()?;
-        Ok(reply)
-    }
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Only a type without a known length fails, and there is none; an empty message ends the talk.
+    postcard::to_stdvec(value).unwrap_or_default()
 }
 
 /// Answers until the parser is gone, or says something that is no question.
@@ -171,10 +72,10 @@ pub fn serve(socket: BorrowedFd<'_>) {
             Err(Errno::EINTR) => continue,
             Err(_) => return,
         };
-        let Some(Ok(question)) = buffer.get(..n).map(Question::decode) else {
+        let Some(Some(question)) = buffer.get(..n).map(decode) else {
             return;
         };
-        let reply = answer(question).encode();
+        let reply = encode(&answer(question));
         if send(socket.as_raw_fd(), &reply, MsgFlags::MSG_NOSIGNAL).is_err() {
             return;
         }
@@ -257,11 +158,7 @@ pub struct Resolver {
 impl Resolver {
     /// Speaks over this socket.
     pub fn new(socket: OwnedFd) -> Self {
-        Resolver {
-            socket,
-            known: HashMap::new(),
-            broken: None,
-        }
+        Resolver { socket, known: HashMap::new(), broken: None }
     }
 
     /// Why the resolver no longer answers, if that is so.
@@ -270,9 +167,9 @@ impl Resolver {
     }
 
     fn ask(&mut self, question: &Question) -> Option<Reply> {
-        let bytes = question.encode();
-        // Too long, or with a NUL: no user, host or path is called like that.
-        if Question::decode(&bytes).is_err() || self.broken.is_some() {
+        let bytes = encode(question);
+        // No user, host or path is called by so long a name.
+        if bytes.len() > MAX_QUESTION || self.broken.is_some() {
             return None;
         }
         if let Some(reply) = self.known.get(&bytes) {
@@ -304,7 +201,7 @@ impl Resolver {
             .get(..n)
             .filter(|bytes| !bytes.is_empty())
             .ok_or(io::ErrorKind::UnexpectedEof)
-            .and_then(|bytes| Reply::decode(bytes).map_err(|_| io::ErrorKind::InvalidData))
+            .and_then(|bytes| decode(bytes).ok_or(io::ErrorKind::InvalidData))
             .map_err(io::Error::from)
     }
 }
@@ -390,11 +287,13 @@ mod tests {
             Reply::Kind(Kind::Hidden),
         ];
         for reply in replies {
-            let bytes = reply.encode();
-            assert_eq!(Reply::decode(&bytes), Ok(reply));
+            let mut bytes = encode(&reply);
+            assert_eq!(decode(&bytes), Some(reply));
             for n in 0..bytes.len() {
-                assert!(Reply::decode(&bytes[..n]).is_err());
+                assert_eq!(decode::<Reply>(&bytes[..n]), None);
             }
+            bytes.push(0);
+            assert_eq!(decode::<Reply>(&bytes), None);
         }
     }
 }

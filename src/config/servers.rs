@@ -60,11 +60,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let address = r.check(scope, "port", address)?;
     Some(Server {
         section: section.to_owned(),
-        address: Address::Inet {
-            host,
-            address,
-            port,
-        },
+        address: Address::Inet { host, address, port },
         credentials,
     })
 }
@@ -92,9 +88,8 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let path = r.get(Scope::plain(section, &with_here), "file", |r, t| {
         let path = r.normal_path(strip(t));
         if text::bytes(&path).len() > SOCKET_PATH {
-            return Err(
-                "Cannot open an HTTP server: socket.error reported AF_UNIX path too long".to_owned(),
-            );
+            return Err("Cannot open an HTTP server: socket.error reported AF_UNIX path too long"
+                .to_owned());
         }
         Ok(path)
     });
@@ -129,11 +124,8 @@ fn credentials(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<(String, Passwor
         (Some(u), Some(p)) if !u.is_empty() => (u, p),
         (username, _) => {
             let section = scope.section;
-            let missing = if username.is_none_or(|u| u.is_empty()) {
-                "username"
-            } else {
-                "password"
-            };
+            let missing =
+                if username.is_none_or(|u| u.is_empty()) { "username" } else { "password" };
             let text = format!(
                 "Section [{section}] contains incomplete authentication: If a username or a password is specified, \
                  both the username and password must be specified"

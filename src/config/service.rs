@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use privsep::files::{ANSWER_SIZE, Answer, Ask};
+use privsep::frame::Wire;
 
 use super::files::{Denied, Files, Listing};
 use super::text;
@@ -30,11 +31,7 @@ pub struct Spawner {
 impl Spawner {
     /// Speaks over this socket.
     pub fn new(socket: OwnedFd) -> Self {
-        Spawner {
-            socket,
-            directories: 0,
-            broken: None,
-        }
+        Spawner { socket, directories: 0, broken: None }
     }
 
     /// Why the spawner no longer answers, if that is so.
@@ -83,7 +80,7 @@ impl Spawner {
 
     fn exchange(&self, ask: &Ask) -> io::Result<(Answer, Option<OwnedFd>)> {
         let bytes = ask.encode();
-        if bytes.len() > privsep::files::MAX_REQUEST || Ask::decode(&bytes).is_err() {
+        if bytes.len() > privsep::files::MAX_REQUEST || Ask::read(&bytes).is_err() {
             return Ok((Answer::Errno(Errno::ENAMETOOLONG as i32), None));
         }
         self.say(ask)?;
@@ -92,7 +89,7 @@ impl Spawner {
             match link::reader::receive(self.socket.as_fd(), &mut buffer) {
                 Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok((n, descriptor)) => {
-                    let answer = buffer.get(..n).map(Answer::decode);
+                    let answer = buffer.get(..n).map(Answer::unseal);
                     let Some(Ok(answer)) = answer else {
                         return Err(io::ErrorKind::InvalidData.into());
                     };
@@ -109,8 +106,7 @@ impl Spawner {
 fn contents(descriptor: OwnedFd) -> Result<Vec<u8>, Denied> {
     let mut bytes = Vec::new();
     let mut file = File::from(descriptor).take(FILE_MAX + 1);
-    file.read_to_end(&mut bytes)
-        .map_err(|e| Denied::Unreadable(format!("reading failed: {e}")))?;
+    file.read_to_end(&mut bytes).map_err(|e| Denied::Unreadable(format!("reading failed: {e}")))?;
     if u64::try_from(bytes.len()).is_ok_and(|n| n > FILE_MAX) {
         let limit = FILE_MAX >> 20;
         return Err(Denied::Unreadable(format!("it is larger than {limit} MB")));
@@ -130,10 +126,7 @@ fn listing(descriptor: OwnedFd) -> io::Result<Listing> {
             return Err(io::Error::other(format!("more than {LISTING_MAX} entries")));
         }
         // Links and file systems without types have to be asked about.
-        let directory = matches!(
-            entry.file_type(),
-            None | Some(Type::Directory | Type::Symlink)
-        );
+        let directory = matches!(entry.file_type(), None | Some(Type::Directory | Type::Symlink));
         names.push((text::from_bytes(name.as_bytes()), directory));
     }
     Ok(names)
@@ -181,13 +174,13 @@ mod tests {
                 if n == 0 {
                     return;
                 }
-                let Some((answer, file)) = answer(Ask::decode(&buffer[..n]).unwrap()) else {
+                let Some((answer, file)) = answer(Ask::read(&buffer[..n]).unwrap()) else {
                     return;
                 };
                 let numbers: Vec<RawFd> = file.iter().map(AsRawFd::as_raw_fd).collect();
                 let rights = [ControlMessage::ScmRights(&numbers)];
                 let rights: &[ControlMessage] = if numbers.is_empty() { &[] } else { &rights };
-                let bytes = answer.encode();
+                let bytes = answer.seal();
                 let iov = [IoSlice::new(&bytes)];
                 sendmsg::<()>(theirs.as_raw_fd(), &iov, rights, MsgFlags::empty(), None).unwrap();
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use privsep::frame::Wire;
 use privsep::table::{self, Entry, Identity, MAX_PATH, Socket, Sweep, Table};
 
 use super::environment::Variables;
@@ -95,29 +96,17 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
 /// The table but for logs, sockets and entries.
 fn frame(facts: &Facts, daemon: &Daemon) -> Table {
     let start = &facts.start;
-    let become_user = daemon
-        .user
-        .as_ref()
-        .filter(|user| start.uid == 0 && user.uid != 0);
+    let become_user = daemon.user.as_ref().filter(|user| start.uid == 0 && user.uid != 0);
     Table {
         daemon: !daemon.nodaemon,
         stdout: daemon.nodaemon && !daemon.silent,
         umask: daemon.umask,
-        directory: daemon
-            .directory
-            .as_ref()
-            .filter(|_| !daemon.nodaemon)
-            .map(|d| bytes(d)),
+        directory: daemon.directory.as_ref().filter(|_| !daemon.nodaemon).map(|d| bytes(d)),
         user: become_user.map(identity_of),
         sandbox_required: daemon.sandbox_required,
         pidfile: Some(bytes(&daemon.pidfile)),
         cgroup: facts.cgroup.clone(),
-        env: start
-            .env
-            .iter()
-            .filter(|word| word.contains(&b'='))
-            .cloned()
-            .collect(),
+        env: start.env.iter().filter(|word| word.contains(&b'=')).cloned().collect(),
         ..Table::default()
     }
 }
@@ -143,11 +132,7 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
 }
 
 fn identity_of(account: &Account) -> Identity {
-    Identity {
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-    }
+    Identity { uid: account.uid, gid: account.gid, groups: account.groups.clone() }
 }
 
 /// The lines for the activity log, in the reference's order.
@@ -168,10 +153,7 @@ fn notes(
     }
     let warnings = r.problems.warnings.iter().chain(&r.problems.advice);
     notes.extend(warnings.map(|w| (Level::Warn, shown(w))));
-    let user = daemon
-        .user
-        .iter()
-        .map(|user| format!("Set uid to user {} succeeded", user.uid));
+    let user = daemon.user.iter().map(|user| format!("Set uid to user {} succeeded", user.uid));
     let infos = infos.into_iter().chain(user).chain(raised);
     notes.extend(infos.map(|i| (Level::Info, shown(&i))));
     notes
@@ -193,7 +175,7 @@ fn check(r: &mut Reading<'_>, own: u32, table: &Table) {
     let refused = if encoded.len() > table::MAX {
         Some(format!("it has {} bytes, the limit is {}", encoded.len(), table::MAX))
     } else {
-        let decoded = Table::decode(&encoded).and_then(|t| t.permit(own));
+        let decoded = Table::read(&encoded).and_then(|t| t.permit(own));
         decoded.err().map(|e| e.to_string())
     };
     if let Some(why) = refused {
@@ -224,21 +206,12 @@ impl Builder<'_> {
         for server in &self.model.servers {
             let socket = number(self.table.sockets.len());
             self.table.sockets.push(match &server.address {
-                Address::Unix {
-                    path,
-                    mode,
-                    uid,
-                    gid,
-                } => Socket::Unix {
-                    path: bytes(path),
-                    mode: *mode,
-                    uid: *uid,
-                    gid: *gid,
-                },
-                Address::Inet { address, port, .. } => Socket::Tcp {
-                    address: *address,
-                    port: *port,
-                },
+                Address::Unix { path, mode, uid, gid } => {
+                    Socket::Unix { path: bytes(path), mode: *mode, uid: *uid, gid: *gid }
+                }
+                Address::Inet { address, port, .. } => {
+                    Socket::Tcp { address: u32::from_be_bytes(*address), port: *port }
+                }
             });
             self.settings.servers.push(settings::Server {
                 section: server.section.clone(),
@@ -258,11 +231,7 @@ impl Builder<'_> {
             mode: if auto { 0o600 } else { 0o666 },
             auto,
         });
-        self.settings.logs.push(settings::LogFile {
-            path: shown(name),
-            maxbytes,
-            backups,
-        });
+        self.settings.logs.push(settings::LogFile { path: shown(name), maxbytes, backups });
         self.logs.insert(path.to_owned(), n);
         n
     }
@@ -314,11 +283,7 @@ impl Builder<'_> {
     /// The absolute path of a log. Text alone does not say what `..` leads to, so such a path is left as it is.
     fn log_path(&self, path: &str) -> String {
         let full = join(&self.base, path);
-        if full.split('/').any(|part| part == "..") {
-            full
-        } else {
-            normalise(&full)
-        }
+        if full.split('/').any(|part| part == "..") { full } else { normalise(&full) }
     }
 
     fn same_rotation(
@@ -329,9 +294,7 @@ impl Builder<'_> {
         stream: &Stream,
         channel: &str,
     ) {
-        let first = usize::try_from(log)
-            .ok()
-            .and_then(|n| self.settings.logs.get(n));
+        let first = usize::try_from(log).ok().and_then(|n| self.settings.logs.get(n));
         let same =
             |l: &settings::LogFile| (l.maxbytes, l.backups) == (stream.maxbytes, stream.backups);
         if !first.is_some_and(same) {
@@ -463,9 +426,7 @@ impl Builder<'_> {
         set("SUPERVISOR_PROCESS_NAME", &p.name);
         set("SUPERVISOR_GROUP_NAME", &group.name);
         all.extend(variables.clone());
-        all.iter()
-            .map(|(name, value)| bytes(&format!("{name}={value}")))
-            .collect()
+        all.iter().map(|(name, value)| bytes(&format!("{name}={value}"))).collect()
     }
 
     fn sweep(&mut self, r: &Reading<'_>) {

@@ -35,9 +35,7 @@ pub fn bytes(text: &str) -> Vec<u8> {
 
 /// The string for people and for RPC: bytes that are no text become U+FFFD.
 pub fn shown(text: &str) -> String {
-    text.chars()
-        .map(|c| if raw(c).is_some() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if raw(c).is_some() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Python's `str.isspace` for one character.
@@ -60,11 +58,7 @@ fn printable(c: char) -> bool {
 
 /// Python's `repr` of a string.
 pub fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {
         match c {
@@ -83,16 +77,7 @@ pub fn repr(text: &str) -> String {
 
 /// Python's `ascii` of a string.
 pub fn ascii(text: &str) -> String {
-    repr(text)
-        .chars()
-        .map(|c| {
-            if c.is_ascii() {
-                c.to_string()
-            } else {
-                escape(c)
-            }
-        })
-        .collect()
+    repr(text).chars().map(|c| if c.is_ascii() { c.to_string() } else { escape(c) }).collect()
 }
 
 fn escape(c: char) -> String {

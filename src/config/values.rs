@@ -24,9 +24,7 @@ fn int(text: &str, base: u32) -> Option<i64> {
         }
         for c in part.chars() {
             let digit = i64::from(c.to_digit(base)?);
-            value = value
-                .saturating_mul(i64::from(base))
-                .saturating_add(digit);
+            value = value.saturating_mul(i64::from(base)).saturating_add(digit);
         }
     }
     Some(if negative { -value } else { value })
@@ -34,14 +32,13 @@ fn int(text: &str, base: u32) -> Option<i64> {
 
 /// An integer.
 pub fn integer(text: &str) -> Read<i64> {
-    int(text, 10)
-        .ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
+    int(text, 10).ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
 }
 
 /// An octal number.
 pub fn octal(text: &str) -> Read<u32> {
-    let value = int(text, 8)
-        .ok_or_else(|| format!("{text} can not be converted to an octal type"))?;
+    let value =
+        int(text, 8).ok_or_else(|| format!("{text} can not be converted to an octal type"))?;
     // The system looks at the low bits alone.
     Ok(u32::try_from(value & 0o7777).unwrap_or(0))
 }
@@ -268,19 +265,19 @@ mod tests {
 
     #[test]
     fn byte_sizes() {
-        for (text, value) in [("50MB", 50 << 20), ("1kb", 1024), ("2 GB", 2 << 30), ("7", 7), ("-1", 0)] {
+        for (text, value) in
+            [("50MB", 50 << 20), ("1kb", 1024), ("2 GB", 2 << 30), ("7", 7), ("-1", 0)]
+        {
             assert_eq!(byte_size(text), Ok(value), "{text}");
         }
-        assert_eq!(
-            byte_size("5.5MB"),
-            Err("invalid literal for int() with base 10: '5.5'".into())
-        );
+        assert_eq!(byte_size("5.5MB"), Err("invalid literal for int() with base 10: '5.5'".into()));
         assert!(byte_size("5M").is_err());
     }
 
     #[test]
     fn signals() {
-        for (text, value) in [("TERM", 15), ("sigusr1", 10), ("9", 9), (" Hup ", 1), ("RTMAX", 64)] {
+        for (text, value) in [("TERM", 15), ("sigusr1", 10), ("9", 9), (" Hup ", 1), ("RTMAX", 64)]
+        {
             assert_eq!(signal(text), Ok(value), "{text}");
         }
         assert_eq!(signal("FOO"), Err("value 'FOO' is not a valid signal name".into()));
@@ -293,10 +290,7 @@ mod tests {
         assert_eq!(exit_codes("0, 2"), Ok(vec![0, 2]));
         assert_eq!(exit_codes(""), Ok(vec![]));
         for text in ["a", "1,", "256", "-1"] {
-            assert_eq!(
-                exit_codes(text),
-                Err(format!("not a valid list of exit codes: '{text}'"))
-            );
+            assert_eq!(exit_codes(text), Err(format!("not a valid list of exit codes: '{text}'")));
         }
         assert_eq!(strings("a, b,"), ["a", "b", ""]);
         assert!(strings("").is_empty());

@@ -7,7 +7,7 @@ use privsep::request::{Instance, Slot};
 
 use super::desk::{Alarm, Desk};
 use super::heart::Phase;
-use super::proc::{DOUBT, Proc, seconds};
+use super::proc::{DOUBT, Proc};
 use super::{Heart, Input, Now, Output, State};
 use crate::config::settings::Level;
 
@@ -110,7 +110,10 @@ impl Proc {
 
     /// Keeps a journal that was tampered with from holding anything up.
     fn clamp(&mut self, now: Now) {
+        let most = self.rule.most_failures();
         let record = &mut self.record;
+        record.backoff = record.backoff.min(most);
+        record.before = record.before.min(most);
         if let Some(start) = &mut record.start {
             start.mono = start.mono.min(now.mono);
         }
@@ -122,7 +125,7 @@ impl Proc {
         }
         let wait = match record.state {
             State::Backoff => Duration::from_secs(record.backoff.into()),
-            _ => self.rule_stop_wait(),
+            _ => self.rule.stop_wait(),
         };
         let latest = now.mono.saturating_add(wait);
         self.record.deadline = self.record.deadline.min(latest);
@@ -150,9 +153,5 @@ impl Proc {
             self.asked = true;
             self.spawned(desk, instance, pid);
         }
-    }
-
-    fn rule_stop_wait(&self) -> Duration {
-        seconds(self.rule.stopwaitsecs)
     }
 }

@@ -21,7 +21,7 @@ const KILL_AGAIN: i64 = 1;
 pub(super) const DOUBT: Duration = Duration::from_secs(2);
 
 /// A number of seconds of the configuration; negative ones count as none.
-pub(super) fn seconds(n: i64) -> Duration {
+fn seconds(n: i64) -> Duration {
     Duration::from_secs(u64::try_from(n).unwrap_or(0).min(LONGEST))
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Rule {
     startretries: i64,
     exitcodes: Vec<u8>,
     stopsignal: u8,
-    pub stopwaitsecs: i64,
+    stopwaitsecs: i64,
     stopasgroup: bool,
     killasgroup: bool,
 }
@@ -66,6 +66,16 @@ impl Rule {
 
     fn expects(&self, status: i32) -> bool {
         u8::try_from(status).is_ok_and(|code| self.exitcodes.contains(&code))
+    }
+
+    /// The most failed starts in a row that a further one may follow.
+    pub(super) fn most_failures(&self) -> u32 {
+        u32::try_from(self.startretries.max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// From the stop signal to SIGKILL.
+    pub(super) fn stop_wait(&self) -> Duration {
+        seconds(self.stopwaitsecs)
     }
 
     fn restarts_after(&self, status: i32) -> bool {

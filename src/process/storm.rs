@@ -1,1 +1,645 @@
+//! Tests: random schedules against a simulated spawner, which answers in any order, fails, and loses its broker.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use privsep::journal::{PAYLOAD, Payload};
+use privsep::reply::Stage;
+use privsep::request::{Instance, Request, Slot};
+
+use super::record::Record;
+use super::world::{failure, millis, program, settings};
+use super::{Command, Heart, Input, Now, Output, State, Ticket};
+use crate::config::settings::{Autorestart, Process, Settings};
+
+const SEEDS: u64 = 1_200;
+const STEPS: u64 = 500;
+const PROCESSES: u32 = 7;
+
+/// xorshift64*: small, fast, the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn percent(&mut self, n: u64) -> bool {
+        self.below(100) < n
+    }
+
+    fn slot(&mut self) -> Slot {
+        self.below(PROCESSES.into()) as u32
+    }
+}
+
+fn some_settings(dice: &mut Dice) -> Settings {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let mut programs: Vec<Process> = names
+        .iter()
+        .map(|name| Process {
+            priority: dice.below(3) as i64,
+            autostart: dice.percent(70),
+            autorestart: match dice.below(3) {
+                0 => Autorestart::Never,
+                1 => Autorestart::Unexpected,
+                _ => Autorestart::Always,
+            },
+            startsecs: dice.below(4) as i64 - 1,
+            startretries: dice.below(5) as i64 - 1,
+            stopwaitsecs: dice.below(6) as i64 - 1,
+            stopasgroup: dice.percent(30),
+            killasgroup: dice.percent(30),
+            command_error: dice.percent(5).then(|| "command is empty".to_owned()),
+            ..program(name)
+        })
+        .collect();
+    let rest = programs.split_off(2);
+    let mut middle = rest;
+    let last = middle.split_off(3);
+    settings(vec![
+        ("one", dice.below(3) as i64, programs),
+        ("two", dice.below(3) as i64, middle),
+        ("three", dice.below(3) as i64, last),
+    ])
+}
+
+/// What the spawner knows of a slot.
+#[derive(Default)]
+struct Cell {
+    lives: Instance,
+    flight: bool,
+    live: Option<Instance>,
+    /// An end that is not acknowledged.
+    ended: Option<(Instance, i32, Duration)>,
+}
+
+/// What the tests expect of a slot's retries.
+#[derive(Default, Clone, Copy)]
+struct Expected {
+    fails: i64,
+    before_running: i64,
+    due: Option<Duration>,
+}
+
+enum Message {
+    Input(Input),
+    /// A start whose outcome is not decided.
+    Flight(Slot),
+}
+
+struct Storm {
+    dice: Dice,
+    settings: Settings,
+    heart: Heart,
+    journal: Vec<Option<Payload>>,
+    now: Now,
+    cells: Vec<Cell>,
+    expected: Vec<Expected>,
+    states: Vec<State>,
+    mail: Vec<Message>,
+    open: BTreeSet<u64>,
+    tickets: u64,
+    refuses: bool,
+    /// The journal was tampered with: what it says of the past counts no more.
+    forged: bool,
+    ended: bool,
+    handled: u64,
+    /// When the last broker died.
+    died: Duration,
+    /// Processes whose stop, if it comes now, is the shutdown's.
+    by_shutdown: Vec<Slot>,
+}
+
+fn pid(instance: Instance) -> i32 {
+    1_000 + instance as i32
+}
+
+impl Storm {
+    fn new(seed: u64) -> Storm {
+        let mut dice = Dice::new(seed);
+        let settings = some_settings(&mut dice);
+        let journal = vec![None; settings.processes.len() + 1];
+        let refuses = dice.percent(10);
+        let mut storm = Storm {
+            heart: Heart::new(&settings, &journal),
+            settings,
+            journal,
+            now: Now { mono: Duration::from_secs(5_000), wall: Duration::from_secs(1_795_226_180) },
+            cells: (0..PROCESSES).map(|_| Cell::default()).collect(),
+            expected: vec![Expected::default(); PROCESSES as usize],
+            states: vec![State::Stopped; PROCESSES as usize],
+            mail: Vec::new(),
+            open: BTreeSet::new(),
+            tickets: 0,
+            refuses,
+            forged: false,
+            ended: false,
+            handled: 0,
+            died: Duration::ZERO,
+            by_shutdown: Vec::new(),
+            dice,
+        };
+        let asks = storm.send(Input::Begin);
+        let mut order: Vec<_> = storm.settings.groups.iter().collect();
+        order.sort_by_key(|g| g.priority);
+        let order: Vec<u32> = order.iter().flat_map(|g| g.slots.clone()).collect();
+        let spawned: Vec<u32> = asks
+            .iter()
+            .filter_map(|ask| match ask {
+                Request::Spawn { slot } => Some(*slot),
+                _ => None,
+            })
+            .collect();
+        let wanted = order.into_iter().filter(|slot| {
+            let process = &storm.settings.processes[*slot as usize];
+            process.autostart && process.command_error.is_none()
+        });
+        assert_eq!(spawned, wanted.collect::<Vec<_>>(), "order of the first starts");
+        storm
+    }
+
+    /// Hands in an input, keeps the journal, and carries the outputs out. Gives the asks.
+    fn send(&mut self, input: Input) -> Vec<Request> {
+        let about = match &input {
+            Input::Exited { slot, at, .. } => Some((*slot, *at)),
+            Input::SpawnFailed { slot, .. } => Some((*slot, self.now.mono)),
+            _ => None,
+        };
+        let by_client = matches!(input, Input::Command { .. });
+        let up = |slot: &Slot| {
+            let state = self.states[*slot as usize];
+            matches!(state, State::Starting | State::Running) && !by_client
+        };
+        self.by_shutdown = (0..PROCESSES).filter(up).collect();
+        let mut out = Vec::new();
+        self.heart.handle(self.now, input, &mut out);
+        self.handled += 1;
+        for (cell, payload) in self.heart.dirty() {
+            self.journal[cell] = Some(payload);
+        }
+        self.check_retries(about, &out);
+        let mut asks = Vec::new();
+        // The broker may die between one output and the next.
+        let dies_at = (self.handled > 1 && self.dice.percent(1)).then(|| self.dice.below(3));
+        for (done, output) in (0..).zip(out) {
+            if dies_at == Some(done) {
+                self.broker_dies();
+                return asks;
+            }
+            match output {
+                Output::Ask(request) => {
+                    asks.push(request);
+                    self.carry_out(request);
+                }
+                Output::Log(..) => {}
+                Output::Reply(Ticket(ticket), _) => {
+                    assert!(self.open.remove(&ticket), "ticket {ticket} answered twice");
+                }
+            }
+        }
+        asks
+    }
+
+    fn carry_out(&mut self, request: Request) {
+        let at = |slot: Slot| slot as usize;
+        match request {
+            Request::Spawn { slot } => {
+                let cell = &mut self.cells[at(slot)];
+                let busy = cell.flight || cell.live.is_some() || cell.ended.is_some();
+                if busy {
+                    assert!(self.forged, "two instances of slot {slot}");
+                    let failure = failure(Stage::Fork, 17);
+                    self.mail.push(Message::Input(Input::SpawnFailed { slot, failure }));
+                } else {
+                    assert!(!self.heart.shutting_down(), "started while going down");
+                    cell.flight = true;
+                    self.mail.push(Message::Flight(slot));
+                }
+            }
+            Request::Probe { slot } => {
+                let failure = self.dice.percent(10).then(|| failure(Stage::Find, 2));
+                self.mail.push(Message::Input(Input::Probed { slot, failure }));
+            }
+            Request::Signal { slot, instance, signo, .. } => self.signal(slot, instance, signo),
+            Request::Ack { slot, instance } => {
+                let cell = &mut self.cells[at(slot)];
+                assert!(instance <= cell.lives);
+                if cell.ended.is_some_and(|(ended, ..)| ended == instance) {
+                    cell.ended = None;
+                }
+            }
+            Request::End(_) => {
+                assert!(!self.ended, "the end is asked for once");
+                self.ended = true;
+                for (slot, cell) in (0..).zip(&self.cells) {
+                    let unknown = self.heart.state(slot) == Some(State::Unknown);
+                    let gone = cell.live.is_none() && !cell.flight;
+                    assert!(gone || unknown || self.forged, "slot {slot} is left");
+                }
+            }
+            other => panic!("never asked for: {other:?}"),
+        }
+    }
+
+    fn signal(&mut self, slot: Slot, instance: Instance, signo: u8) {
+        // A stop that a client asked for goes its own way.
+        if self.heart.shutting_down() && signo == 15 && self.by_shutdown.contains(&slot) {
+            let priority = |slot: u32| {
+                let process = &self.settings.processes[slot as usize];
+                self.settings.groups[process.group as usize].priority
+            };
+            for other in 0..PROCESSES {
+                let higher = priority(other) > priority(slot);
+                let stopped = self.heart.state(other).unwrap().is_stopped();
+                assert!(!higher || stopped, "{other} is to stop before {slot}");
+            }
+        }
+        let alive = self.cells[slot as usize].live == Some(instance);
+        let errno = if !alive {
+            3
+        } else if self.refuses && self.dice.percent(20) {
+            1
+        } else {
+            0
+        };
+        if errno != 0 {
+            self.mail.push(Message::Input(Input::SignalFailed { slot, instance, errno }));
+        } else if signo == 9 || self.dice.percent(60) {
+            self.dies(slot, signo.into());
+        }
+    }
+
+    /// The instance that lives in this slot ends now.
+    fn dies(&mut self, slot: Slot, status: i32) {
+        let cell = &mut self.cells[slot as usize];
+        if let Some(instance) = cell.live.take() {
+            let at = self.now.mono;
+            cell.ended = Some((instance, status, at));
+            self.mail.push(Message::Input(Input::Exited { slot, instance, status, at }));
+        }
+    }
+
+    /// Delivers a message at random. An instance's start always comes before its end.
+    fn deliver(&mut self) {
+        if self.mail.is_empty() {
+            return;
+        }
+        let pick = self.dice.below(self.mail.len() as u64) as usize;
+        let slot_of = |message: &Message| match message {
+            Message::Flight(slot)
+            | Message::Input(Input::Spawned { slot, .. } | Input::Exited { slot, .. }) => {
+                Some(*slot)
+            }
+            Message::Input(_) => None,
+        };
+        let slot = slot_of(&self.mail[pick]);
+        let first = self.mail.iter().position(|m| slot.is_some() && slot_of(m) == slot);
+        match self.mail.remove(first.unwrap_or(pick)) {
+            Message::Input(input) => {
+                self.send(input);
+            }
+            Message::Flight(slot) => {
+                let input = self.land(slot);
+                self.send(input);
+            }
+        }
+    }
+
+    /// Decides what becomes of a start.
+    fn land(&mut self, slot: Slot) -> Input {
+        let cell = &mut self.cells[slot as usize];
+        cell.flight = false;
+        if self.dice.percent(15) {
+            let failure = failure(Stage::Pipes, 24);
+            return Input::SpawnFailed { slot, failure };
+        }
+        cell.lives += 1;
+        let instance = cell.lives;
+        cell.live = Some(instance);
+        if self.dice.percent(15) {
+            self.dies(slot, 0x7f00);
+        }
+        let failure = None;
+        let pid = pid(instance);
+        Input::Spawned { slot, instance, pid, failure }
+    }
+
+    /// The next broker: clients are gone, messages are made anew from what is the case.
+    fn broker_dies(&mut self) {
+        self.open.clear();
+        if self.dice.percent(3) {
+            self.forge();
+        }
+        self.heart = Heart::new(&self.settings, &self.journal);
+        let mut first = Vec::new();
+        for slot in 0..PROCESSES {
+            if self.cells[slot as usize].flight && self.dice.percent(50) {
+                // It came to something before the next broker was there; a failure nobody hears of.
+                self.land(slot);
+            }
+        }
+        self.mail.clear();
+        for slot in 0..PROCESSES {
+            let cell = &self.cells[slot as usize];
+            if let Some(instance) = cell.live {
+                self.heart.adopt(slot, instance, pid(instance));
+            } else if cell.flight {
+                self.mail.push(Message::Flight(slot));
+            }
+        }
+        for slot in 0..PROCESSES {
+            let Some((instance, status, at)) = self.cells[slot as usize].ended else {
+                continue;
+            };
+            let exited = Input::Exited { slot, instance, status, at };
+            let before = self.dice.percent(50);
+            if !before || self.dice.percent(50) {
+                self.heart.adopt(slot, instance, pid(instance));
+            }
+            if before {
+                first.push(exited);
+            } else {
+                self.mail.push(Message::Input(exited));
+            }
+        }
+        for exited in first {
+            let mut out = Vec::new();
+            self.heart.handle(self.now, exited, &mut out);
+            assert_eq!(out, [], "nothing before the beginning");
+        }
+        self.ended = false;
+        self.died = self.now.mono;
+        self.send(Input::Begin);
+    }
+
+    fn forge(&mut self) {
+        self.forged = true;
+        for cell in &mut self.journal {
+            let mut payload = cell.unwrap_or(Record::default().encode());
+            for _ in 0..self.dice.below(20) {
+                let at = self.dice.below(PAYLOAD as u64) as usize;
+                payload[at] = self.dice.next() as u8;
+            }
+            if self.dice.percent(50) {
+                let at = self.dice.below(8) as usize;
+                let state = State::ALL[at].code().to_le_bytes();
+                payload[..2].copy_from_slice(b"\x01P");
+                payload[2] &= 31;
+                payload[5..9].copy_from_slice(&state);
+            }
+            *cell = Some(payload);
+        }
+    }
+
+    /// Retries: how many, and when.
+    fn check_retries(&mut self, about: Option<(Slot, Duration)>, out: &[Output]) {
+        for slot in 0..PROCESSES {
+            let at = slot as usize;
+            let (before, after) = (self.states[at], self.heart.state(slot).unwrap());
+            self.states[at] = after;
+            let rule = &self.settings.processes[at];
+            if self.forged || rule.command_error.is_some() {
+                continue;
+            }
+            let expected = &mut self.expected[at];
+            let spawns = out.contains(&Output::Ask(Request::Spawn { slot }));
+            if before == State::Backoff && spawns {
+                assert!(expected.due.is_none_or(|due| self.now.mono >= due), "too early");
+            }
+            let exited = format!("exited: {} ", rule.name);
+            let ended = out
+                .iter()
+                .any(|output| matches!(output, Output::Log(_, text) if text.starts_with(&exited)));
+            if spawns && (ended || before.is_stopped()) {
+                // An end and a new start within one input: the count begins anew.
+                expected.fails = 0;
+            }
+            if before == after {
+                continue;
+            }
+            if before == State::Running && after == State::Backoff {
+                expected.fails = expected.before_running;
+            }
+            match after {
+                State::Backoff => {
+                    expected.fails += 1;
+                    assert!(expected.fails <= rule.startretries, "a try too many");
+                    let wait = Duration::from_secs(expected.fails as u64);
+                    expected.due = about.filter(|(s, _)| *s == slot).map(|(_, at)| at + wait);
+                    let next = self.heart.next();
+                    if let Some(due) = expected.due
+                        && !self.heart.shutting_down()
+                    {
+                        assert!(next.is_some_and(|next| next <= due), "no alarm for a retry");
+                    }
+                }
+                State::Fatal if !self.heart.shutting_down() => {
+                    if before != State::Running {
+                        assert_eq!(expected.fails, rule.startretries.max(0), "gave up early");
+                    }
+                    expected.fails = 0;
+                }
+                State::Running => {
+                    expected.before_running = expected.fails;
+                    expected.fails = 0;
+                }
+                State::Stopped | State::Exited | State::Fatal => expected.fails = 0,
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        // What the next broker finds in flight lands before that one asks again.
+        if self.now.mono + time >= self.died + millis(1_900) {
+            while let Some(at) = self.mail.iter().position(|m| matches!(m, Message::Flight(_)))
+                && self.died > Duration::ZERO
+            {
+                if let Message::Flight(slot) = self.mail.remove(at) {
+                    let input = self.land(slot);
+                    self.send(input);
+                }
+            }
+        }
+        self.now.mono += time;
+        self.now.wall += time;
+    }
+
+    /// Goes to the next deadline and rings.
+    fn ring(&mut self) {
+        if let Some(next) = self.heart.next() {
+            let time = next.saturating_sub(self.now.mono);
+            assert!(time < Duration::from_secs(60), "a deadline out of all bounds");
+            self.pass(time);
+            self.send(Input::Timer);
+        }
+    }
+
+    fn command(&mut self) {
+        let slots = (0..=self.dice.below(3)).map(|_| self.dice.slot()).collect();
+        let wait = self.dice.percent(60);
+        let command = match self.dice.below(5) {
+            0 | 1 => Command::Start { slots, wait },
+            2 | 3 => Command::Stop { slots, wait },
+            _ => Command::Signal { slots, signo: 1 },
+        };
+        self.tickets += 1;
+        self.open.insert(self.tickets);
+        let ticket = Ticket(self.tickets);
+        self.send(Input::Command { ticket, command });
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(100) {
+            0..40 => self.deliver(),
+            40..55 => self.ring(),
+            55..70 => {
+                let time = millis(self.dice.below(400));
+                self.pass(time);
+            }
+            70..80 => {
+                let slot = self.dice.slot();
+                let status = [0, 0x100, 0x200, 9][self.dice.below(4) as usize];
+                self.dies(slot, status);
+            }
+            80..98 => self.command(),
+            _ => self.broker_dies(),
+        }
+    }
+
+    /// Everything that is due happens; then nothing waits.
+    fn finish(&mut self) {
+        self.send(Input::Shutdown);
+        let begun = self.now.mono;
+        for _ in 0..10_000 {
+            if !self.heart.shutting_down() {
+                self.send(Input::Shutdown);
+            }
+            while !self.mail.is_empty() {
+                self.deliver();
+            }
+            if self.ended && self.mail.is_empty() {
+                break;
+            }
+            self.ring();
+        }
+        assert!(self.ended, "the shutdown ends");
+        let took = self.now.mono - begun;
+        assert!(took < Duration::from_secs(120), "it took {took:?}");
+        assert_eq!(self.open, BTreeSet::new(), "every request is answered");
+        assert_eq!(self.heart.next(), None);
+    }
+}
+
+#[test]
+fn random_schedules_keep_the_properties() {
+    let mut handled = 0;
+    for seed in 1..=SEEDS {
+        println!("seed {seed}");
+        let mut storm = Storm::new(seed);
+        for _ in 0..STEPS {
+            storm.step();
+        }
+        storm.finish();
+        handled += storm.handled;
+    }
+    assert!(handled >= 200_000, "only {handled} steps");
+}
+
+#[test]
+fn nonsense_does_no_harm() {
+    for seed in 1..=200 {
+        println!("seed {seed}");
+        let mut dice = Dice::new(seed);
+        let settings = some_settings(&mut dice);
+        let journal: Vec<Option<Payload>> = (0..dice.below(12))
+            .map(|_| {
+                let bytes = std::array::from_fn(|_| dice.next() as u8);
+                let known = Record::default().encode();
+                Some(if dice.percent(50) { bytes } else { known })
+            })
+            .collect();
+        let mut heart = Heart::new(&settings, &journal);
+        let mut now = Now { mono: Duration::ZERO, wall: Duration::ZERO };
+        let mut open = BTreeSet::new();
+        for ticket in 0..400u64 {
+            now.mono = now.mono.saturating_add(millis(dice.below(3_000)));
+            let slot = dice.below(9) as u32;
+            let instance = [0, 1, 2, 3, u32::MAX][dice.below(5) as usize];
+            let number = dice.next() as i32;
+            let broken = failure(Stage::Find, number);
+            let input = match dice.below(12) {
+                0 | 1 => Input::Spawned { slot, instance, pid: number, failure: None },
+                2 => Input::SpawnFailed { slot, failure: broken },
+                3 => Input::Probed { slot, failure: dice.percent(50).then_some(broken) },
+                4 | 5 => Input::Exited {
+                    slot,
+                    instance,
+                    status: number,
+                    at: Duration::from_nanos(dice.next()),
+                },
+                6 => Input::SignalFailed { slot, instance, errno: number % 5 },
+                7 => Input::Begin,
+                8 if dice.percent(10) => Input::Shutdown,
+                9 | 10 => {
+                    open.insert(ticket);
+                    let slots = vec![slot, dice.below(9) as u32];
+                    let wait = dice.percent(50);
+                    let command = if dice.percent(50) {
+                        Command::Start { slots, wait }
+                    } else {
+                        Command::Stop { slots, wait }
+                    };
+                    let ticket = Ticket(ticket);
+                    Input::Command { ticket, command }
+                }
+                _ => Input::Timer,
+            };
+            let mut out = Vec::new();
+            heart.handle(now, input, &mut out);
+            heart.dirty();
+            for output in out {
+                if let Output::Reply(Ticket(ticket), _) = output {
+                    assert!(open.remove(&ticket), "answered twice");
+                }
+            }
+            for slot in 0..9 {
+                heart.info(slot, now);
+            }
+        }
+    }
+}
+
+/// A thousand processes: an input costs what it touches, not what there is.
+#[test]
+fn a_thousand_processes_are_no_burden() {
+    let programs: Vec<Process> = (0..4_000).map(|n| program(&format!("p{n}"))).collect();
+    let mut heart = Heart::new(&settings(vec![("g", 1, programs)]), &[]);
+    let now = |ms| super::world::moment(ms);
+    let mut out = Vec::new();
+    heart.handle(now(0), Input::Begin, &mut out);
+    assert_eq!(out.len(), 4_000);
+    assert_eq!(heart.dirty().len(), 4_000);
+    for slot in 0..4_000u32 {
+        let spawned = Input::Spawned { slot, instance: 1, pid: 5, failure: None };
+        out.clear();
+        heart.handle(now(1), spawned, &mut out);
+        assert_eq!((out.len(), heart.dirty().len()), (1, 1));
+    }
+    out.clear();
+    heart.handle(now(1_002), Input::Timer, &mut out);
+    assert_eq!(out.len(), 4_000);
+    assert_eq!(heart.next(), None);
+}

@@ -1,1 +1,233 @@
+//! For tests: settings to play with, and a heart with a hand-held clock.
 
+use std::time::Duration;
+
+use privsep::journal::Payload;
+use privsep::reply::{Failure, Stage};
+use privsep::request::{Instance, Request, Slot};
+
+use super::{Command, Heart, Info, Input, Now, Outcome, Output, State, Ticket};
+use crate::config::settings::{ActivityLog, Autorestart, Group, Level, Process, Settings, Zone};
+
+/// A program with the reference's defaults.
+pub(crate) fn program(name: &str) -> Process {
+    Process {
+        name: name.to_owned(),
+        group: 0,
+        command: format!("/bin/{name} -x"),
+        command_error: None,
+        priority: 999,
+        autostart: true,
+        autorestart: Autorestart::Unexpected,
+        startsecs: 1,
+        startretries: 3,
+        exitcodes: vec![0],
+        stopsignal: 15,
+        stopwaitsecs: 10,
+        stopasgroup: false,
+        killasgroup: false,
+        redirect_stderr: false,
+        stdout_log: None,
+        stderr_log: None,
+        directory: None,
+        uid: None,
+    }
+}
+
+/// Settings with these groups: name, priority, programs.
+pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
+    let mut settings = Settings {
+        identifier: "supervisor".to_owned(),
+        activity: ActivityLog { log: None, level: Level::Info, stdout: false },
+        notes: Vec::new(),
+        zone: Zone::Utc,
+        daemon: false,
+        sandbox_required: false,
+        boundary: true,
+        servers: Vec::new(),
+        logs: Vec::new(),
+        groups: Vec::new(),
+        processes: Vec::new(),
+    };
+    for (number, (name, priority, programs)) in (0u32..).zip(groups) {
+        let first = settings.processes.len() as u32;
+        let slots = (first..).take(programs.len()).collect();
+        settings.groups.push(Group { name: name.to_owned(), priority, slots });
+        for program in programs {
+            settings.processes.push(Process { group: number, ..program });
+        }
+    }
+    settings
+}
+
+/// Settings with one program in a group of its own.
+pub(crate) fn alone(program: Process) -> Settings {
+    settings(vec![("g", 999, vec![program])])
+}
+
+pub(crate) fn failure(stage: Stage, errno: i32) -> Failure {
+    Failure { stage, errno }
+}
+
+pub(crate) const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// The moment this many milliseconds after the tests' beginning of time.
+pub(crate) fn moment(ms: u64) -> Now {
+    Now {
+        mono: Duration::from_secs(1_000) + millis(ms),
+        wall: Duration::from_secs(1_795_226_180) + millis(ms),
+    }
+}
+
+pub(crate) struct World {
+    pub settings: Settings,
+    pub heart: Heart,
+    pub journal: Vec<Option<Payload>>,
+    pub ms: u64,
+    /// Everything since the last look.
+    pub asks: Vec<Request>,
+    pub lines: Vec<String>,
+    pub replies: Vec<(u64, Vec<Outcome>)>,
+}
+
+impl World {
+    /// A heart that has not begun.
+    pub fn before(settings: Settings) -> World {
+        let journal = vec![None; settings.processes.len() + 1];
+        World {
+            heart: Heart::new(&settings, &journal),
+            settings,
+            journal,
+            ms: 0,
+            asks: Vec::new(),
+            lines: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// A heart that has begun.
+    pub fn new(settings: Settings) -> World {
+        let mut world = World::before(settings);
+        world.send(Input::Begin);
+        world
+    }
+
+    /// The broker dies; the next one reads its journal. Nothing is handed back yet.
+    pub fn die(&mut self) {
+        self.heart = Heart::new(&self.settings, &self.journal);
+        self.asks.clear();
+        self.lines.clear();
+    }
+
+    pub fn send(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.heart.handle(moment(self.ms), input, &mut out);
+        for (cell, payload) in self.heart.dirty() {
+            self.journal[cell] = Some(payload);
+        }
+        for output in out {
+            match output {
+                Output::Ask(request) => self.asks.push(request),
+                Output::Log(Level::Debug | Level::Blather, _) => {}
+                Output::Log(level, text) => {
+                    let level = match level {
+                        Level::Info => "INFO",
+                        Level::Warn => "WARN",
+                        Level::Critical => "CRIT",
+                        _ => "?",
+                    };
+                    self.lines.push(format!("{level} {text}"));
+                }
+                Output::Reply(ticket, outcomes) => self.replies.push((ticket.0, outcomes)),
+            }
+        }
+    }
+
+    /// Lets the time come, ringing what is due on the way.
+    pub fn until(&mut self, ms: u64) {
+        while let Some(at) = self.heart.next()
+            && at <= moment(ms).mono
+        {
+            // Deadlines lie a nanosecond after a whole number here and there.
+            let since = at.saturating_sub(moment(0).mono);
+            let ms = u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap();
+            self.ms = self.ms.max(ms);
+            self.send(Input::Timer);
+        }
+        self.ms = ms;
+    }
+
+    pub fn spawned(&mut self, slot: Slot, instance: Instance) {
+        let pid = 100 + i32::try_from(instance).unwrap();
+        self.send(Input::Spawned { slot, instance, pid, failure: None });
+    }
+
+    pub fn spawn_failed(&mut self, slot: Slot, stage: Stage, errno: i32) {
+        let failure = failure(stage, errno);
+        self.send(Input::SpawnFailed { slot, failure });
+    }
+
+    pub fn exited(&mut self, slot: Slot, instance: Instance, status: i32) {
+        self.send(Input::Exited { slot, instance, status, at: moment(self.ms).mono });
+    }
+
+    pub fn command(&mut self, ticket: u64, command: Command) {
+        let ticket = Ticket(ticket);
+        self.send(Input::Command { ticket, command });
+    }
+
+    pub fn start(&mut self, ticket: u64, slots: &[Slot], wait: bool) {
+        let slots = slots.to_vec();
+        self.command(ticket, Command::Start { slots, wait });
+    }
+
+    pub fn stop(&mut self, ticket: u64, slots: &[Slot], wait: bool) {
+        let slots = slots.to_vec();
+        self.command(ticket, Command::Stop { slots, wait });
+    }
+
+    pub fn probed(&mut self, slot: Slot) {
+        let failure = None;
+        self.send(Input::Probed { slot, failure });
+    }
+
+    /// Up since the beginning of time, with instance 1.
+    pub fn running(settings: Settings) -> World {
+        let mut world = World::new(settings);
+        let slots = world.settings.processes.len() as u32;
+        for slot in 0..slots {
+            world.spawned(slot, 1);
+        }
+        world.until(2_000);
+        world.forget();
+        world
+    }
+
+    pub fn state(&self, slot: Slot) -> State {
+        self.heart.state(slot).unwrap()
+    }
+
+    pub fn info(&self, slot: Slot) -> Info {
+        self.heart.info(slot, moment(self.ms)).unwrap()
+    }
+
+    pub fn forget(&mut self) {
+        self.asks.clear();
+        self.lines.clear();
+        self.replies.clear();
+    }
+
+    pub fn take_asks(&mut self) -> Vec<Request> {
+        std::mem::take(&mut self.asks)
+    }
+
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    pub fn take_replies(&mut self) -> Vec<(u64, Vec<Outcome>)> {
+        std::mem::take(&mut self.replies)
+    }
+}

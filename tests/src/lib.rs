@@ -1,1 +1,24 @@
-//! See DESIGN.
+//! The harness of the whole-system tests: rooms, configurations, daemons, and what /proc says about them.
+//!
+//! Everything here looks at the daemon from outside: its sockets, its files, its processes. It needs root, because the
+//! daemon does. A missing binary or right is a failure that says so, never a test that is passed over.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod daemon;
+pub mod dist;
+pub mod lines;
+pub mod procfs;
+pub mod room;
+pub mod rpc;
+pub mod wait;
+
+pub use config::Config;
+pub use daemon::{Daemon, Launch, Outcome};
+pub use dist::Dist;
+pub use room::Room;
+pub use rpc::{Client, Error, Value};
+pub use wait::{poll_until, wait_for};
+
+/// The user and group id of nobody.
+pub const NOBODY: u32 = 65_534;

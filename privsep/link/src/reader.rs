@@ -57,9 +57,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, 
             }
         }
     }
-    let cut = message
-        .flags
-        .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
     let descriptor = all.pop();
     if cut || !all.is_empty() {
         return Err(io::ErrorKind::InvalidData.into());
@@ -73,7 +71,9 @@ mod tests {
     use std::io::IoSlice;
     use std::os::fd::AsFd;
 
-    use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair};
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair,
+    };
 
     #[test]
     fn one_descriptor_comes_through_and_two_do_not() {

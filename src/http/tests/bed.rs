@@ -344,9 +344,11 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Bed>) -> F) {
     Plan::default().run(test);
 }
 
-/// Polls until something is so.
+/// Polls until something is so; fails after a minute of real time.
 pub async fn eventually(mut so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
     while !so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came about");
         tokio::task::yield_now().await;
     }
 }

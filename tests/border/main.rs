@@ -1,0 +1,7 @@
+//! The boundary under attack: by a broker, by a reader, by programs and by the owners of log directories.
+
+mod hostile_broker;
+mod hostile_reader;
+mod log_lines;
+mod log_paths;
+mod stopped_child;

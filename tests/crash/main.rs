@@ -1,0 +1,6 @@
+//! The broker dies, hangs or stays away: nothing is lost, and TERM still stops everything.
+
+mod build;
+mod killed;
+mod many;
+mod shutdown;

@@ -1,0 +1,9 @@
+//! Starting: what programs are given, what bad input is answered with, order, background, ordinary users.
+
+mod background;
+mod bad_input;
+mod clock;
+mod identity;
+mod order;
+mod ordinary_user;
+mod ownership;

@@ -74,7 +74,7 @@ class World:
         self.chosen = scenarios
         self.lasting = ()
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
-        self.files.append(("bin/plain", "no program\n", 0o644))
+        self.files += [("bin/plain", "no program\n", 0o644), ("cwd/empty", "", 0o600)]
 
     def choose(self, only, of):
         """The scenarios whose names hold `only`, by which of the two is compared."""
@@ -522,17 +522,25 @@ def client():
         "client-config-long": "--configuration=@ROOT@/supervisord.conf version",
         "client-config-no-section": "-c @ROOT@/bare.conf version",
         "client-credentials-unasked": "-c @ROOT@/supervisord.conf -u a -p b version",
-        "client-config-relative": "-c supervisord.conf version",
+        "client-config-relative": "-c named.conf version",
         "client-config-relative-socket": "-c relative.conf version",
-        "client-config-expansion": "-c here.conf version",
-        "client-config-bad-expansion": "-c expansion.conf version",
+        "client-config-expansion": "-c @ROOT@/here.conf version",
+        "client-config-bad-expansion": "-c @ROOT@/expansion.conf version",
         "help-list": "help",
         "help-question": "?",
         "help-topic": "help start",
         "help-unknown": "help nonsense",
         "help-help": "help help",
     }
-    return away + [Scenario(name, line, client_only=True) for name, line in odd.items()]
+    found = {
+        "client-config-found": "version",
+        "client-config-found-url": "-s http://127.0.0.1:@PORT@ version",
+    }
+    return [
+        *away,
+        *(Scenario(name, line, client_only=True) for name, line in odd.items()),
+        *(Scenario(name, Run(line, bare=True), client_only=True) for name, line in found.items()),
+    ]
 
 
 def client_world():
@@ -540,7 +548,8 @@ def client_world():
     section = "[supervisorctl]\nserverurl="
     world.files += [
         ("bare.conf", "[supervisord]\n", 0o600),
-        ("relative.conf", section + "unix://./s.sock\n", 0o600),
+        ("cwd/named.conf", section + "unix://@SOCK@\n", 0o600),
+        ("cwd/relative.conf", section + "unix://../s.sock\n", 0o600),
         ("here.conf", section + "unix://%(here)s/s.sock ; where it is\n", 0o600),
         ("expansion.conf", section + "unix://%(nowhere)s/s.sock\n", 0o600),
     ]

@@ -17,17 +17,18 @@ class Side:
         self.client = client
         self.background = []
 
-    def popen(self, line):
+    def popen(self, line, bare=False):
+        """Starts the client. A bare one stands beside the configuration and finds it, others do not see it."""
         words = self.daemon.fill(line).split()
         environment = dict(os.environ, PYTHONUNBUFFERED="1", LC_ALL="C.UTF-8")
-        if not ("-c" in words or "-s" in words):
+        if not (bare or "-c" in words or "-s" in words):
             words = ["-c", self.daemon.config, *words]
         return subprocess.Popen(
             [*self.client, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=self.daemon.root,
+            cwd=self.daemon.root if bare else os.path.join(self.daemon.root, "cwd"),
             env=environment,
         )
 
@@ -43,19 +44,38 @@ def finish(process):
     return "rc={}\n{}".format(process.returncode, out.decode(errors="replace"))
 
 
+def wait_idle(pid):
+    """Waits until a process sleeps and goes on sleeping: Python mistakes an interrupt that comes while it works."""
+    before, still = None, 0
+    deadline = time.monotonic() + 5
+    while still < 15 and time.monotonic() < deadline:
+        try:
+            with open("/proc/{}/stat".format(pid)) as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return
+        # State, user and system time.
+        now = (fields[0], fields[11], fields[12])
+        still = still + 1 if now == before and now[0] == "S" else 0
+        before = now
+        time.sleep(0.01)
+
+
 class Run:
     """Runs the client to its end. A plain string in a scenario's steps is this.
 
-    `lines` keeps only the lines that hold this text; `ordered` is false where the order is that of completion.
+    `lines` keeps only the lines that hold this text; `ordered` is false where the order is that of completion. For
+    `bare` see Side.popen.
     """
 
-    def __init__(self, line, lines=None, ordered=True):
+    def __init__(self, line, lines=None, ordered=True, bare=False):
         self.line = line
+        self.bare = bare
         self.lines = lines
         self.ordered = ordered
 
     def begin(self, side):
-        return side.popen(self.line)
+        return side.popen(self.line, self.bare)
 
     def end(self, side, process):
         text = finish(process)
@@ -116,6 +136,7 @@ class Follow(Run):
                 if not part:
                     break
                 shown += part
+        wait_idle(process.pid)
         process.send_signal(signal.SIGINT)
         text = finish(process)
         status, _, rest = text.partition("\n")

@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod ctl;
 pub mod http;
 pub mod logs;
 pub mod process;

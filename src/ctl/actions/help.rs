@@ -1,0 +1,80 @@
+//! `help`: which actions there are and how they are used.
+
+use super::super::session::Session;
+use super::super::trouble::Trouble;
+use super::{ACTIONS, find};
+
+/// Widest line of the list, in characters.
+const WIDTH: usize = 79;
+
+/// `help [ACTION]`
+pub fn run(session: &mut Session, topic: &str) -> Result<(), Trouble> {
+    if !topic.is_empty() {
+        explain(session, topic);
+        return Ok(());
+    }
+    let header = "default commands (type help <topic>):";
+    session.say(format_args!("\n{header}\n{}", "=".repeat(header.len())));
+    let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+    for row in columns(&names) {
+        session.say(row);
+    }
+    session.say("");
+    Ok(())
+}
+
+/// Says how an action is used.
+pub fn explain(session: &Session, topic: &str) {
+    let Some(action) = find(topic) else {
+        session.say(format_args!("*** No help on {topic}"));
+        return;
+    };
+    let width = action.usage.iter().map(|(form, _)| form.len()).max().unwrap_or(0);
+    for (form, meaning) in action.usage {
+        session.say(format_args!("{form:width$}  {meaning}"));
+    }
+}
+
+/// The words in as few rows as fit, down the columns, each column as wide as its longest word.
+fn columns(words: &[&str]) -> Vec<String> {
+    for rows in 1..words.len() {
+        let columns: Vec<&[&str]> = words.chunks(rows).collect();
+        let longest = |column: &&[&str]| column.iter().map(|word| word.len()).max().unwrap_or(0);
+        let widths: Vec<usize> = columns.iter().map(longest).collect();
+        let total = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+        if total > WIDTH {
+            continue;
+        }
+        let row = |row: usize| {
+            let cells = columns.iter().zip(&widths);
+            let cells = cells.filter_map(|(column, width)| Some((column.get(row)?, *width)));
+            cells.map(|(word, width)| format!("{word:width$}")).collect::<Vec<_>>().join("  ")
+        };
+        return (0..rows).map(row).collect();
+    }
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_has_the_layout_of_python_cmd() {
+        // What the reference prints for its own actions.
+        let names = [
+            "add", "avail", "clear", "exit", "fg", "maintail", "open", "pid", "quit", "reload",
+            "remove", "reread", "restart", "shutdown", "signal", "start", "status", "stop", "tail",
+            "update", "version",
+        ];
+        assert_eq!(
+            columns(&names),
+            [
+                "add    exit      open  reload  restart   start   tail   ",
+                "avail  fg        pid   remove  shutdown  status  update ",
+                "clear  maintail  quit  reread  signal    stop    version",
+            ]
+        );
+        assert_eq!(columns(&["one"]), ["one"]);
+    }
+}

@@ -1,0 +1,54 @@
+//! supervisorctl: one action a call, with the output and exit status that scripts know.
+
+mod actions;
+mod address;
+mod follow;
+mod http;
+mod options;
+mod prompt;
+mod server;
+mod session;
+mod trouble;
+
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::config::text;
+use options::Stop;
+use server::Server;
+use session::{Session, status};
+
+use text::repr as quote;
+
+/// Reads command line and configuration, carries out the action; the exit status.
+pub fn run() -> u8 {
+    let args: Vec<String> =
+        std::env::args_os().map(|word| text::from_bytes(&word.into_vec())).collect();
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, value)| {
+            (text::from_bytes(&name.into_vec()), text::from_bytes(&value.into_vec()))
+        })
+        .collect();
+    let options = match options::read(&args, &environment) {
+        Ok(options) => options,
+        Err(Stop::Help(help)) => {
+            let _ = std::io::stdout().write_all(help.as_bytes());
+            return status::SUCCESS;
+        }
+        Err(Stop::Usage(usage)) => {
+            let _ = std::io::stderr().write_all(usage.as_bytes());
+            return status::INVALID_ARGS;
+        }
+    };
+    if options.words.is_empty() {
+        let line = "Error: no action is given and there is no interactive shell yet; \
+                    use the action \"help\" for the actions there are\n";
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        return status::INVALID_ARGS;
+    }
+    let client = options.client;
+    let server = Server::new(client.serverurl, client.username, client.password);
+    let mut session = Session::new(server, options.interactive);
+    session.run(&options.words.join(" "));
+    session.exit
+}

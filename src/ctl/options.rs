@@ -1,0 +1,280 @@
+//! The command line and the `[supervisorctl]` section: which server, as whom, which action.
+
+use std::fs;
+use std::io;
+
+use nix::unistd::{Uid, User};
+
+use super::quote;
+use crate::config::ctl::{self, Caller, Client};
+use crate::config::errors::Problems;
+use crate::config::getopt::getopt;
+use crate::config::{path, text};
+
+const SHORT: &str = "h?c:is:u:p:r:";
+const LONG: &[&str] = &[
+    "help",
+    "configuration=",
+    "interactive",
+    "serverurl=",
+    "username=",
+    "password=",
+    "history_file=",
+];
+
+const HELP: &str = "\
+supervisorctl -- control the programs that supervisord runs.
+
+Usage: %s [options] action [arguments]
+
+Options:
+-c/--configuration FILENAME -- configuration file; searched for if not given
+-h/--help -- print this text and exit
+-i/--interactive -- ask for credentials and confirmations where needed
+-s/--serverurl URL -- where supervisord listens (default http://localhost:9001)
+-u/--username NAME -- name to log in with
+-p/--password PASSWORD -- password to log in with
+-r/--history_file FILENAME -- file that the shell keeps its history in
+
+The action \"help\" lists the actions.
+";
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Server and credentials; the command line overrides the file.
+    pub client: Client,
+    /// Whether a person may be asked.
+    pub interactive: bool,
+    /// The action and its arguments.
+    pub words: Vec<String>,
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Print this on standard output and leave with 0.
+    Help(String),
+    /// Print this on standard error and leave with 2.
+    Usage(String),
+}
+
+/// What the command line says.
+#[derive(Debug, Default)]
+struct CommandLine {
+    configuration: Option<String>,
+    interactive: Option<String>,
+    serverurl: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    history_file: Option<String>,
+}
+
+/// Reads command line (program name first) and configuration file.
+pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options, Stop> {
+    let (program, args) = match args.split_first() {
+        Some((program, args)) => (program.as_str(), args),
+        None => ("supervisorctl", args),
+    };
+    let usage = |text: String| {
+        let mut problems = Problems::default();
+        problems.error(text, Vec::new());
+        Stop::Usage(problems.report(program))
+    };
+    let (found, words) = getopt(args, SHORT, LONG).map_err(usage)?;
+    let mut line = CommandLine::default();
+    for (option, value) in found {
+        if matches!(option.as_str(), "-h" | "-?" | "--help") {
+            return Err(Stop::Help(HELP.replace("%s", program)));
+        }
+        take(&mut line, &option, value).map_err(usage)?;
+    }
+    let client = match line.configuration.take().or_else(|| search(program, environment)) {
+        Some(file) => read_file(&file, environment, program)?,
+        None => Client::default(),
+    };
+    Ok(Options {
+        client: Client {
+            serverurl: line.serverurl.unwrap_or(client.serverurl),
+            username: line.username.or(client.username),
+            password: line.password.or(client.password),
+            prompt: client.prompt,
+            history_file: line.history_file.or(client.history_file),
+        },
+        interactive: line.interactive.is_some(),
+        words,
+    })
+}
+
+fn take(line: &mut CommandLine, option: &str, value: String) -> Result<(), String> {
+    let place = match option {
+        "-c" | "--configuration" => &mut line.configuration,
+        "-i" | "--interactive" => &mut line.interactive,
+        "-s" | "--serverurl" => &mut line.serverurl,
+        "-u" | "--username" => &mut line.username,
+        "-p" | "--password" => &mut line.password,
+        _ => &mut line.history_file,
+    };
+    if matches!(option, "-s" | "--serverurl") && !is_url(&value) {
+        let value = quote(&value);
+        return Err(format!("invalid value for {option} {value}: value {value} is not a URL"));
+    }
+    if place.is_some() {
+        return Err(format!("conflicting command line option {}", quote(option)));
+    }
+    *place = Some(value);
+    Ok(())
+}
+
+/// A scheme, and something after it.
+fn is_url(text: &str) -> bool {
+    let scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    text.split_once(':').is_some_and(|(before, after)| {
+        let place = after.strip_prefix("//").unwrap_or(after);
+        let place = place.split(['?', '#']).next().unwrap_or_default();
+        scheme(before) && !place.is_empty()
+    })
+}
+
+/// The first configuration file that exists where they are looked for.
+fn search(program: &str, environment: &[(String, String)]) -> Option<String> {
+    let program = located(program, environment);
+    let base = path::dirname(path::dirname(&program));
+    let places = [
+        path::join(base, "etc/supervisord.conf"),
+        path::join(base, "supervisord.conf"),
+        "supervisord.conf".to_owned(),
+        "etc/supervisord.conf".to_owned(),
+        "/etc/supervisord.conf".to_owned(),
+        "/etc/supervisor/supervisord.conf".to_owned(),
+    ];
+    places.into_iter().find(|place| fs::exists(native(place)).unwrap_or(false))
+}
+
+/// The path of a program that was called by its name alone: a script is given it, a binary is not.
+fn located(program: &str, environment: &[(String, String)]) -> String {
+    if program.contains('/') {
+        return program.to_owned();
+    }
+    let path = environment.iter().find(|(name, _)| name == "PATH");
+    path.iter()
+        .flat_map(|(_, path)| path.split(':'))
+        .map(|dir| path::join(dir, program))
+        .find(|candidate| fs::metadata(native(candidate)).is_ok_and(|found| found.is_file()))
+        .unwrap_or_else(|| program.to_owned())
+}
+
+fn native(path: &str) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(text::bytes(path))
+}
+
+fn read_file(file: &str, environment: &[(String, String)], program: &str) -> Result<Client, Stop> {
+    let mut problems = Problems::default();
+    let cwd = std::env::current_dir().ok().map_or_else(
+        || "/".to_owned(),
+        |dir| {
+            use std::os::unix::ffi::OsStrExt;
+            text::from_bytes(dir.as_os_str().as_bytes())
+        },
+    );
+    let client = match fs::read(native(file)) {
+        Ok(bytes) => {
+            let caller = Caller { cwd: &cwd, environment, home };
+            ctl::read(file, &bytes, caller, &mut problems)
+        }
+        Err(error) => {
+            let what = match error.kind() {
+                io::ErrorKind::NotFound => "find",
+                _ => "read",
+            };
+            problems.error(format!("could not {what} config file {file}"), Vec::new());
+            Client::default()
+        }
+    };
+    if problems.errors.is_empty() { Ok(client) } else { Err(Stop::Usage(problems.report(program))) }
+}
+
+/// A user's home directory; the caller's for an empty name.
+fn home(name: &str) -> Option<String> {
+    let user = match name {
+        "" => User::from_uid(Uid::current()),
+        name => User::from_name(name),
+    };
+    let user = user.ok().flatten()?;
+    user.dir.into_os_string().into_string().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<Options, Stop> {
+        let mut words = vec!["/nonexistent/bin/supervisorctl".to_owned()];
+        words.extend(args.iter().map(|word| (*word).to_owned()));
+        read(&words, &[])
+    }
+
+    fn error(args: &[&str]) -> String {
+        match run(args) {
+            Err(Stop::Usage(text)) => text.lines().next().unwrap_or_default().to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn usage_errors() {
+        assert_eq!(error(&["-x"]), "Error: option -x not recognized");
+        assert_eq!(
+            error(&["-u", "a", "-u", "b", "status"]),
+            "Error: conflicting command line option '-u'"
+        );
+        assert_eq!(
+            error(&["-u", "a", "--user=b"]),
+            "Error: conflicting command line option '--username'"
+        );
+        assert_eq!(
+            error(&["-s", "foo", "status"]),
+            "Error: invalid value for -s 'foo': value 'foo' is not a URL"
+        );
+        assert_eq!(
+            error(&["-c", "/nonexistent/s.conf", "status"]),
+            "Error: could not find config file /nonexistent/s.conf"
+        );
+        assert_eq!(error(&["-c", "/", "status"]), "Error: could not read config file /");
+    }
+
+    #[test]
+    fn options_end_at_the_first_word() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "[supervisorctl]\nserverurl=http://h:1\nusername=u\npassword=p\n")
+            .unwrap();
+        let name = file.path().to_str().unwrap();
+        let options = run(&["-c", name, "-p", "q", "-i", "tail", "-f", "x"]).unwrap();
+        assert_eq!(options.client.serverurl, "http://h:1");
+        assert_eq!(options.client.username.as_deref(), Some("u"));
+        assert_eq!(options.client.password.as_deref(), Some("q"));
+        assert!(options.interactive);
+        assert_eq!(options.words, ["tail", "-f", "x"]);
+    }
+
+    #[test]
+    fn help_comes_first() {
+        assert!(
+            matches!(run(&["-h"]), Err(Stop::Help(text)) if text.contains("/bin/supervisorctl"))
+        );
+    }
+
+    #[test]
+    fn urls() {
+        for good in ["unix:///x", "http://h", "ftp://x", "a:b"] {
+            assert!(is_url(good), "{good}");
+        }
+        for bad in ["foo", "", ":x", "http://", "/x/y", "1:2"] {
+            assert!(!is_url(bad), "{bad}");
+        }
+    }
+}

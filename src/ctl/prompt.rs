@@ -1,0 +1,36 @@
+//! Questions to the person at the terminal.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+
+/// Asks on standard output and reads a line from standard input; `None` at its end.
+pub fn ask(question: &str) -> Option<String> {
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{question}").and_then(|()| out.flush());
+    read_line(&mut std::io::stdin().lock())
+}
+
+/// Asks on the terminal without showing what is typed; without a terminal, like [`ask`].
+pub fn ask_hidden(question: &str) -> Option<String> {
+    let Ok(mut tty) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+        return ask(question);
+    };
+    let before = tcgetattr(&tty).ok()?;
+    let mut hidden = before.clone();
+    hidden.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&tty, SetArg::TCSAFLUSH, &hidden).ok()?;
+    let _ = write!(tty, "{question}");
+    let answer = tty.try_clone().ok().and_then(|tty| read_line(&mut BufReader::new(tty)));
+    let _ = tcsetattr(&tty, SetArg::TCSAFLUSH, &before);
+    let _ = writeln!(tty);
+    answer
+}
+
+fn read_line(input: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    let count = input.read_line(&mut line).ok()?;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    (count > 0).then(|| line.to_owned())
+}

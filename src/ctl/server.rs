@@ -1,0 +1,139 @@
+//! The daemon at the other end: calls, and what its answers hold.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::address::Address;
+use super::http::Connection;
+use super::trouble::Trouble;
+use crate::rpc::xml::{self, Value};
+
+/// Longest answer that is read, in bytes. A log read as a whole is the longest there is.
+const MAX_ANSWER: u64 = 1 << 30;
+
+/// Where and as whom to call.
+pub struct Server {
+    /// As given; texts show it.
+    pub url: String,
+    /// Name and password; sent when both are there.
+    pub username: Option<String>,
+    /// See `username`.
+    pub password: Option<String>,
+    connection: Option<Connection>,
+}
+
+impl Server {
+    /// A server that is called when first needed.
+    pub fn new(url: String, username: Option<String>, password: Option<String>) -> Server {
+        Server { url, username, password, connection: None }
+    }
+
+    /// The value of the `Authorization` header.
+    pub fn authorization(&self) -> Option<String> {
+        let (name, password) = (self.username.as_ref()?, self.password.as_ref()?);
+        Some(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
+    }
+
+    /// Calls a method and waits for its answer, however long it takes.
+    pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Trouble> {
+        let address = Address::parse(&self.url)?;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(&address)?,
+        };
+        let body = xml::encode_call(method, params);
+        let (head, answer) = connection.post(self.authorization().as_deref(), &body, MAX_ANSWER)?;
+        if head.status != 200 {
+            return Err(Trouble::Http { status: head.status, reason: head.reason });
+        }
+        if head.keep_alive {
+            self.connection = Some(connection);
+        }
+        Ok(xml::decode_response(&answer)??)
+    }
+}
+
+/// What `getProcessInfo` says of a process, as far as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// Its name, without the group.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// The number of its state.
+    pub state: i64,
+    /// The name of its state.
+    pub statename: String,
+    /// What there is to say about the state.
+    pub description: String,
+    /// Its process id; 0 when it does not run.
+    pub pid: i64,
+}
+
+impl TryFrom<&Value> for Info {
+    type Error = Trouble;
+
+    fn try_from(value: &Value) -> Result<Info, Trouble> {
+        Ok(Info {
+            name: text(value, "name")?,
+            group: text(value, "group")?,
+            state: int(value, "state")?,
+            statename: text(value, "statename")?,
+            description: text(value, "description")?,
+            pid: int(value, "pid")?,
+        })
+    }
+}
+
+/// One process's part in the answer to a command about several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The process's group.
+    pub group: String,
+    /// The process; `None` only for a group named where a process is wanted.
+    pub name: Option<String>,
+    /// A fault's number, or 80.
+    pub status: i64,
+    /// A fault's text.
+    pub description: String,
+}
+
+impl TryFrom<&Value> for Outcome {
+    type Error = Trouble;
+
+    fn try_from(value: &Value) -> Result<Outcome, Trouble> {
+        Ok(Outcome {
+            name: Some(text(value, "name")?),
+            group: text(value, "group")?,
+            status: int(value, "status")?,
+            description: text(value, "description")?,
+        })
+    }
+}
+
+fn text(value: &Value, key: &str) -> Result<String, Trouble> {
+    value.member(key).and_then(Value::as_str).map(str::to_owned).ok_or(Trouble::Answer)
+}
+
+fn int(value: &Value, key: &str) -> Result<i64, Trouble> {
+    value.member(key).and_then(Value::as_int).ok_or(Trouble::Answer)
+}
+
+/// The items of an answer that is a list.
+pub fn list<'a, T>(answer: &'a Value) -> Result<Vec<T>, Trouble>
+where
+    T: TryFrom<&'a Value, Error = Trouble>,
+{
+    match answer {
+        Value::Array(items) => items.iter().map(T::try_from).collect(),
+        _ => Err(Trouble::Answer),
+    }
+}
+
+/// The text of an answer that is one.
+pub fn string(answer: Value) -> Result<String, Trouble> {
+    match answer {
+        Value::Str(text) => Ok(text),
+        _ => Err(Trouble::Answer),
+    }
+}

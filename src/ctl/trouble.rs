@@ -1,0 +1,164 @@
+//! Why an action ended early. Printed in the reference's form, which names Python's exceptions: scripts match them.
+
+use std::fmt;
+use std::io;
+
+use super::address::BadUrl;
+use crate::rpc::xml::{BadAnswer, Fault};
+
+/// What ended an action.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The daemon answered with a fault that the action has no words for.
+    Fault(Fault),
+    /// The server answered with another status than 200.
+    Http {
+        /// The status.
+        status: u16,
+        /// Its words.
+        reason: String,
+    },
+    /// The connection could not be made or broke.
+    Io(io::Error),
+    /// The host's name has no address.
+    Lookup(io::Error),
+    /// The server closed the connection instead of answering.
+    Disconnected,
+    /// The answer is no XML-RPC, or not of the shape that the method has.
+    Answer,
+    /// A value that the action cannot work with.
+    Value(String),
+}
+
+impl Trouble {
+    /// The name of the exception that a script may look for.
+    fn class(&self) -> &'static str {
+        match self {
+            Trouble::Fault(_) => "xmlrpc.client.Fault",
+            Trouble::Http { .. } => "xmlrpc.client.ProtocolError",
+            Trouble::Io(error) => class_of(error),
+            Trouble::Lookup(_) => "socket.gaierror",
+            Trouble::Disconnected => "http.client.RemoteDisconnected",
+            Trouble::Answer => "xmlrpc.client.ResponseError",
+            Trouble::Value(_) => "ValueError",
+        }
+    }
+
+    /// The error number of a connection that could not be made.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Trouble::Io(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+fn class_of(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "ConnectionRefusedError",
+        io::ErrorKind::NotFound => "FileNotFoundError",
+        io::ErrorKind::PermissionDenied => "PermissionError",
+        io::ErrorKind::ConnectionReset => "ConnectionResetError",
+        io::ErrorKind::ConnectionAborted => "ConnectionAbortedError",
+        io::ErrorKind::BrokenPipe => "BrokenPipeError",
+        io::ErrorKind::TimedOut => "TimeoutError",
+        io::ErrorKind::NotADirectory => "NotADirectoryError",
+        io::ErrorKind::WouldBlock => "BlockingIOError",
+        _ => "OSError",
+    }
+}
+
+/// The line's middle, `<class 'X'>, VALUE`.
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<class '{}'>, ", self.class())?;
+        match self {
+            Trouble::Fault(fault) => {
+                write!(f, "<Fault {}: {}>", fault.code, super::quote(&fault.text))
+            }
+            Trouble::Http { status, reason } => {
+                write!(f, "<ProtocolError for 127.0.0.1/RPC2: {status} {reason}>")
+            }
+            Trouble::Io(error) => write_io(f, error),
+            Trouble::Lookup(error) => {
+                let text = error.to_string();
+                let text = text.rsplit_once(": ").map_or(text.as_str(), |(_, text)| text);
+                let number = if text.starts_with("Temporary") { -3 } else { -2 };
+                write!(f, "[Errno {number}] {text}")
+            }
+            Trouble::Disconnected => f.write_str("Remote end closed connection without response"),
+            Trouble::Answer => f.write_str("ResponseError()"),
+            Trouble::Value(text) => f.write_str(text),
+        }
+    }
+}
+
+fn write_io(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let suffix = format!(" (os error {number})");
+            write!(f, "[Errno {number}] {}", text.strip_suffix(&suffix).unwrap_or(&text))
+        }
+        None => f.write_str(&text),
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Trouble {
+        Trouble::Fault(fault)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Trouble::Disconnected,
+            _ => Trouble::Io(error),
+        }
+    }
+}
+
+impl From<BadAnswer> for Trouble {
+    fn from(_: BadAnswer) -> Trouble {
+        Trouble::Answer
+    }
+}
+
+impl From<BadUrl> for Trouble {
+    fn from(bad: BadUrl) -> Trouble {
+        Trouble::Value(bad.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::fault::Code;
+
+    #[test]
+    fn texts() {
+        let text = |trouble: Trouble| trouble.to_string();
+        assert_eq!(
+            text(Trouble::Io(io::Error::from_raw_os_error(111))),
+            "<class 'ConnectionRefusedError'>, [Errno 111] Connection refused"
+        );
+        assert_eq!(
+            text(Fault::new(Code::ShutdownState).into()),
+            "<class 'xmlrpc.client.Fault'>, <Fault 6: 'SHUTDOWN_STATE'>"
+        );
+        assert_eq!(
+            text(Trouble::Http { status: 500, reason: "Internal Server Error".to_owned() }),
+            "<class 'xmlrpc.client.ProtocolError'>, \
+             <ProtocolError for 127.0.0.1/RPC2: 500 Internal Server Error>"
+        );
+        let lookup =
+            io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(
+            text(Trouble::Lookup(lookup)),
+            "<class 'socket.gaierror'>, [Errno -2] Name or service not known"
+        );
+    }
+}

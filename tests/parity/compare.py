@@ -1,0 +1,92 @@
+"""When two outputs are the same: what is volatile, and what differs on purpose."""
+
+import collections
+import re
+
+VOLATILE = [
+    (r"pid \d+, uptime (?:\d+ days?, )?\d+:\d\d:\d\d", "pid N, uptime T"),
+    (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d \d\d:\d\d [AP]M", "TIME"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "TIME"),
+    (r"with pid \d+", "with pid N"),
+    (r"---[^-/\s]+-[A-Za-z0-9_]{8}\.log", "---ID-SUFFIX.log"),
+    (r": file: \S+ line: \d+", ": file: F line: L"),
+]
+
+
+def normalise(text, daemon, words):
+    """The text without what no two daemons have in common."""
+    text = text.replace(daemon.root, "ROOT").replace(":{}".format(daemon.port), ":PORT")
+    for pattern, replacement in VOLATILE:
+        text = re.sub(pattern, replacement, text)
+    if "pid" in words:
+        text = re.sub(r"(?m)^[1-9]\d*$", "N", text)
+    return text
+
+
+Deliberate = collections.namedtuple("Deliberate", "scenarios of reference ours reason")
+
+# What is different on purpose. `scenarios` is matched against the scenario's name, `of` says whether the daemon or the
+# client differs, `reference` and `ours` are what both sides print, exit status first.
+DELIBERATE = [
+    Deliberate(
+        r"auth-.*|refused-.*",
+        "client",
+        r"rc=1\nServer requires authentication\nerror: <class 'xmlrpc.client.ProtocolError'>, .*\n",
+        r"rc=1\nServer requires authentication\n",
+        "one line says it; the second, about an exception, is noise",
+    ),
+    Deliberate(
+        r"follow-unknown|follow-no-log|follow-main-no-log",
+        "client",
+        r"rc=0\n==> Press Ctrl-C to exit <==\n",
+        r"rc=1\n==> Press Ctrl-C to exit <==\n",
+        "a log that cannot be followed is a failure and has its exit status",
+    ),
+    Deliberate(
+        r".*-usage|help-.*",
+        "client",
+        r"rc=\d\n(?s:.*)",
+        r"rc=\d\n(?s:.*)",
+        "help texts have words of their own; the first line and the exit status are compared",
+    ),
+    Deliberate(
+        r"tail-not-utf8|tail-cut-utf8",
+        "daemon",
+        r"rc=1\nerror: <class 'xmlrpc.client.ProtocolError'>, .*500 Internal Server Error.*\n",
+        "rc=0\n(?s:.*\ufffd.*)",
+        "bytes that are no text are replaced, the rest of the log stays readable",
+    ),
+    Deliberate(
+        r"tail-control",
+        "daemon",
+        r"rc=1\nerror: <class 'xml.parsers.expat.ExpatError'>, .*\n",
+        "rc=0\n(?s:.*\ufffd.*)",
+        "characters that XML cannot carry are replaced, the rest of the log stays readable",
+    ),
+    Deliberate(
+        r"tail-control",
+        "client",
+        r"rc=1\nerror: <class 'xml.parsers.expat.ExpatError'>, .*\n",
+        r"rc=0\n(?s:.*)",
+        "the client shows what daemons of the reference send, ill-formed or not",
+    ),
+]
+
+
+def deliberate(name, of, reference, ours):
+    """The reason for a difference between two outputs, None if there is none."""
+    for entry in DELIBERATE:
+        if (
+            entry.of == of
+            and re.fullmatch(entry.scenarios, name)
+            and re.fullmatch(entry.reference, reference)
+            and re.fullmatch(entry.ours, ours)
+            and (entry.reference != entry.ours or head(reference) == head(ours))
+        ):
+            return entry.reason
+    return None
+
+
+def head(output):
+    """Exit status and first line."""
+    return output.split("\n")[:2]

@@ -59,15 +59,15 @@ struct Pidfile {
 }
 
 /// Everything up to the broker. An error has been said already; it is the exit status.
-pub fn begin(restarted: bool) -> Result<Begun, u8> {
+pub fn begin(epoch: u32) -> Result<Begun, u8> {
     let helpers = Helpers::open().map_err(|(path, errno)| {
         fail(&[b"could not use the helper program ", &path, b": ", name(errno)])
     })?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
     let reading = reading::read(&helpers, &start).map_err(explain)?;
-    let caller = if reading.table.daemon && !restarted { Some(detach()?) } else { None };
-    match establish(helpers, &start, reading) {
+    let caller = if reading.table.daemon && epoch == 1 { Some(detach()?) } else { None };
+    match establish(helpers, &start, reading, epoch) {
         Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
         Err(status) => {
             report(caller.as_ref(), status);
@@ -81,6 +81,7 @@ fn establish(
     helpers: Helpers,
     start: &Start,
     Reading { table, settings }: Reading,
+    epoch: u32,
 ) -> Result<(Spawner, Option<Pidfile>), u8> {
     let limits = raise_limits(start, &table);
     if let Some(user) = &table.user {
@@ -96,7 +97,7 @@ fn establish(
         .map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
-    let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, limits };
+    let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, epoch, limits };
     Ok((Spawner::new(sealed, store), pidfile))
 }
 
@@ -332,7 +333,8 @@ fn trim_capabilities() {
 
 impl Begun {
     /// The broker serves: the pidfile is written, and a daemon lets go of its caller.
-    pub fn ready(&mut self, restarted: bool) {
+    pub fn ready(&mut self) {
+        let restarted = self.spawner.sealed.epoch > 1;
         let table = &self.spawner.sealed.table;
         if table.daemon && !restarted {
             umask(Mode::from_bits_truncate(table.umask));

@@ -54,10 +54,10 @@ fn main() {
     sys::close_from(3);
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let mut restarted = false;
+    let mut epoch = 1;
     let status = loop {
-        match begin::begin(restarted).and_then(|begun| serve(begun, restarted)) {
-            Ok(End::Restart) => restarted = true,
+        match begin::begin(epoch).and_then(serve) {
+            Ok(End::Restart) => epoch += 1,
             Ok(End::Exit) => break 0,
             Err(status) => break status,
         }
@@ -89,7 +89,7 @@ fn signals() -> Option<SignalFd> {
 }
 
 /// Serves until the end. An error is the exit status of a start that failed.
-fn serve(mut begun: begin::Begun, restarted: bool) -> Result<End, u8> {
+fn serve(mut begun: begin::Begun) -> Result<End, u8> {
     begun.spawner.succession.restart_at = Some(now());
     let mut ready = false;
     loop {
@@ -108,7 +108,7 @@ fn serve(mut begun: begin::Begun, restarted: bool) -> Result<End, u8> {
         spawner.watch_broker(at);
         if !ready && spawner.serving() {
             ready = true;
-            begun.ready(restarted);
+            begun.ready();
         } else if !ready && spawner.succession.predecessors > 0 {
             return Err(begun.failed());
         }

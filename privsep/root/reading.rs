@@ -64,7 +64,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
         (table.as_fd(), start::TABLE),
         (settings.as_fd(), start::SETTINGS),
     ];
-    let identity = spare_identity(start);
+    let identity = spare_identity(start)?;
     let launch = Launch {
         name: c"supervisor-reader",
         file: &helpers.reader,
@@ -98,10 +98,13 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
 }
 
 /// Root lends the reader the last user id that nobody uses.
-fn spare_identity(start: &Start) -> Option<Identity> {
-    let free = (0..SPARE_UIDS).rev().find(|n| start.spare & (1 << n) != 0)?;
-    let uid = SPARE_UID + free;
-    geteuid().is_root().then_some(Identity { uid, gid: uid, groups: Vec::new() })
+fn spare_identity(start: &Start) -> Result<Option<Identity>, Failed> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let free = (0..SPARE_UIDS).rev().find(|n| start.spare & (1 << n) != 0);
+    let uid = SPARE_UID + free.ok_or(Failed::Reader("no user id is free for it"))?;
+    Ok(Some(Identity { uid, gid: uid, groups: Vec::new() }))
 }
 
 fn seal(memfd: &OwnedFd) -> Result<(), Errno> {
@@ -116,7 +119,7 @@ fn seal(memfd: &OwnedFd) -> Result<(), Errno> {
 #[derive(Default)]
 struct Service {
     main: bool,
-    dirs: Vec<(Vec<u8>, OwnedFd)>,
+    dirs: Vec<Vec<u8>>,
     asked: u16,
     files: u32,
 }
@@ -158,19 +161,15 @@ impl Service {
             Ask::Dir(path) if self.main && self.asked < MAX_DIRS => {
                 self.asked += 1;
                 let dir = directory(&find(&path)?, path.len())?;
-                let listing = openat(
-                    &dir,
-                    ".",
-                    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-                    Mode::empty(),
-                );
-                self.dirs.push((path, dir));
-                listing.map_err(errno)
+                let listing = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                let listing = openat(&dir, ".", listing, Mode::empty()).map_err(errno)?;
+                self.dirs.push(path);
+                Ok(listing)
             }
             Ask::File { dir, name } if self.files < MAX_FILES => {
                 self.files += 1;
-                let (path, _) = self.dirs.get(usize::from(dir)).ok_or(Answer::Refused)?;
-                let path = [path.as_slice(), b"/", &name].concat();
+                let path = self.dirs.get(usize::from(dir)).ok_or(Answer::Refused)?;
+                let path = [path, b"/".as_slice(), &name].concat();
                 regular(&find(&path)?, path.len())
             }
             _ => Err(Answer::Refused),

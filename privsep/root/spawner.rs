@@ -31,6 +31,8 @@ const OWED_END: u64 = 5_000_000_000;
 /// The most requests heard in one turn, and the most that may be unanswered.
 pub const TURN: usize = 64;
 const STRANGERS: usize = 64;
+/// Up to how many programs pipes are made larger.
+const ROOMY: usize = 64;
 /// How the names of instances' cgroups begin.
 pub const CGROUP_PREFIX: &[u8] = b"supervisor-";
 
@@ -58,6 +60,8 @@ pub struct Sealed {
     pub listeners: Vec<Bound>,
     /// The directory of our cgroup, where instances get one of their own.
     pub cgroup: Option<OwnedFd>,
+    /// Which reading of the configuration this is.
+    pub epoch: u32,
     /// Limits of programs, and our own of descriptors for the broker.
     pub limits: (Limit, Limit, Limit),
 }
@@ -147,6 +151,15 @@ impl Spawner {
     }
 
     fn answer(&mut self, reply: Reply, file: Option<OwnedFd>) {
+        // Whoever asked for this is gone.
+        if matches!(
+            reply,
+            Reply::Done { seq: 0, .. }
+                | Reply::Opened { seq: 0, .. }
+                | Reply::Probed { seq: 0, .. }
+        ) {
+            return;
+        }
         if let Some(broker) = &mut self.broker {
             broker.replies.push_back((reply, file));
         }
@@ -217,6 +230,10 @@ impl Spawner {
         let entry = self.entry(slot).ok_or((Stage::Find, Errno::ENOENT))?;
         let (stdin_end, stdin) = pipe(false).map_err(pipes)?;
         let (stdout, stdout_end) = pipe(true).map_err(pipes)?;
+        if self.store.slots.len() <= ROOMY {
+            // Fewer, larger moves for a busy writer; with many programs the system's allowance is spent on more pipes.
+            let _ = fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(1 << 18));
+        }
         let (stderr, stderr_end) = if entry.redirect_stderr {
             (None, None)
         } else {
@@ -445,6 +462,8 @@ impl Spawner {
 
     /// Takes note of every child that has ended.
     pub fn reap(&mut self, now: u64) {
+        // The reference hears of orphans as pid 1 alone.
+        let init = std::process::id() == 1;
         while let Some(dead) = sys::reap() {
             let exit = Exit { status: dead.status, at: now, cpu: dead.cpu, maxrss: dead.maxrss };
             if let Some(slot) = self.store.pids.get(&dead.pid).copied() {
@@ -455,10 +474,11 @@ impl Spawner {
                     self.exited(slot, exit);
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.pid == dead.pid) {
+                self.jobs.iter_mut().for_each(|job| job.seq = 0);
                 if let Some(broker) = self.broker.take() {
                     self.succession.ended(&broker, dead.status, now);
                 }
-            } else if !self.ours.remove(&dead.pid) && self.strangers.len() < STRANGERS {
+            } else if !self.ours.remove(&dead.pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((dead.pid, dead.status));
             }
         }
@@ -536,7 +556,7 @@ impl Spawner {
         }
         let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
         let hello = Reply::Hello {
-            epoch: 1,
+            epoch: self.sealed.epoch,
             listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
             predecessors: self.succession.predecessors,
             cause: self.succession.cause.unwrap_or(Cause::Start),

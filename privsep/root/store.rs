@@ -176,7 +176,11 @@ impl Store {
                     slot.tell_exited = true;
                     self.owed.insert(n, now);
                 }
-                Life::Idle | Life::Starting { .. } => continue,
+                Life::Starting { .. } => {
+                    slot.tell_spawned = Some(0);
+                    continue;
+                }
+                Life::Idle => continue,
             }
             self.due.insert(n);
         }

@@ -11,6 +11,8 @@ use crate::process::texts;
 /// How the broker before this one ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
+    /// Which reading of the configuration is in force: above 1 after a restart in place.
+    pub(super) epoch: u32,
     /// How many there were.
     pub(super) predecessors: u32,
     pub(super) cause: Cause,
@@ -33,7 +35,7 @@ impl Broker {
     }
 
     /// What the log says when the daemon has started: the reference's lines in its order.
-    pub(super) fn say_started(&self) {
+    pub(super) fn say_started(&self, before: Before) {
         for (level, text) in &self.settings.notes {
             self.line(*level, text);
         }
@@ -47,7 +49,7 @@ impl Broker {
                 self.line(Level::Critical, &text);
             }
         }
-        if self.settings.daemon {
+        if self.settings.daemon && before.epoch == 1 {
             self.line(Level::Info, "daemonizing the supervisord process");
         }
         let text = format!("supervisord started with pid {}", self.pid);

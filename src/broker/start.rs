@@ -157,7 +157,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         Ok(message) => message,
         Err(error) => return ended(error).map(|()| None),
     };
-    let Reply::Hello { listeners, predecessors, cause, detail, .. } = reply else {
+    let Reply::Hello { epoch, listeners, predecessors, cause, detail, .. } = reply else {
         return Err(io::Error::other("the spawner did not greet first"));
     };
     let mut fds = fds.into_iter();
@@ -171,7 +171,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         journal,
         stdout: fds.next(),
         listeners,
-        before: Before { predecessors, cause, detail },
+        before: Before { epoch, predecessors, cause, detail },
     }))
 }
 
@@ -223,7 +223,7 @@ async fn hand_back(
         broker.open(log);
     }
     if before.predecessors == 0 {
-        broker.say_started();
+        broker.say_started(before);
     } else {
         broker.say_replaced(before);
     }

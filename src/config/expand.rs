@@ -123,7 +123,13 @@ fn bad<T>(why: impl Into<String>) -> Result<T, Trouble> {
 
 impl<'a> Formatter<'a> {
     fn new(format: &str, names: &'a Names<'a>) -> Self {
-        Formatter { chars: format.chars().collect(), at: 0, names, named: false, out: String::new() }
+        Formatter {
+            chars: format.chars().collect(),
+            at: 0,
+            names,
+            named: false,
+            out: String::new(),
+        }
     }
 
     fn next(&mut self) -> Option<char> {

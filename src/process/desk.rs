@@ -131,8 +131,7 @@ impl Desk<'_> {
             // What was known at the same moment is told in the order of the request.
             done.outcomes.sort_by_key(|(at, place, _)| (*at, *place));
             let outcomes = done.outcomes.into_iter().map(|(.., outcome)| outcome);
-            self.out
-                .push(Output::Reply(done.ticket, outcomes.collect()));
+            self.out.push(Output::Reply(done.ticket, outcomes.collect()));
         }
     }
 }

@@ -86,11 +86,7 @@ impl Heart {
             // A wrong command needs no look at the file; nor does a slot that does not exist.
             let known = self.procs.get(usize::try_from(slot).unwrap_or(usize::MAX));
             let look = known.is_some_and(|p| p.rule.command_error.is_none());
-            let probe = if look && !self.shutting_down() {
-                None
-            } else {
-                Some(None)
-            };
+            let probe = if look && !self.shutting_down() { None } else { Some(None) };
             if let Some(errand) = self.book.errands.get_mut(&id) {
                 errand.line.push_back(Candidate { slot, probe });
             }
@@ -129,10 +125,7 @@ impl Heart {
     /// Starts those at the head of the line whose executable has been looked at.
     fn move_up(&mut self, now: Now, id: u64, out: &mut Vec<Output>) {
         while let Some(errand) = self.book.errands.get_mut(&id)
-            && let Some(&Candidate {
-                slot,
-                probe: Some(failure),
-            }) = errand.line.front()
+            && let Some(&Candidate { slot, probe: Some(failure) }) = errand.line.front()
         {
             errand.line.pop_front();
             let wait = errand.wait;

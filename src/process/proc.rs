@@ -75,17 +75,11 @@ impl Proc {
         if state != State::Stopping {
             self.arm_report(desk, None);
         }
-        desk.book
-            .note_state(self.rule.group_priority, self.slot, state);
+        desk.book.note_state(self.rule.group_priority, self.slot, state);
     }
 
     pub(super) fn signal(&self, signo: u8, whom: Whom) -> Request {
-        Request::Signal {
-            slot: self.slot,
-            instance: self.record.instance,
-            signo,
-            whom,
-        }
+        Request::Signal { slot: self.slot, instance: self.record.instance, signo, whom }
     }
 
     /// Starts it. Nothing of it runs.
@@ -133,10 +127,7 @@ impl Proc {
         self.record.spawning = false;
         self.record.instance = instance;
         self.pid = pid;
-        desk.log(
-            Level::Info,
-            format!("spawned: '{}' with pid {pid}", self.rule.name),
-        );
+        desk.log(Level::Info, format!("spawned: '{}' with pid {pid}", self.rule.name));
         if stop {
             self.kill(desk, self.rule.stopsignal, false);
         } else {
@@ -163,9 +154,7 @@ impl Proc {
     /// When it will have been up for longer than `startsecs`.
     pub(super) fn success_at(&self) -> Duration {
         let start = self.record.start.map_or(Duration::ZERO, |s| s.mono);
-        start
-            .saturating_add(seconds(self.rule.startsecs))
-            .saturating_add(Duration::from_nanos(1))
+        start.saturating_add(seconds(self.rule.startsecs)).saturating_add(Duration::from_nanos(1))
     }
 
     fn succeed(&mut self, desk: &mut Desk<'_>) {
@@ -235,10 +224,7 @@ impl Proc {
         self.record.halted = true;
         let name = &self.rule.name;
         if self.record.state == State::Backoff {
-            desk.log(
-                Level::Debug,
-                format!("Attempted to kill {name}, which is in BACKOFF state."),
-            );
+            desk.log(Level::Debug, format!("Attempted to kill {name}, which is in BACKOFF state."));
             self.down(desk);
         } else if self.pid != 0 {
             self.kill(desk, self.rule.stopsignal, false);
@@ -261,16 +247,9 @@ impl Proc {
 
     /// Signals it to stop; `again` where it did not obey.
     pub(super) fn kill(&mut self, desk: &mut Desk<'_>, signo: u8, again: bool) {
-        let group = if again {
-            self.rule.killasgroup
-        } else {
-            self.rule.stopasgroup
-        };
-        let (whom, what) = if group {
-            (Whom::Group, "process group ")
-        } else {
-            (Whom::Process, "")
-        };
+        let group = if again { self.rule.killasgroup } else { self.rule.stopasgroup };
+        let (whom, what) =
+            if group { (Whom::Group, "process group ") } else { (Whom::Process, "") };
         desk.log(
             Level::Debug,
             format!(
@@ -280,11 +259,8 @@ impl Proc {
                 texts::signal(signo.into())
             ),
         );
-        let wait = if again {
-            self.rule.stopwaitsecs.max(KILL_AGAIN)
-        } else {
-            self.rule.stopwaitsecs
-        };
+        let wait =
+            if again { self.rule.stopwaitsecs.max(KILL_AGAIN) } else { self.rule.stopwaitsecs };
         self.arm(desk, Some(desk.now.mono.saturating_add(seconds(wait))));
         if self.record.state != State::Stopping {
             self.set(desk, State::Stopping);
@@ -309,10 +285,7 @@ impl Proc {
         }
         let stopping = self.record.state == State::Stopping;
         let doing = if stopping { "killing" } else { "sending sig" };
-        let text = format!(
-            "unknown problem {doing} {name} ({pid}):{}",
-            texts::errno(errno)
-        );
+        let text = format!("unknown problem {doing} {name} ({pid}):{}", texts::errno(errno));
         desk.log(Level::Critical, text.clone());
         for errand in std::mem::take(&mut self.stoppers) {
             desk.outcome(errand, self.slot, Err(Trouble::Failed(text.clone())));
@@ -329,10 +302,7 @@ impl Proc {
         status: i32,
         at: Duration,
     ) {
-        desk.ask(Request::Ack {
-            slot: self.slot,
-            instance,
-        });
+        desk.ask(Request::Ack { slot: self.slot, instance });
         if self.ghost.is_some_and(|(ghost, _)| ghost == instance) {
             return self.lay_ghost(desk);
         }
@@ -371,10 +341,7 @@ impl Proc {
             self.record.exitstatus = Some(status);
             self.down(desk);
         } else if quick && self.record.state != State::Unknown {
-            desk.log(
-                Level::Warn,
-                format!("exited: {name} ({text}; not expected)"),
-            );
+            desk.log(Level::Warn, format!("exited: {name} ({text}; not expected)"));
             if self.record.state == State::Running {
                 // The exit was told late and the timer came first: it never was up.
                 self.record.backoff = self.record.before;
@@ -405,11 +372,7 @@ impl Proc {
     }
 
     fn level(&self, status: i32) -> Level {
-        if self.rule.expects(status) {
-            Level::Info
-        } else {
-            Level::Warn
-        }
+        if self.rule.expects(status) { Level::Info } else { Level::Warn }
     }
 
     /// Its deadline has come.
@@ -422,10 +385,7 @@ impl Proc {
             (State::Backoff, _) if !desk.is_stopping() => self.spawn(desk),
             (State::Stopping, 0) if !self.asked => self.down(desk),
             (State::Stopping, pid) if pid != 0 => {
-                desk.log(
-                    Level::Warn,
-                    format!("killing '{}' ({pid}) with SIGKILL", self.rule.name),
-                );
+                desk.log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", self.rule.name));
                 self.kill(desk, SIGKILL, true);
             }
             _ => {}

@@ -16,26 +16,15 @@ fn ack(slot: Slot, instance: u32) -> Request {
 }
 
 fn signal(slot: Slot, instance: u32, signo: u8, whom: Whom) -> Request {
-    Request::Signal {
-        slot,
-        instance,
-        signo,
-        whom,
-    }
+    Request::Signal { slot, instance, signo, whom }
 }
 
 const EXIT_1: i32 = 0x100;
 
 #[test]
 fn autostart_starts_what_was_never_started_in_group_then_listed_order() {
-    let high = Process {
-        priority: 1,
-        ..program("b")
-    };
-    let not = Process {
-        autostart: false,
-        ..program("c")
-    };
+    let high = Process { priority: 1, ..program("b") };
+    let not = Process { autostart: false, ..program("c") };
     let mut world = World::before(settings(vec![
         ("late", 999, vec![program("z")]),
         ("early", 5, vec![program("a"), high, not]),
@@ -73,10 +62,7 @@ fn starting_becomes_running_strictly_after_startsecs() {
 #[test]
 fn no_startsecs_is_running_at_once() {
     for startsecs in [0, -5] {
-        let mut world = World::new(alone(Process {
-            startsecs,
-            ..program("a")
-        }));
+        let mut world = World::new(alone(Process { startsecs, ..program("a") }));
         world.spawned(0, 1);
         assert_eq!(world.state(0), State::Running);
         world.exited(0, 1, 0);
@@ -96,10 +82,7 @@ fn quick_exits_back_off_linearly_and_give_up() {
         world.spawned(0, instance);
         world.forget();
         world.exited(0, instance, 0);
-        assert_eq!(
-            world.lines[0],
-            "WARN exited: a (exit status 0; not expected)"
-        );
+        assert_eq!(world.lines[0], "WARN exited: a (exit status 0; not expected)");
         assert_eq!(world.take_asks(), [ack(0, instance)]);
         if instance < 4 {
             assert_eq!(world.state(0), State::Backoff);
@@ -116,10 +99,7 @@ fn quick_exits_back_off_linearly_and_give_up() {
         "INFO gave up: a entered FATAL state, too many start retries too quickly"
     );
     let info = world.info(0);
-    assert_eq!(
-        info.spawnerr,
-        "Exited too quickly (process log may have details)"
-    );
+    assert_eq!(info.spawnerr, "Exited too quickly (process log may have details)");
     assert_eq!(info.exitstatus, None);
     assert_eq!(world.heart.next(), None);
 }
@@ -127,10 +107,7 @@ fn quick_exits_back_off_linearly_and_give_up() {
 #[test]
 fn no_startretries_is_one_try() {
     for startretries in [0, -1] {
-        let mut world = World::new(alone(Process {
-            startretries,
-            ..program("a")
-        }));
+        let mut world = World::new(alone(Process { startretries, ..program("a") }));
         world.spawn_failed(0, Stage::Fork, 11);
         assert_eq!(world.state(0), State::Fatal);
         let text = "Too many processes in process table to spawn 'a'";
@@ -150,12 +127,7 @@ fn the_time_of_the_exit_decides_not_the_time_it_is_heard_of() {
     world.until(3_000);
     assert_eq!(world.state(0), State::Running);
     let at = moment(1_500).mono;
-    world.send(Input::Exited {
-        slot: 0,
-        instance: 2,
-        status: 0,
-        at,
-    });
+    world.send(Input::Exited { slot: 0, instance: 2, status: 0, at });
     assert_eq!(world.state(0), State::Backoff);
     assert_eq!(world.heart.next(), Some(at + millis(2_000)), "second try");
     // Exactly startsecs is not too quick.
@@ -175,10 +147,7 @@ fn exits_restart_by_rule() {
         (Autorestart::Unexpected, 9, true),
         (Autorestart::Always, 0, true),
     ] {
-        let mut world = World::running(alone(Process {
-            autorestart: rule,
-            ..program("a")
-        }));
+        let mut world = World::running(alone(Process { autorestart: rule, ..program("a") }));
         world.exited(0, 1, status);
         let mut asks = vec![ack(0, 1)];
         asks.extend(restarts.then_some(spawn(0)));
@@ -188,15 +157,10 @@ fn exits_restart_by_rule() {
 
 #[test]
 fn unexpected_exits_leave_their_status() {
-    let mut world = World::running(alone(Process {
-        autorestart: Autorestart::Never,
-        ..program("a")
-    }));
+    let mut world =
+        World::running(alone(Process { autorestart: Autorestart::Never, ..program("a") }));
     world.exited(0, 1, 9);
-    assert_eq!(
-        world.lines,
-        ["WARN exited: a (terminated by SIGKILL; not expected)"]
-    );
+    assert_eq!(world.lines, ["WARN exited: a (terminated by SIGKILL; not expected)"]);
     let info = world.info(0);
     assert_eq!(info.state, State::Exited);
     assert_eq!(info.exitstatus, Some(-1));
@@ -206,11 +170,8 @@ fn unexpected_exits_leave_their_status() {
 
 #[test]
 fn stop_waits_reports_and_kills_again_and_again() {
-    let mut world = World::running(alone(Process {
-        stopwaitsecs: 3,
-        killasgroup: true,
-        ..program("a")
-    }));
+    let mut world =
+        World::running(alone(Process { stopwaitsecs: 3, killasgroup: true, ..program("a") }));
     world.stop(7, &[0], true);
     assert_eq!(world.take_asks(), [signal(0, 1, 15, Whom::Process)]);
     assert_eq!(world.take_lines(), ["INFO waiting for a to stop"]);
@@ -235,20 +196,14 @@ fn stop_waits_reports_and_kills_again_and_again() {
 
 #[test]
 fn stop_without_waiting_is_answered_at_once() {
-    let mut world = World::running(alone(Process {
-        stopasgroup: true,
-        ..program("a")
-    }));
+    let mut world = World::running(alone(Process { stopasgroup: true, ..program("a") }));
     world.stop(7, &[0], false);
     assert_eq!(world.take_asks(), [signal(0, 1, 15, Whom::Group)]);
     assert_eq!(world.lines, [""; 0]);
     assert_eq!(world.take_replies(), [(7, vec![(0, Ok(()))])]);
     // A second stop finds it not running.
     world.stop(8, &[0], true);
-    assert_eq!(
-        world.take_replies(),
-        [(8, vec![(0, Err(Trouble::NotRunning))])]
-    );
+    assert_eq!(world.take_replies(), [(8, vec![(0, Err(Trouble::NotRunning))])]);
     world.exited(0, 1, 0);
     assert_eq!(world.lines, ["INFO stopped: a (exit status 0)"]);
 }
@@ -265,15 +220,8 @@ fn stop_in_backoff_is_at_once_and_forgets_the_count() {
     world.start(2, &[0], true);
     world.probed(0);
     world.spawn_failed(0, Stage::Fork, 12);
-    assert_eq!(
-        world.heart.next(),
-        Some(moment(1_000).mono),
-        "first try anew"
-    );
-    assert_eq!(
-        world.take_replies(),
-        [(2, vec![(0, Err(Trouble::SpawnError))])]
-    );
+    assert_eq!(world.heart.next(), Some(moment(1_000).mono), "first try anew");
+    assert_eq!(world.take_replies(), [(2, vec![(0, Err(Trouble::SpawnError))])]);
 }
 
 #[test]
@@ -281,10 +229,7 @@ fn a_stop_while_the_start_is_under_way_follows_it() {
     let mut world = World::new(alone(program("a")));
     world.forget();
     world.stop(1, &[0], true);
-    assert_eq!(
-        (world.state(0), world.take_asks()),
-        (State::Stopping, vec![])
-    );
+    assert_eq!((world.state(0), world.take_asks()), (State::Stopping, vec![]));
     world.ms = 500;
     world.spawned(0, 1);
     assert_eq!(world.take_asks(), [signal(0, 1, 15, Whom::Process)]);
@@ -299,10 +244,7 @@ fn a_stop_while_the_start_is_under_way_follows_it() {
     assert_eq!(world.state(0), State::Stopped);
     assert_eq!(
         world.take_replies(),
-        [
-            (2, vec![(0, Err(Trouble::AbnormalTermination))]),
-            (3, vec![(0, Ok(()))])
-        ]
+        [(2, vec![(0, Err(Trouble::AbnormalTermination))]), (3, vec![(0, Ok(()))])]
     );
 }
 
@@ -311,18 +253,9 @@ fn start_tests_the_executable_before_the_state() {
     let mut world = World::running(alone(program("a")));
     for (errno, trouble) in [
         (2, Trouble::NoFile("can't find command '/bin/a'".into())),
-        (
-            21,
-            Trouble::NotExecutable("command at '/bin/a' is a directory".into()),
-        ),
-        (
-            8,
-            Trouble::NotExecutable("command at '/bin/a' is not executable".into()),
-        ),
-        (
-            13,
-            Trouble::NotExecutable("no permission to run command '/bin/a'".into()),
-        ),
+        (21, Trouble::NotExecutable("command at '/bin/a' is a directory".into())),
+        (8, Trouble::NotExecutable("command at '/bin/a' is not executable".into())),
+        (13, Trouble::NotExecutable("no permission to run command '/bin/a'".into())),
     ] {
         world.start(1, &[0], true);
         assert_eq!(world.take_asks(), [Request::Probe { slot: 0 }]);
@@ -332,10 +265,7 @@ fn start_tests_the_executable_before_the_state() {
     }
     world.start(2, &[0], true);
     world.probed(0);
-    assert_eq!(
-        world.take_replies(),
-        [(2, vec![(0, Err(Trouble::AlreadyStarted))])]
-    );
+    assert_eq!(world.take_replies(), [(2, vec![(0, Err(Trouble::AlreadyStarted))])]);
 }
 
 #[test]
@@ -360,10 +290,7 @@ fn a_wrong_command_is_known_without_asking() {
 
 #[test]
 fn start_waits_for_the_outcome() {
-    let manual = Process {
-        autostart: false,
-        ..program("a")
-    };
+    let manual = Process { autostart: false, ..program("a") };
     let ok = |world: &mut World| {
         world.start(1, &[0], true);
         world.probed(0);
@@ -379,20 +306,14 @@ fn start_waits_for_the_outcome() {
     let mut world = World::new(alone(manual.clone()));
     ok(&mut world);
     world.exited(0, 1, 0);
-    assert_eq!(
-        world.take_replies(),
-        [(1, vec![(0, Err(Trouble::SpawnError))])]
-    );
+    assert_eq!(world.take_replies(), [(1, vec![(0, Err(Trouble::SpawnError))])]);
     assert_eq!(world.state(0), State::Backoff, "retries go on");
 
     let mut world = World::new(alone(manual.clone()));
     ok(&mut world);
     world.stop(2, &[0], false);
     let replies = world.take_replies();
-    assert_eq!(
-        replies[0],
-        (1, vec![(0, Err(Trouble::AbnormalTermination))])
-    );
+    assert_eq!(replies[0], (1, vec![(0, Err(Trouble::AbnormalTermination))]));
 
     let mut world = World::new(alone(manual));
     world.start(1, &[0], false);
@@ -413,21 +334,14 @@ fn start_while_stopping_does_nothing() {
     world.probed(0);
     assert_eq!(
         world.take_replies(),
-        [
-            (2, vec![(0, Err(Trouble::AbnormalTermination))]),
-            (3, vec![(0, Ok(()))])
-        ]
+        [(2, vec![(0, Err(Trouble::AbnormalTermination))]), (3, vec![(0, Ok(()))])]
     );
     assert_eq!(world.lines[0], "WARN process 'a' already running");
 }
 
 #[test]
 fn several_start_in_order_whatever_order_the_answers_have() {
-    let manual = |name| Process {
-        autostart: false,
-        startsecs: 0,
-        ..program(name)
-    };
+    let manual = |name| Process { autostart: false, startsecs: 0, ..program(name) };
     let programs = vec![manual("a"), manual("b"), manual("c")];
     let mut world = World::new(settings(vec![("g", 1, programs)]));
     world.start(1, &[2, 0, 1], true);
@@ -442,10 +356,7 @@ fn several_start_in_order_whatever_order_the_answers_have() {
     world.spawned(0, 1);
     world.ms = 2;
     world.spawn_failed(1, Stage::Pipes, 24);
-    assert_eq!(
-        world.lines[2],
-        "INFO spawnerr: too many open files to spawn 'b'"
-    );
+    assert_eq!(world.lines[2], "INFO spawnerr: too many open files to spawn 'b'");
     world.ms = 3;
     world.spawned(2, 1);
     let outcomes = vec![(0, Ok(())), (1, Err(Trouble::SpawnError)), (2, Ok(()))];
@@ -454,11 +365,7 @@ fn several_start_in_order_whatever_order_the_answers_have() {
 
 #[test]
 fn two_requests_share_one_look_at_the_executable() {
-    let mut world = World::new(alone(Process {
-        autostart: false,
-        startsecs: 0,
-        ..program("a")
-    }));
+    let mut world = World::new(alone(Process { autostart: false, startsecs: 0, ..program("a") }));
     world.start(1, &[0], true);
     world.start(2, &[0, 0], true);
     assert_eq!(world.take_asks(), [Request::Probe { slot: 0 }]);
@@ -467,23 +374,14 @@ fn two_requests_share_one_look_at_the_executable() {
     let again = Err(Trouble::AlreadyStarted);
     assert_eq!(
         world.take_replies(),
-        [
-            (2, vec![(0, again.clone()), (0, again)]),
-            (1, vec![(0, Ok(()))])
-        ]
+        [(2, vec![(0, again.clone()), (0, again)]), (1, vec![(0, Ok(()))])]
     );
 }
 
 #[test]
 fn signals_go_to_the_process_alone() {
-    let mut world = World::running(alone(Process {
-        stopasgroup: true,
-        ..program("a")
-    }));
-    let command = |signo| Command::Signal {
-        slots: vec![0],
-        signo,
-    };
+    let mut world = World::running(alone(Process { stopasgroup: true, ..program("a") }));
+    let command = |signo| Command::Signal { slots: vec![0], signo };
     world.command(1, command(1));
     assert_eq!(world.take_asks(), [signal(0, 1, 1, Whom::Process)]);
     assert_eq!(world.take_replies(), [(1, vec![(0, Ok(()))])]);
@@ -494,19 +392,12 @@ fn signals_go_to_the_process_alone() {
     world.exited(0, 1, 0);
     world.forget();
     world.command(4, command(1));
-    assert_eq!(
-        world.take_replies(),
-        [(4, vec![(0, Err(Trouble::NotRunning))])]
-    );
+    assert_eq!(world.take_replies(), [(4, vec![(0, Err(Trouble::NotRunning))])]);
 }
 
 #[test]
 fn a_refused_signal_makes_the_state_unknown_until_it_ends() {
-    let refused = |errno| Input::SignalFailed {
-        slot: 0,
-        instance: 1,
-        errno,
-    };
+    let refused = |errno| Input::SignalFailed { slot: 0, instance: 1, errno };
     let mut world = World::running(alone(program("a")));
     world.stop(1, &[0], true);
     world.send(refused(3));
@@ -523,10 +414,7 @@ fn a_refused_signal_makes_the_state_unknown_until_it_ends() {
     world.stop(3, &[0], true);
     assert_eq!(
         world.take_replies(),
-        [
-            (2, vec![(0, Err(Trouble::Unknown))]),
-            (3, vec![(0, Err(Trouble::NotRunning))])
-        ]
+        [(2, vec![(0, Err(Trouble::Unknown))]), (3, vec![(0, Err(Trouble::NotRunning))])]
     );
     world.exited(0, 1, 0);
     assert_eq!(world.state(0), State::Stopped);
@@ -547,10 +435,7 @@ fn stale_and_unknown_exits_change_nothing() {
 
 #[test]
 fn shutdown_goes_down_by_group_priority_equal_ones_side_by_side() {
-    let at = |name, priority| Process {
-        priority,
-        ..program(name)
-    };
+    let at = |name, priority| Process { priority, ..program(name) };
     let mut world = World::running(settings(vec![
         ("low", 1, vec![at("l", 1)]),
         ("x", 5, vec![at("x1", 1), at("x2", 2)]),
@@ -560,15 +445,9 @@ fn shutdown_goes_down_by_group_priority_equal_ones_side_by_side() {
     world.send(Input::Shutdown);
     let term = |slot| signal(slot, 1, 15, Whom::Process);
     assert_eq!(world.take_asks(), [term(4)]);
-    assert_eq!(
-        world.take_lines(),
-        ["INFO waiting for l, x1, x2, y1, t to die"]
-    );
+    assert_eq!(world.take_lines(), ["INFO waiting for l, x1, x2, y1, t to die"]);
     world.until(5_000);
-    assert_eq!(
-        world.take_lines(),
-        ["INFO waiting for l, x1, x2, y1, t to die"]
-    );
+    assert_eq!(world.take_lines(), ["INFO waiting for l, x1, x2, y1, t to die"]);
     world.send(Input::Shutdown);
     world.exited(4, 1, 15);
     assert_eq!(world.take_asks(), [ack(4, 1), term(3), term(2), term(1)]);
@@ -595,20 +474,14 @@ fn shutdown_starts_nothing_and_gives_up_what_waits() {
     world.start(1, &[0], true);
     world.forget();
     world.send(Input::Shutdown);
-    assert_eq!(
-        world.take_replies(),
-        [(1, vec![(0, Err(Trouble::ShuttingDown))])]
-    );
+    assert_eq!(world.take_replies(), [(1, vec![(0, Err(Trouble::ShuttingDown))])]);
     world.until(2_600);
     assert_eq!(world.state(0), State::Backoff);
     world.exited(1, 1, EXIT_1);
     assert_eq!(world.state(1), State::Exited);
     world.forget();
     world.start(2, &[1], true);
-    assert_eq!(
-        world.take_replies(),
-        [(2, vec![(1, Err(Trouble::ShuttingDown))])]
-    );
+    assert_eq!(world.take_replies(), [(2, vec![(1, Err(Trouble::ShuttingDown))])]);
     world.exited(2, 1, 0);
     assert_eq!(world.state(0), State::Fatal);
     assert_eq!(world.take_asks(), [ack(2, 1), Request::End(End::Exit)]);
@@ -631,10 +504,7 @@ fn what_turns_up_during_a_shutdown_is_stopped_too() {
 
 #[test]
 fn an_empty_house_ends_at_once() {
-    let mut world = World::new(alone(Process {
-        autostart: false,
-        ..program("a")
-    }));
+    let mut world = World::new(alone(Process { autostart: false, ..program("a") }));
     world.send(Input::Shutdown);
     assert_eq!(world.take_asks(), [Request::End(End::Exit)]);
     assert_eq!(world.lines, [""; 0]);
@@ -645,9 +515,7 @@ fn an_empty_house_ends_at_once() {
 /// The broker dies with one process in each state; the next one goes on exactly as before.
 #[test]
 fn a_new_broker_goes_on_as_before() {
-    let names = [
-        "run", "start", "back", "stopping", "stopped", "fatal", "exited", "never",
-    ];
+    let names = ["run", "start", "back", "stopping", "stopped", "fatal", "exited", "never"];
     let programs = names.map(|name| Process {
         startretries: if name == "fatal" { 0 } else { 3 },
         startsecs: if name == "start" { 10 } else { 1 },
@@ -672,11 +540,7 @@ fn a_new_broker_goes_on_as_before() {
         world.heart.adopt(slot, 1, before[slot as usize].pid);
     }
     world.send(Input::Begin);
-    assert_eq!(
-        world.take_asks(),
-        [],
-        "a spawn is in doubt, all else as it was"
-    );
+    assert_eq!(world.take_asks(), [], "a spawn is in doubt, all else as it was");
     world.ms = 2_500;
     let after: Vec<_> = (0..8).map(|slot| world.info(slot)).collect();
     assert_eq!(before, after);
@@ -687,11 +551,7 @@ fn a_new_broker_goes_on_as_before() {
     world.until(10_000);
     assert_eq!(world.state(1), State::Starting);
     world.until(10_001);
-    assert_eq!(
-        world.state(1),
-        State::Running,
-        "ten seconds after its start"
-    );
+    assert_eq!(world.state(1), State::Running, "ten seconds after its start");
     world.until(12_500);
     assert_eq!(world.take_asks(), [signal(3, 1, 9, Whom::Process)]);
 }
@@ -708,11 +568,7 @@ fn a_retry_comes_on_time_in_the_next_broker() {
     world.until(1_000);
     assert_eq!(world.take_asks(), [spawn(0)]);
     world.spawn_failed(0, Stage::Fork, 12);
-    assert_eq!(
-        world.heart.next(),
-        Some(moment(3_000).mono),
-        "the second wait"
-    );
+    assert_eq!(world.heart.next(), Some(moment(3_000).mono), "the second wait");
 }
 
 #[test]
@@ -727,10 +583,7 @@ fn exits_while_no_broker_was_there_count() {
         assert_eq!(world.asks, []);
         world.send(Input::Begin);
         assert_eq!(world.take_asks(), [ack(0, 1), spawn(0)]);
-        assert_eq!(
-            world.lines,
-            ["WARN exited: a (exit status 1; not expected)"]
-        );
+        assert_eq!(world.lines, ["WARN exited: a (exit status 1; not expected)"]);
     }
 }
 
@@ -742,11 +595,7 @@ fn an_end_that_was_noted_but_not_acknowledged_is_told_once_more() {
     world.die();
     world.heart.adopt(0, 1, 101);
     world.send(Input::Begin);
-    assert_eq!(
-        world.asks,
-        [],
-        "not beside the one that is not acknowledged"
-    );
+    assert_eq!(world.asks, [], "not beside the one that is not acknowledged");
     world.exited(0, 1, EXIT_1);
     assert_eq!(world.take_asks(), [ack(0, 1), spawn(0)]);
     assert_eq!(world.lines, [""; 0], "it was logged before");
@@ -761,33 +610,20 @@ fn what_the_last_start_came_to_is_taken_over() {
     world.send(Input::Begin);
     assert_eq!(world.take_lines(), ["INFO spawned: 'a' with pid 101"]);
     world.until(3_000);
-    assert_eq!(
-        world.state(0),
-        State::Running,
-        "it has been up for three seconds"
-    );
+    assert_eq!(world.state(0), State::Running, "it has been up for three seconds");
     // Later than the beginning works too.
     let mut world = World::new(alone(program("a")));
     world.die();
     world.send(Input::Begin);
     world.spawned(0, 1);
     world.until(60_000);
-    assert_eq!(
-        (world.state(0), world.take_asks()),
-        (State::Running, vec![])
-    );
+    assert_eq!((world.state(0), world.take_asks()), (State::Running, vec![]));
 }
 
 #[test]
 fn what_vanished_is_started_by_rule() {
-    for (rule, asks) in [
-        (Autorestart::Never, vec![]),
-        (Autorestart::Always, vec![spawn(0)]),
-    ] {
-        let mut world = World::running(alone(Process {
-            autorestart: rule,
-            ..program("a")
-        }));
+    for (rule, asks) in [(Autorestart::Never, vec![]), (Autorestart::Always, vec![spawn(0)])] {
+        let mut world = World::running(alone(Process { autorestart: rule, ..program("a") }));
         world.die();
         world.send(Input::Begin);
         assert_eq!(world.take_asks(), asks);
@@ -797,20 +633,15 @@ fn what_vanished_is_started_by_rule() {
 
 #[test]
 fn a_shutdown_goes_on_in_the_next_broker() {
-    let mut world = World::running(settings(vec![
-        ("a", 1, vec![program("a")]),
-        ("b", 2, vec![program("b")]),
-    ]));
+    let mut world =
+        World::running(settings(vec![("a", 1, vec![program("a")]), ("b", 2, vec![program("b")])]));
     world.send(Input::Shutdown);
     world.die();
     world.heart.adopt(0, 1, 101);
     world.exited(1, 1, 15);
     world.send(Input::Begin);
     assert!(world.heart.shutting_down());
-    assert_eq!(
-        world.take_asks(),
-        [ack(1, 1), signal(0, 1, 15, Whom::Process)]
-    );
+    assert_eq!(world.take_asks(), [ack(1, 1), signal(0, 1, 15, Whom::Process)]);
     world.exited(0, 1, 15);
     assert_eq!(world.take_asks(), [ack(0, 1), Request::End(End::Exit)]);
 }

@@ -45,15 +45,8 @@ impl Proc {
             state if state.is_running() => Err(Trouble::AlreadyStarted),
             State::Unknown => Err(Trouble::Unknown),
             State::Stopping => {
-                desk.log(
-                    Level::Warn,
-                    format!("process '{}' already running", self.rule.name),
-                );
-                if wait {
-                    Err(Trouble::AbnormalTermination)
-                } else {
-                    Ok(())
-                }
+                desk.log(Level::Warn, format!("process '{}' already running", self.rule.name));
+                if wait { Err(Trouble::AbnormalTermination) } else { Ok(()) }
             }
             _ => {
                 self.record.backoff = 0;
@@ -83,10 +76,7 @@ impl Proc {
         if self.record.state != State::Stopping || self.stoppers.is_empty() {
             return self.arm_report(desk, None);
         }
-        desk.log(
-            Level::Info,
-            format!("waiting for {} to stop", self.rule.name),
-        );
+        desk.log(Level::Info, format!("waiting for {} to stop", self.rule.name));
         self.arm_report(desk, Some(desk.now.mono.saturating_add(REPORT)));
     }
 
@@ -101,10 +91,7 @@ impl Proc {
             desk.log(Level::Debug, text.clone());
             Err(Trouble::Failed(text))
         } else {
-            desk.log(
-                Level::Debug,
-                format!("sending {name} (pid {}) sig {text}", self.pid),
-            );
+            desk.log(Level::Debug, format!("sending {name} (pid {}) sig {text}", self.pid));
             if signo != 0 {
                 desk.ask(self.signal(signo, Whom::Process));
             }

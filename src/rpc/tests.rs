@@ -36,16 +36,8 @@ impl Desk {
     /// program file is missing). Log 0 is the activity log.
     fn new() -> Desk {
         let dir = tempfile::tempdir().unwrap();
-        let manual = |name: &str, priority| Process {
-            autostart: false,
-            priority,
-            ..program(name)
-        };
-        let cat = Process {
-            stdout_log: Some(1),
-            stderr_log: Some(2),
-            ..program("cat")
-        };
+        let manual = |name: &str, priority| Process { autostart: false, priority, ..program(name) };
+        let cat = Process { stdout_log: Some(1), stderr_log: Some(2), ..program("cat") };
         let mut settings = settings(vec![
             ("cat", 5, vec![cat]),
             ("web", 4, vec![manual("w1", 2), manual("w2", 1)]),
@@ -95,31 +87,17 @@ impl Desk {
 
     fn obey(&self, request: Request) -> Option<Input> {
         match request {
-            Request::Probe { slot } => Some(Input::Probed {
-                slot,
-                failure: (slot == 3).then(|| failure(Stage::Find, 2)),
-            }),
+            Request::Probe { slot } => {
+                Some(Input::Probed { slot, failure: (slot == 3).then(|| failure(Stage::Find, 2)) })
+            }
             Request::Spawn { slot } => {
                 let instance = self.lives.get() + 1;
                 self.lives.set(instance);
-                Some(Input::Spawned {
-                    slot,
-                    instance,
-                    pid: 500 + instance as i32,
-                    failure: None,
-                })
+                Some(Input::Spawned { slot, instance, pid: 500 + instance as i32, failure: None })
             }
-            Request::Signal {
-                slot,
-                instance,
-                signo,
-                ..
-            } if signo != 1 => Some(Input::Exited {
-                slot,
-                instance,
-                status: signo.into(),
-                at: self.now().mono,
-            }),
+            Request::Signal { slot, instance, signo, .. } if signo != 1 => {
+                Some(Input::Exited { slot, instance, status: signo.into(), at: self.now().mono })
+            }
             _ => None,
         }
     }
@@ -192,11 +170,7 @@ impl Office for Desk {
     }
 
     async fn clear_log(&self, log: u32) -> io::Result<()> {
-        fs::OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(self.log(log))
-            .map(drop)
+        fs::OpenOptions::new().write(true).truncate(true).open(self.log(log)).map(drop)
     }
 
     fn note(&self, level: Level, text: String) {
@@ -290,18 +264,12 @@ fn process_info_has_fourteen_members_in_order() {
     assert_eq!(info.member("state"), Some(&Value::Int(20)));
     assert_eq!(info.member("logfile"), Some(&s(desk.log(1))));
     assert_eq!(info.member("stderr_logfile"), Some(&s(desk.log(2))));
-    assert_eq!(
-        info.member("description"),
-        Some(&s("pid 501, uptime 0:01:00"))
-    );
+    assert_eq!(info.member("description"), Some(&s("pid 501, uptime 0:01:00")));
     let info = desk.call("getProcessInfo", &[s("web:w1")]).unwrap();
     assert_eq!(info.member("description"), Some(&s("Not started")));
     assert_eq!(info.member("stdout_logfile"), Some(&s("")));
     for name in ["web", "web:*", "web:", "nobody", "web:w3", ""] {
-        assert_eq!(
-            desk.fault("getProcessInfo", &[s(name)]),
-            (10, format!("BAD_NAME: {name}"))
-        );
+        assert_eq!(desk.fault("getProcessInfo", &[s(name)]), (10, format!("BAD_NAME: {name}")));
     }
 }
 
@@ -311,10 +279,7 @@ fn all_info_is_by_name() {
     let Ok(Value::Array(all)) = desk.call("getAllProcessInfo", &[]) else {
         panic!("no array");
     };
-    let names: Vec<_> = all
-        .iter()
-        .filter_map(|info| info.member("name")?.as_str())
-        .collect();
+    let names: Vec<_> = all.iter().filter_map(|info| info.member("name")?.as_str()).collect();
     assert_eq!(names, ["cat", "gone", "w1", "w2"]);
 }
 
@@ -334,10 +299,7 @@ fn one_process_starts_and_stops() {
     let unwaited = [s("web:w1"), Value::Int(0)];
     assert_eq!(desk.call("startProcess", &unwaited), Ok(Value::Bool(true)));
     assert_eq!(desk.heart(|h| h.state(1)), Some(State::Starting));
-    assert_eq!(
-        desk.fault("startProcess", &[s("x:y")]),
-        (10, "BAD_NAME: x:y".to_owned())
-    );
+    assert_eq!(desk.fault("startProcess", &[s("x:y")]), (10, "BAD_NAME: x:y".to_owned()));
 }
 
 #[test]
@@ -351,10 +313,7 @@ fn groups_start_by_priority_and_stop_alike() {
     let stopped = desk.call("stopProcessGroup", &[s("web")]).unwrap();
     assert_eq!(results(&stopped), [ok("web:w2"), ok("web:w1")]);
     for method in ["startProcessGroup", "stopProcessGroup"] {
-        assert_eq!(
-            desk.fault(method, &[s("web:*")]),
-            (10, "BAD_NAME: web:*".to_owned())
-        );
+        assert_eq!(desk.fault(method, &[s("web:*")]), (10, "BAD_NAME: web:*".to_owned()));
     }
     let all = desk.call("startAllProcesses", &[]).unwrap();
     let missing = "NO_FILE: can't find command '/bin/gone'".to_owned();
@@ -378,9 +337,7 @@ fn signals_are_checked_before_the_state() {
     let all = desk.call("signalAllProcesses", &[s("FOO")]).unwrap();
     let bad = ("cat:cat".to_owned(), 11, "BAD_SIGNAL: FOO".to_owned());
     assert_eq!(results(&all), [bad]);
-    let all = desk
-        .call("signalProcessGroup", &[s("cat"), s("HUP")])
-        .unwrap();
+    let all = desk.call("signalProcessGroup", &[s("cat"), s("HUP")]).unwrap();
     assert_eq!(results(&all), [("cat:cat".to_owned(), 80, "OK".to_owned())]);
 }
 
@@ -391,10 +348,7 @@ fn logs_are_read_as_text_that_xml_can_carry() {
         let params = [s("cat"), Value::Int(offset), Value::Int(length)];
         desk.call("readProcessStdoutLog", &params)
     };
-    assert_eq!(
-        read(0, 0).unwrap_err().text,
-        format!("NO_FILE: {}", desk.log(1))
-    );
+    assert_eq!(read(0, 0).unwrap_err().text, format!("NO_FILE: {}", desk.log(1)));
     fs::write(desk.path("cat.out"), "grün\x1b[1m\u{0}\n".as_bytes()).unwrap();
     assert_eq!(read(0, 0), Ok(s("grün\u{fffd}[1m\u{fffd}\n")));
     assert_eq!(read(-4, 0), Ok(s("1m\u{fffd}\n")));
@@ -406,10 +360,7 @@ fn logs_are_read_as_text_that_xml_can_carry() {
     assert_eq!(main(Value::Int(4), 3), Ok(s("456")));
     assert_eq!(main(s("-4"), 0), Ok(s("6789")));
     let none = [s("web:w1"), Value::Int(0), Value::Int(0)];
-    assert_eq!(
-        desk.fault("readProcessLog", &none),
-        (20, "NO_FILE".to_owned())
-    );
+    assert_eq!(desk.fault("readProcessLog", &none), (20, "NO_FILE".to_owned()));
     let group = [s("web:*"), Value::Int(0), Value::Int(0)];
     assert_eq!(desk.fault("readProcessLog", &group).0, 10);
 }
@@ -422,11 +373,7 @@ fn tails_give_text_offset_and_overflow() {
         desk.call("tailProcessStderrLog", &params)
     };
     let triple = |text: &str, offset, overflow| {
-        Ok(Value::Array(vec![
-            s(text),
-            Value::Int(offset),
-            Value::Bool(overflow),
-        ]))
+        Ok(Value::Array(vec![s(text), Value::Int(offset), Value::Bool(overflow)]))
     };
     assert_eq!(tail("cat", 3, 5), triple("", 0, false));
     assert_eq!(tail("web:w1", 3, 5), triple("", 0, false));
@@ -441,24 +388,15 @@ fn logs_are_cleared_whether_the_process_runs_or_not() {
     let desk = Desk::new();
     desk.call("stopProcess", &[s("cat")]).unwrap();
     fs::write(desk.path("cat.out"), "something").unwrap();
-    assert_eq!(
-        desk.call("clearProcessLogs", &[s("cat")]),
-        Ok(Value::Bool(true))
-    );
+    assert_eq!(desk.call("clearProcessLogs", &[s("cat")]), Ok(Value::Bool(true)));
     assert_eq!(fs::read(desk.path("cat.out")).unwrap(), b"");
     fs::remove_file(desk.path("cat.out")).unwrap();
     fs::create_dir(desk.path("cat.out")).unwrap();
-    assert_eq!(
-        desk.fault("clearProcessLog", &[s("cat")]),
-        (30, "FAILED: cat".to_owned())
-    );
+    assert_eq!(desk.fault("clearProcessLog", &[s("cat")]), (30, "FAILED: cat".to_owned()));
     let all = desk.call("clearAllProcessLogs", &[]).unwrap();
     let ok = |name: &str| (name.to_owned(), 80, "OK".to_owned());
     let failed = ("cat:cat".to_owned(), 30, "FAILED: cat".to_owned());
-    assert_eq!(
-        results(&all),
-        [ok("gone:gone"), ok("web:w2"), ok("web:w1"), failed]
-    );
+    assert_eq!(results(&all), [ok("gone:gone"), ok("web:w2"), ok("web:w1"), failed]);
 }
 
 #[test]
@@ -471,11 +409,7 @@ fn going_down_is_said_to_every_call() {
         assert_eq!(desk.fault(method, &[]), down);
     }
     assert_eq!(desk.fault("getProcessInfo", &[Value::Int(1)]), down);
-    assert_eq!(
-        desk.fault("getProcessInfo", &[]).0,
-        2,
-        "the number of parameters comes first"
-    );
+    assert_eq!(desk.fault("getProcessInfo", &[]).0, 2, "the number of parameters comes first");
     assert_eq!(desk.fault("nothing", &[]).0, 1);
 }
 
@@ -484,12 +418,7 @@ fn calls_are_traced() {
     let desk = Desk::new();
     desk.call("getPID", &[]).unwrap();
     desk.fault("getProcessInfo", &[s("x")]);
-    let lines: Vec<_> = desk
-        .lines
-        .take()
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
+    let lines: Vec<_> = desk.lines.take().into_iter().map(|(_, text)| text).collect();
     assert_eq!(
         lines,
         [

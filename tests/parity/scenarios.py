@@ -1,6 +1,9 @@
 """The worlds that daemons run in, and what clients do there."""
 
-from steps import Background, Follow, Join, Run, until_ended, until_log, until_state
+import contextlib
+import os
+
+from steps import Background, Follow, Join, Run, Wait, until_ended, until_log, until_state
 
 SLEEP = "/bin/sleep 1000"
 
@@ -65,12 +68,11 @@ class Scenario:
 class World:
     """Scenarios that share a daemon."""
 
-    def __init__(self, name, scenarios, programs=(), credentials=None, logfile="@ROOT@/main.log"):
+    def __init__(self, name, scenarios, programs=(), credentials=None):
         self.name = name
         self.scenarios = scenarios
         self.programs = list(programs)
         self.credentials = credentials
-        self.logfile = logfile
         self.chosen = scenarios
         self.lasting = ()
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
@@ -93,7 +95,7 @@ class World:
         sections = [
             "[unix_http_server]\nfile=@SOCK@\n" + login,
             "[inet_http_server]\nport=127.0.0.1:@PORT@\n" + login,
-            "[supervisord]\nlogfile={}\npidfile=@ROOT@/s.pid\nchildlogdir=@ROOT@".format(self.logfile),
+            "[supervisord]\nlogfile=@ROOT@/main.log\npidfile=@ROOT@/s.pid\nchildlogdir=@ROOT@",
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
             "[supervisorctl]\nserverurl=unix://@SOCK@\n" + login,
@@ -375,10 +377,6 @@ def tail():
 
 def written(name):
     """A log that cannot be read by calls."""
-    import os
-
-    from steps import Wait
-
     def there(daemon):
         path = os.path.join(daemon.root, name + ".0.out")
         return os.path.exists(path) and os.path.getsize(path) > 0
@@ -528,9 +526,9 @@ def client():
         "client-config-bad-expansion": "-c @ROOT@/expansion.conf version",
         "help-list": "help",
         "help-question": "?",
-        "help-topic": "help start",
+        "help-topic-usage": "help start",
         "help-unknown": "help nonsense",
-        "help-help": "help help",
+        "help-help-usage": "help help",
     }
     found = {
         "client-config-found": "version",
@@ -652,11 +650,15 @@ def going_down():
 
 
 def without_log():
+    def remove(daemon):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(daemon.root, "main.log"))
+
     scenarios = [
-        Scenario("maintail-no-log", "maintail"),
-        Scenario("follow-main-no-log", "maintail -f"),
+        Scenario("maintail-no-log", remove, "maintail"),
+        Scenario("follow-main-no-log", remove, "maintail -f"),
     ]
-    return World("nolog", scenarios, logfile="NONE")
+    return World("nolog", scenarios)
 
 
 def worlds():

@@ -23,10 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn start() -> String {
     let call = "<methodCall><methodName>supervisor.startProcess</methodName>\
                 <params><param><value>cat</value></param></params></methodCall>";
-    format!(
-        "POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}",
-        call.len()
-    )
+    format!("POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}", call.len())
 }
 
 async fn settle() {
@@ -65,9 +62,7 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client
-            .send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
-            .await;
+        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n").await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;
@@ -140,9 +135,7 @@ fn an_endless_head_is_refused() {
             assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         }
         let mut client = bed.unix().await;
-        client
-            .send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64)))
-            .await;
+        client.send(format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(64))).await;
         assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
     });
 }
@@ -207,11 +200,8 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
         bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
-        let server = Server {
-            section: "unix_http_server".to_owned(),
-            socket: 0,
-            credentials: None,
-        };
+        let server =
+            Server { section: "unix_http_server".to_owned(), socket: 0, credentials: None };
         let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
         let polls = Rc::new(Cell::new(0));
         let counted = Rc::clone(&polls);
@@ -224,18 +214,10 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
             advance(SECOND).await;
         }
         assert!(!task.is_finished());
-        assert!(
-            (5..100).contains(&polls.get()),
-            "{} polls in 20 seconds",
-            polls.get()
-        );
+        assert!((5..100).contains(&polls.get()), "{} polls in 20 seconds", polls.get());
         let lines = bed.site.lines.borrow();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(
-            lines[0]
-                .1
-                .starts_with("could not accept a connection on [unix_http_server]: ")
-        );
+        assert!(lines[0].1.starts_with("could not accept a connection on [unix_http_server]: "));
     });
 }
 

@@ -6,10 +6,7 @@ use crate::config::settings::Password;
 const CALL: &str = "<methodCall><methodName>supervisor.getVersion</methodName></methodCall>";
 
 fn post(extra: &str) -> String {
-    format!(
-        "POST /RPC2 HTTP/1.1\r\nHost: h\r\n{extra}Content-Length: {}\r\n\r\n{CALL}",
-        CALL.len()
-    )
+    format!("POST /RPC2 HTTP/1.1\r\nHost: h\r\n{extra}Content-Length: {}\r\n\r\n{CALL}", CALL.len())
 }
 
 fn first_line(answer: &str) -> &str {
@@ -37,14 +34,9 @@ fn a_call_is_answered_and_the_connection_kept() {
 fn requests_in_one_piece_are_answered_in_order() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send(post("") + "GET /RPC HTTP/1.1\r\n\r\n" + &post(""))
-            .await;
+        client.send(post("") + "GET /RPC HTTP/1.1\r\n\r\n" + &post("")).await;
         for status in ["200 OK", "404 Not Found", "200 OK"] {
-            assert_eq!(
-                first_line(&client.answer().await),
-                format!("HTTP/1.1 {status}")
-            );
+            assert_eq!(first_line(&client.answer().await), format!("HTTP/1.1 {status}"));
         }
     });
 }
@@ -81,11 +73,7 @@ fn routes_and_methods() {
             ("PUT /RPC2", &*xml, "400 Bad Request"),
             ("POST /logtail/cat", &*xml, "400 Bad Request"),
             ("HEAD /mainlogtail", "\r\n", "400 Bad Request"),
-            (
-                "POST /mainlogtail",
-                "Content-Length: 0\r\n\r\n",
-                "400 Bad Request",
-            ),
+            ("POST /mainlogtail", "Content-Length: 0\r\n\r\n", "400 Bad Request"),
             ("GET /", "\r\n", "404 Not Found"),
             ("GET /rpc2", "\r\n", "404 Not Found"),
             ("GET /stylesheets/../RPC2", "\r\n", "404 Not Found"),
@@ -103,11 +91,7 @@ fn routes_and_methods() {
         ] {
             let request = format!("{request} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{end}");
             let answer = bed.ask(&request).await;
-            assert_eq!(
-                first_line(&answer),
-                format!("HTTP/1.1 {status}"),
-                "{request}"
-            );
+            assert_eq!(first_line(&answer), format!("HTTP/1.1 {status}"), "{request}");
         }
     });
 }
@@ -116,22 +100,15 @@ fn routes_and_methods() {
 fn an_error_has_the_page_that_clients_know() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")
-            .await;
+        client.send("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n").await;
         let answer = client.answer().await;
         assert_eq!(header(&answer, "content-type"), Some("text/html"));
         let page = "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n\
              <h1>Error response</h1>\r\n<p>Error code 404.\r\n<p>Message: Not Found.\r\n</body>\r\n";
         assert_eq!(answer.split_once("\r\n\r\n").map(|p| p.1), Some(page));
-        client
-            .send("HEAD /nothing HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\n\r\n")
-            .await;
+        client.send("HEAD /nothing HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\n\r\n").await;
         assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 404"));
-        assert!(
-            client.answer().await.starts_with("HTTP/1.1 404"),
-            "no body after HEAD"
-        );
+        assert!(client.answer().await.starts_with("HTTP/1.1 404"), "no body after HEAD");
     });
 }
 
@@ -141,50 +118,23 @@ fn lengths() {
         let closing = "Host: h\r\nConnection: close\r\n";
         for (headers, body, status) in [
             ("", "", "411 Length Required"),
-            (
-                "Transfer-Encoding: chunked\r\n",
-                "3\r\nabc\r\n0\r\n\r\n",
-                "411 Length Required",
-            ),
+            ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n", "411 Length Required"),
             ("Content-Length: 0\r\n", "", "400 Bad Request"),
-            (
-                &*format!("Content-Length:{}\r\n", CALL.len()),
-                CALL,
-                "200 OK",
-            ),
+            (&*format!("Content-Length:{}\r\n", CALL.len()), CALL, "200 OK"),
             ("Content-Length: abc\r\n", "", "400 Bad Request"),
             ("Content-Length: -1\r\n", "", "400 Bad Request"),
-            (
-                "Content-Length: 3\r\nContent-Length: 4\r\n",
-                "abcd",
-                "400 Bad Request",
-            ),
-            (
-                "Content-Length: 1048577\r\n",
-                "abc",
-                "413 Payload Too Large",
-            ),
-            (
-                "Content-Length: 18446744073709551615\r\n",
-                "",
-                "431 Request Header Fields Too Large",
-            ),
+            ("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd", "400 Bad Request"),
+            ("Content-Length: 1048577\r\n", "abc", "413 Payload Too Large"),
+            ("Content-Length: 18446744073709551615\r\n", "", "431 Request Header Fields Too Large"),
             (
                 "Content-Length: 1048576\r\n",
                 &(CALL.to_owned() + &" ".repeat((1 << 20) - CALL.len())),
                 "200 OK",
             ),
         ] {
-            let answer = bed
-                .ask(format!(
-                    "POST /RPC2 HTTP/1.1\r\n{closing}{headers}\r\n{body}"
-                ))
-                .await;
-            let what = if first_line(&answer).is_empty() {
-                "closed"
-            } else {
-                first_line(&answer)
-            };
+            let answer =
+                bed.ask(format!("POST /RPC2 HTTP/1.1\r\n{closing}{headers}\r\n{body}")).await;
+            let what = if first_line(&answer).is_empty() { "closed" } else { first_line(&answer) };
             assert_eq!(what, format!("HTTP/1.1 {status}"), "{headers}");
         }
     });
@@ -194,16 +144,8 @@ fn lengths() {
 fn a_call_without_a_length_keeps_the_connection_usable() {
     run(async |bed| {
         let mut client = bed.unix().await;
-        client
-            .send(format!(
-                "POST /RPC2 HTTP/1.1\r\nHost: h\r\n\r\n{}",
-                post("")
-            ))
-            .await;
-        assert_eq!(
-            first_line(&client.answer().await),
-            "HTTP/1.1 411 Length Required"
-        );
+        client.send(format!("POST /RPC2 HTTP/1.1\r\nHost: h\r\n\r\n{}", post(""))).await;
+        assert_eq!(first_line(&client.answer().await), "HTTP/1.1 411 Length Required");
         assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK");
     });
 }
@@ -214,9 +156,7 @@ fn a_refused_body_ends_the_connection_and_is_not_taken_for_a_request() {
         let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
         let size = 2 << 20;
         let answer = bed
-            .ask(format!(
-                "POST /RPC2 HTTP/1.1\r\nContent-Length: {size}\r\n\r\n{smuggled}"
-            ))
+            .ask(format!("POST /RPC2 HTTP/1.1\r\nContent-Length: {size}\r\n\r\n{smuggled}"))
             .await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert_eq!(header(&answer, "connection"), Some("close"));
@@ -228,32 +168,20 @@ fn a_refused_body_ends_the_connection_and_is_not_taken_for_a_request() {
 fn odd_but_readable_requests_are_served() {
     run(async |bed| {
         for request in [
-            format!(
-                "POST /RPC2 HTTP/1.1\nContent-Length: {}\n\n{CALL}",
-                CALL.len()
-            ),
+            format!("POST /RPC2 HTTP/1.1\nContent-Length: {}\n\n{CALL}", CALL.len()),
             format!("\r\n\r\n{}", post("")),
             post("").replace("Host: h\r\n", "Host: \r\n"),
             post("").replace("Host: h\r\n", ""),
         ] {
             let mut client = bed.unix().await;
             client.send(&request).await;
-            assert_eq!(
-                first_line(&client.answer().await),
-                "HTTP/1.1 200 OK",
-                "{request:?}"
-            );
+            assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK", "{request:?}");
         }
-        for request in [
-            "nonsense\r\n\r\n",
-            "GET / HTTP/2.0\r\n\r\n",
-            "GET / HTTP/1.1\r\nNo colon\r\n\r\n",
-        ] {
+        for request in
+            ["nonsense\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nNo colon\r\n\r\n"]
+        {
             let answer = bed.ask(request).await;
-            assert!(
-                answer.starts_with("HTTP/1.1 400 Bad Request"),
-                "{request:?} {answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request"), "{request:?} {answer}");
         }
     });
 }
@@ -280,11 +208,7 @@ fn one_hundred_continue_is_sent_only_where_the_body_is_wanted() {
 #[test]
 fn every_route_asks_for_the_password() {
     let credentials = Some(("user".to_owned(), Password::Plain("a:b".to_owned())));
-    Plan {
-        credentials,
-        ..Plan::default()
-    }
-    .run(async |bed| {
+    Plan { credentials, ..Plan::default() }.run(async |bed| {
         bed.site.write(0, "secret");
         for path in ["/RPC2", "/logtail/cat", "/mainlogtail", "/", "/nothing"] {
             for method in ["GET", "POST", "HEAD", "BREW"] {
@@ -295,9 +219,7 @@ fn every_route_asks_for_the_password() {
                     "Authorization: Basic cm9vdDphOmI=\r\n",
                     "Authorization: Basic dXNlcjph\r\n",
                 ] {
-                    let answer = bed
-                        .ask(format!("{method} {path} HTTP/1.1\r\n{header}\r\n"))
-                        .await;
+                    let answer = bed.ask(format!("{method} {path} HTTP/1.1\r\n{header}\r\n")).await;
                     assert_eq!(first_line(&answer), "HTTP/1.1 401 Unauthorized");
                     let asks = super::bed::header(&answer, "www-authenticate");
                     assert_eq!(asks, Some("Basic realm=\"default\""));
@@ -307,15 +229,10 @@ fn every_route_asks_for_the_password() {
             }
         }
         let mut client = bed.unix().await;
-        client
-            .send(post("Authorization: bAsIc dXNlcjphOmI=\r\n"))
-            .await;
+        client.send(post("Authorization: bAsIc dXNlcjphOmI=\r\n")).await;
         assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK");
         client.send(post("")).await;
-        assert_eq!(
-            first_line(&client.answer().await),
-            "HTTP/1.1 401 Unauthorized"
-        );
+        assert_eq!(first_line(&client.answer().await), "HTTP/1.1 401 Unauthorized");
     });
 }
 
@@ -350,17 +267,9 @@ fn a_log_that_cannot_be_opened_is_said() {
         // Opening it again through a loop of links fails, and not for want of a file.
         std::os::unix::fs::symlink(bed.site.path(0), bed.site.path(0)).expect("link");
         let answer = bed.ask("GET /logtail/cat HTTP/1.0\r\n\r\n").await;
-        assert!(
-            answer.starts_with("HTTP/1.0 500 Internal Server Error"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.0 500 Internal Server Error"), "{answer}");
         let lines = bed.site.lines.borrow();
-        assert!(
-            lines[0]
-                .1
-                .starts_with("could not open log 0 to follow it: "),
-            "{lines:?}"
-        );
+        assert!(lines[0].1.starts_with("could not open log 0 to follow it: "), "{lines:?}");
     });
 }
 

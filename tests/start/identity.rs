@@ -99,7 +99,7 @@ fn a_program_of_nobody_is_exactly_nobody() {
     // The caller's own dispositions, mask, umask, descriptors and limit must not reach the program.
     let wrapper = [
         "env",
-        "--block-signal=USR1,WINCH,TERM",
+        "--block-signal=USR1,WINCH",
         "sh",
         "-c",
         "trap '' PIPE HUP USR2 XFSZ; umask 037; exec 7</etc/passwd 8>/dev/null 9</; exec \"$@\"",

@@ -47,29 +47,26 @@ fn starts_and_stops_in_order(binary: PathBuf) {
     let count = |what: &str| marks(&room).iter().filter(|(w, _)| w == what).count();
     wait_for("all programs to start", || count("start") == PROGRAMS as usize);
 
-    let spawned = spawned(&daemon);
-    assert_eq!(spawned.len(), PROGRAMS as usize);
-    let waves: Vec<u32> = spawned.iter().map(|n| wave(*n)).collect();
-    assert!(waves.is_sorted(), "started in the order of priorities {waves:?}");
-    for wave in spawned.chunk_by(|a, b| wave(*a) == wave(*b)) {
-        assert!(wave.is_sorted(), "equal priorities by name: {wave:?}");
-    }
-    let starts: Vec<u64> = spawned
-        .iter()
-        .map(|n| procfs::stat(daemon.program(&name(*n))).expect("a program that runs").start)
-        .collect();
-    assert!(starts.is_sorted(), "the system saw them start in another order");
-
+    assert_started_in_order(&daemon);
     assert_eq!(daemon.stop(), 0);
     assert_stopped_in_waves(&marks(&room));
 }
 
-/// The programs in the order of the activity log.
-fn spawned(daemon: &Daemon) -> Vec<u32> {
+/// Lower priorities were made first, equal ones by name; the activity log has each once.
+fn assert_started_in_order(daemon: &Daemon) {
+    let mut expected: Vec<u32> = (0..PROGRAMS).collect();
+    expected.sort_by_key(|n| (wave(*n), *n));
+    let pids: Vec<i32> = expected.iter().map(|n| daemon.wait_running(&name(*n))).collect();
+    // Process ids begin anew at most once meanwhile.
+    let descents = pids.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    assert!(descents <= 1, "process ids in the order of priorities: {pids:?}");
+    let started = |pid: &i32| procfs::stat(*pid).expect("a program that runs").start;
+    assert!(pids.iter().map(started).is_sorted(), "the system saw them start in another order");
     let log = daemon.activity();
-    let name =
-        |line: &str| Some(number(line.split_once(" INFO spawned: '")?.1.split_once('\'')?.0));
-    log.lines().filter_map(name).collect()
+    for (n, pid) in expected.iter().zip(pids) {
+        let line = format!("INFO spawned: '{}' with pid {pid}\n", name(*n));
+        assert_eq!(log.matches(&line).count(), 1, "{line}");
+    }
 }
 
 /// A wave is told to stop only when all of the one before are gone; the last to start stop first.

@@ -122,10 +122,10 @@ fn its_own_name_is_no_change() {
 }
 
 fn becomes_nobody(binary: fn(&Room) -> std::path::PathBuf) {
-    let room = room_of(NOBODY);
+    let (room, etc) = (room_of(NOBODY), Room::new());
     let config = Config::new(&room).daemon("user=nobody").program("p", "/bin/sleep 100000", "");
-    let file = config.write(&room);
-    // Root's own file, so that nobody cannot change what root starts.
+    // In a directory of root, so that nobody cannot change what root starts.
+    let file = config.write(&etc);
     let mut daemon = Launch::new(&room, binary(&room)).config(&file).ready();
     let p = daemon.wait_running("p");
     for pid in [daemon.pid, p] {

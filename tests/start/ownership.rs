@@ -22,7 +22,11 @@ fn assert_refused(room: &Room, outcome: &Outcome, path: &str, words: &[&str]) {
 }
 
 fn config(room: &Room) -> Config {
-    Config::new(room).program("p", &format!("/bin/touch {}", room.text("ran")), "")
+    Config::new(room).program(
+        "p",
+        &format!("/bin/touch {}", room.text("ran")),
+        "startsecs=0\nautorestart=false",
+    )
 }
 
 #[test]

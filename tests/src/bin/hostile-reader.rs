@@ -137,6 +137,7 @@ fn asks(room: &str) {
 }
 
 fn directories(room: &str) {
+    ask("main", &Ask::Main(format!("{room}/supervisord.conf").into_bytes()));
     let mut granted = 0;
     for _ in 0..u32::from(MAX_DIRS) + 50 {
         let path = format!("{room}/conf.d").into_bytes();

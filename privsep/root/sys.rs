@@ -161,11 +161,17 @@ pub fn place(fd: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)
 }
 
-/// Default disposition for every signal, also for those that the daemon was started with ignored.
+/// Default disposition for every signal, also for those that the daemon was started with ignored and that libc keeps
+/// for itself.
 pub fn default_signals() {
+    let default = [0u64; 4];
     for signo in 1..=64 {
-        // SAFETY: SIG_DFL is valid for every number; those that cannot be changed give an error that is right to ignore.
-        unsafe { libc::signal(signo, libc::SIG_DFL) };
+        // SAFETY: zeros are the kernel's form of SIG_DFL without flags and mask, and `default` is as long as that form
+        // on every architecture; signals that cannot be changed give an error that is right to ignore.
+        unsafe {
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signo, default.as_ptr(), old, 8)
+        };
     }
 }
 

@@ -39,6 +39,13 @@ impl Broker {
         for (level, text) in &self.settings.notes {
             self.line(*level, text);
         }
+        if !self.settings.boundary {
+            self.line(
+                Level::Info,
+                "no privilege boundary: supervisord does not run as root, so the broker has the \
+                 user id of the programs; its sandbox is in force all the same",
+            );
+        }
         for server in &self.settings.servers {
             self.line(Level::Info, "RPC interface 'supervisor' initialized");
             if server.credentials.is_none() {

@@ -117,13 +117,23 @@ impl Desk<'_> {
         }
     }
 
+    /// Notes what was known of a process as soon as its turn came: such outcomes are told first, in the order of the
+    /// request, as by the reference, which asks nobody and waits for no exec.
+    pub(super) fn prompt(&mut self, errand: u64, slot: Slot, result: Result<(), Trouble>) {
+        self.note(errand, slot, result, Duration::ZERO);
+    }
+
     /// Notes one process's part of an errand; with the last one the errand is answered.
     pub(super) fn outcome(&mut self, errand: u64, slot: Slot, result: Result<(), Trouble>) {
+        self.note(errand, slot, result, self.now.mono);
+    }
+
+    fn note(&mut self, errand: u64, slot: Slot, result: Result<(), Trouble>, at: Duration) {
         let Some(open) = self.book.errands.get_mut(&errand) else {
             return;
         };
         let place = open.places.get(&slot).copied().unwrap_or_default();
-        open.outcomes.push((self.now.mono, place, (slot, result)));
+        open.outcomes.push((at, place, (slot, result)));
         open.left = open.left.saturating_sub(1);
         if open.left == 0
             && let Some(mut done) = self.book.errands.remove(&errand)

@@ -130,7 +130,7 @@ impl Heart {
             errand.line.pop_front();
             let wait = errand.wait;
             self.each(now, id, &[slot], out, |p, d| match unfit(p, failure) {
-                Some(trouble) if !d.is_stopping() => d.outcome(id, p.slot, Err(trouble)),
+                Some(trouble) if !d.is_stopping() => d.prompt(id, p.slot, Err(trouble)),
                 _ => p.start_for(d, id, wait),
             });
         }

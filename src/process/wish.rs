@@ -28,7 +28,13 @@ impl Proc {
                 State::Starting => return true,
                 _ => Err(Trouble::AbnormalTermination),
             };
-            desk.outcome(errand, slot, result);
+            // Where nothing is waited for, the exec alone takes its time.
+            let unmade = matches!(self.record.mishap, Mishap::Spawn(_) | Mishap::Command);
+            if unmade || (result.is_ok() && (!wait || self.rule.startsecs <= 0)) {
+                desk.prompt(errand, slot, result);
+            } else {
+                desk.outcome(errand, slot, result);
+            }
             false
         });
         if state.is_stopped() {
@@ -55,7 +61,7 @@ impl Proc {
                 return;
             }
         };
-        desk.outcome(errand, self.slot, result);
+        desk.prompt(errand, self.slot, result);
     }
 
     /// A client wants it down.

@@ -167,14 +167,21 @@ class Daemon:
             with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
                 self.states()
             self.process.send_signal(signal.SIGTERM)
+            if not self.ended(3):
+                # Programs that do not obey, and had their say.
+                self.kill_programs()
             if not self.ended():
                 self.process.kill()
                 self.process.wait()
-                for pid in self.pids:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                self.kill_programs()
         self.output.close()
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+    def kill_programs(self):
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def full(name):

@@ -1,6 +1,7 @@
 """What a scenario does, one step at a time, on one side."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def wait_idle(pid):
 class Run:
     """Runs the client to its end. A plain string in a scenario's steps is this.
 
-    `lines` keeps only the lines that hold this text; `ordered` is false where the order is that of completion. For
+    `lines` keeps only the lines that this pattern is found in; `ordered` is false where the order is that of completion. For
     `bare` see Side.popen.
     """
 
@@ -82,7 +83,7 @@ class Run:
         if self.lines:
             # Of the activity log only what is about one program is the same everywhere.
             rows = text.split("\n")
-            text = "\n".join([rows[0], *[row for row in rows[1:] if self.lines in row]])
+            text = "\n".join([rows[0], *[row for row in rows[1:] if re.search(self.lines, row)]])
         if not self.ordered:
             rows = text.split("\n")
             text = "\n".join([rows[0], *sorted(rows[1:])])

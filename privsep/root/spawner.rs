@@ -178,6 +178,9 @@ impl Spawner {
                 let result = self.signal(slot, signo, whom);
                 self.done(seq, result);
             }
+            Kind::Hand { log } | Kind::Log { log, .. } if self.busy(log) => {
+                self.done(seq, Err(Errno::EBUSY))
+            }
             Kind::Hand { log } => {
                 let file = self.store.log(log).ok_or(Errno::EBADF);
                 let file = file.and_then(|l| l.file.try_clone().map_err(|_| Errno::EMFILE));
@@ -340,18 +343,18 @@ impl Spawner {
         write(&file, b"1").map(drop)
     }
 
+    /// A child works on that very file, under whatever number: what is open now may be the old one in a moment.
+    fn busy(&self, log: u32) -> bool {
+        let same = |n| self.store.same_log(n);
+        let mut jobs = self.jobs.iter();
+        jobs.any(|job| matches!(job.what, Work::Log { log: other, .. } if same(other) == same(log)))
+    }
+
     fn log(&mut self, seq: u32, log: u32, task: Task, now: u64) {
-        let busy = self
-            .jobs
-            .iter()
-            .any(|job| matches!(job.what, Work::Log { log: other, .. } if other == log));
         let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
         else {
             return;
         };
-        if busy {
-            return self.done(seq, Err(Errno::EBUSY));
-        }
         let held = self.store.log(log).map(|log| &log.file);
         match logfile::start(file, task, held) {
             Started::Done(result) => self.logged(seq, log, task, result),

@@ -178,6 +178,7 @@ impl Spawner {
                 let result = self.signal(slot, signo, whom);
                 self.done(seq, result);
             }
+            Kind::Hand { log } if self.busy(log, Task::Write) => self.done(seq, Err(Errno::EBUSY)),
             Kind::Hand { log } => {
                 let file = self.store.log(log).ok_or(Errno::EBADF);
                 let file = file.and_then(|l| l.file.try_clone().map_err(|_| Errno::EMFILE));
@@ -340,16 +341,23 @@ impl Spawner {
         write(&file, b"1").map(drop)
     }
 
+    /// A child works on that log, or rotates that file under another number: what is open is about to be the old one.
+    fn busy(&self, log: u32, task: Task) -> bool {
+        let same = |other| self.store.same_log(other) == self.store.same_log(log);
+        self.jobs.iter().any(|job| match job.what {
+            Work::Log { log: other, task: theirs } => {
+                other == log || [task, theirs].contains(&Task::Rotate) && same(other)
+            }
+            Work::Probe { .. } => false,
+        })
+    }
+
     fn log(&mut self, seq: u32, log: u32, task: Task, now: u64) {
-        let busy = self
-            .jobs
-            .iter()
-            .any(|job| matches!(job.what, Work::Log { log: other, .. } if other == log));
         let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
         else {
             return;
         };
-        if busy {
+        if self.busy(log, task) {
             return self.done(seq, Err(Errno::EBUSY));
         }
         let held = self.store.log(log).map(|log| &log.file);

@@ -39,7 +39,6 @@ use privsep::request::End;
 
 use crate::spawner::{Spawner, ends};
 use crate::stop::Stop;
-use crate::store::Life;
 
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn now() -> u64 {
@@ -128,11 +127,8 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
         events.set(PollFlags::POLLOUT, broker.blocked == Some(u64::MAX));
         fds.push(PollFd::new(broker.socket.as_fd(), events));
     }
-    let slots = spawner.store.starting.iter().filter_map(|slot| spawner.store.slot(*slot));
-    fds.extend(slots.filter_map(|slot| match &slot.life {
-        Life::Starting { report, .. } => Some(PollFd::new(report.as_fd(), PollFlags::POLLIN)),
-        _ => None,
-    }));
+    let awaited = spawner.store.awaited(at + spawner::HELD);
+    fds.extend(awaited.map(|(_, report, _)| PollFd::new(report.as_fd(), PollFlags::POLLIN)));
     fds.extend(spawner.jobs.iter().map(|job| PollFd::new(job.answer.as_fd(), PollFlags::POLLIN)));
     if let Some(stop) = spawner.stop.as_ref().filter(|_| spawner.broker.is_none()) {
         for (n, slot) in (0..).zip(&spawner.store.slots) {
@@ -147,7 +143,7 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
             );
         }
     }
-    let timeout = match spawner.deadline() {
+    let timeout = match spawner.deadline(at) {
         None => PollTimeout::NONE,
         Some(due) => {
             let millis = due.saturating_sub(at).div_ceil(1_000_000).min(86_400_000);

@@ -47,7 +47,7 @@ impl Spawner {
             return false;
         };
         if let Some(broker) = &mut self.broker {
-            broker.end(Cause::Died);
+            broker.end(Cause::Died, now);
             self.stop = Some(stop);
             return false;
         }

@@ -122,7 +122,8 @@ fn serve(mut begun: begin::Begun) -> Result<End, u8> {
 /// Waits for anything to happen, or for the next deadline.
 fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    if let Some(broker) = &spawner.broker {
+    // Nothing that a killed one has left is waited for, and its hang-up would not let us sleep.
+    if let Some(broker) = spawner.broker.as_ref().filter(|broker| broker.killed.is_none()) {
         let mut events = if spawner.hearing() { PollFlags::POLLIN } else { PollFlags::empty() };
         events.set(PollFlags::POLLOUT, broker.blocked == Some(u64::MAX));
         fds.push(PollFd::new(broker.socket.as_fd(), events));

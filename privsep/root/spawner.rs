@@ -30,6 +30,8 @@ pub const HELD: u64 = CHILD - 20_000_000;
 const OWED: u64 = 30_000_000_000;
 /// The same for a signal that ends the daemon.
 const OWED_END: u64 = 5_000_000_000;
+/// How long a killed broker may take to die.
+const DYING: u64 = 5_000_000_000;
 /// The most requests heard in one turn, and the most that may be unanswered.
 pub const TURN: usize = 64;
 const STRANGERS: usize = 64;
@@ -127,14 +129,14 @@ impl Spawner {
             if broker.doomed.is_some() || broker.replies.len() + self.jobs.len() >= TURN {
                 return;
             }
-            let (seq, request) = match broker.hear() {
+            let (seq, request) = match broker.hear(now) {
                 Heard::Request(seq, request) => (seq, request),
                 Heard::Nothing => return,
-                Heard::Refused => return broker.end(Cause::Misbehaved),
+                Heard::Refused => return broker.end(Cause::Misbehaved, now),
             };
             match admit(broker.phase, request, &self.sealed.table, &self.store) {
                 Ok(act) => self.act(seq, act, now),
-                Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved),
+                Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved, now),
                 Err(Refusal::Moot) => {}
                 Err(Refusal::Errno(errno)) => self.refuse(seq, request, errno),
             }
@@ -488,15 +490,20 @@ impl Spawner {
                     self.exited(slot, exit);
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.pid == dead.pid) {
-                self.jobs.iter_mut().for_each(|job| job.seq = 0);
-                if let Some(broker) = self.broker.take() {
-                    self.succession.ended(&broker, dead.status, now);
-                }
+                self.bury(dead.status, now);
             } else if !self.ours.remove(&dead.pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((dead.pid, dead.status));
             }
         }
         self.finish_jobs(now);
+    }
+
+    /// The broker is gone; whatever a child does on its requests goes on.
+    fn bury(&mut self, status: i32, now: u64) {
+        self.jobs.iter_mut().for_each(|job| job.seq = 0);
+        if let Some(broker) = self.broker.take() {
+            self.succession.ended(&broker, status, now);
+        }
     }
 
     fn exited(&mut self, slot: u32, exit: Exit) {
@@ -609,17 +616,25 @@ impl Spawner {
         Some(())
     }
 
-    /// A broker that is late with anything counts as dead. Nothing is due while nothing is outstanding.
+    /// A broker that is late with anything counts as dead, and one that was killed does not come back: when it cannot
+    /// die (frozen, or in a call that does not end), nobody waits for it.
     pub fn watch_broker(&mut self, now: u64) {
-        let owed = self.owed_by().is_some_and(|at| at <= now);
-        if let Some(broker) = self.broker.as_mut().filter(|broker| owed && broker.doomed.is_none())
-        {
-            broker.end(Cause::Hung);
+        let late = self.owed_by().is_some_and(|at| at <= now);
+        let Some(broker) = self.broker.as_mut().filter(|_| late) else {
+            return;
+        };
+        if broker.killed.is_none() {
+            return broker.end(Cause::Hung, now);
         }
+        self.ours.insert(broker.pid);
+        self.bury(libc::SIGKILL, now);
     }
 
     fn owed_by(&self) -> Option<u64> {
-        let broker = self.broker.as_ref().filter(|broker| broker.doomed.is_none())?;
+        let broker = self.broker.as_ref()?;
+        if let Some(at) = broker.killed {
+            return Some(at + DYING);
+        }
         if broker.phase == Phase::Silent {
             return broker.ready_by();
         }
@@ -635,8 +650,8 @@ impl Spawner {
         let starting = self.store.awaited(now + HELD).map(move |(.., deadline)| {
             if behind && deadline > now + HELD { deadline - HELD } else { deadline }
         });
-        let room =
-            self.broker.as_ref().and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
+        let heard = self.broker.as_ref().filter(|broker| broker.killed.is_none());
+        let room = heard.and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
         let next =
             self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
         let jobs = self.jobs.iter().map(|job| job.deadline);

@@ -132,11 +132,18 @@ pub fn reap() -> Option<Reaped> {
     })
 }
 
-/// Ends a helper, or its whole group, and reaps it. For the start, before anything else runs.
+/// Ends a helper, or its whole group, and reaps it: a second at most. For the start, before anything else runs.
 pub fn end(pidfd: &OwnedFd, group: Option<i32>) {
     let _ = signal(pidfd.as_fd(), 9, group, true);
     let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
-    while reap().is_some() {}
+    for _ in 0..1000 {
+        while reap().is_some() {}
+        // SAFETY: no pointers, and signal 0 touches nobody; it asks whether the group has anybody left.
+        if group.is_none_or(|pid| unsafe { libc::kill(-pid, 0) } != 0) {
+            return;
+        }
+        let _ = poll(&mut [], PollTimeout::from(1u16));
+    }
 }
 
 /// Marks every descriptor from `first` on close-on-exec.

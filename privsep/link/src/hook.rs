@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-const OFF: libc::c_int = 0;
+static OFF: libc::c_int = 0;
 
 /// Tries an act and gives what the system said; `None` when the act has no such name. `log` is a log open for writing.
 pub fn attempt(name: &str, log: BorrowedFd<'_>) -> Option<Result<(), Errno>> {

@@ -309,6 +309,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_comes_after_what_is_there() {
+        let path = std::env::temp_dir().join(format!("logfile-{}", std::process::id()));
+        std::fs::write(&path, "history").unwrap();
+        let log = LogFile {
+            path: path.as_os_str().as_encoded_bytes().to_vec(),
+            maxbytes: 0,
+            backups: 0,
+            mode: 0o600,
+            auto: false,
+        };
+        let place = plain(&log.path).unwrap();
+        let file = act(&place, &log, Task::Write, None, Rules::Own).unwrap();
+        assert_eq!(lseek(&file, 0, Whence::SeekCur), Ok(7));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn standard_names_are_text() {
         assert_eq!(standard(b"/dev/stdout"), Some(1));
         assert_eq!(standard(b"/proc/self/fd/2"), Some(2));

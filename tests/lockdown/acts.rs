@@ -25,9 +25,16 @@ fn what_is_forbidden_fails() {
     let room = Room::new();
     let daemon = start(&room);
     let broker = daemon.broker();
-    for name in
-        ["open_shadow", "create_tmp", "socket_inet", "pwrite", "ftruncate", "setfl", "lseek_start"]
-    {
+    for name in [
+        "open_shadow",
+        "create_tmp",
+        "socket_inet",
+        "pwrite",
+        "ftruncate",
+        "setfl",
+        "fionbio",
+        "lseek_start",
+    ] {
         let (status, body) = daemon.client.get(&format!("/hook/{name}")).expect("an answer");
         assert_eq!(status, 200, "{name}: {body}");
         let errno = body.trim();

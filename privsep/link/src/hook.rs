@@ -4,6 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
+static OFF: libc::c_int = 0;
+
 /// Tries an act and gives what the system said; `None` when the act has no such name. `log` is a log open for writing.
 pub fn attempt(name: &str, log: BorrowedFd<'_>) -> Option<Result<(), Errno>> {
     let fd = log.as_raw_fd();
@@ -19,6 +21,7 @@ pub fn attempt(name: &str, log: BorrowedFd<'_>) -> Option<Result<(), Errno>> {
             "pwrite" => libc::pwrite(fd, c"x".as_ptr().cast(), 1, 0).try_into().unwrap_or(-1),
             "ftruncate" => libc::ftruncate(fd, 0).into(),
             "setfl" => libc::fcntl(fd, libc::F_SETFL, libc::O_APPEND).into(),
+            "fionbio" => libc::ioctl(fd, libc::FIONBIO, &raw const OFF).into(),
             "lseek_start" => libc::lseek(fd, 0, libc::SEEK_SET),
             "execve" => {
                 let none: *const *const libc::c_char = std::ptr::null();

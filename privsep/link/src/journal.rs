@@ -62,12 +62,17 @@ impl Journal {
             return;
         };
         let newest = journal::newest(&load(first), &load(second));
-        let (seq, older) = match newest {
-            Some((seq, _, true)) => (seq, first),
-            Some((seq, _, false)) => (seq, second),
-            None => (0, first),
+        let (seq, older, newer) = match newest {
+            Some((seq, _, true)) => (seq, first, second),
+            Some((seq, _, false)) => (seq, second, first),
+            None => (0, first, second),
         };
-        let bytes = journal::encode(seq.wrapping_add(1), payload);
+        let next = seq.checked_add(1);
+        if next.is_none() {
+            // Nobody counts so far: a broker that was not ours has left this, and nothing would ever be newer.
+            newer.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        }
+        let bytes = journal::encode(next.unwrap_or(1), payload);
         for (word, bytes) in older.iter().zip(bytes.as_chunks::<8>().0) {
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
@@ -130,6 +135,21 @@ mod tests {
         assert_eq!(second.read(2), Some([9; journal::PAYLOAD]));
         assert_eq!(second.read(3), None);
         second.write(3, &[1; journal::PAYLOAD]);
+    }
+
+    #[test]
+    fn the_last_number_is_not_the_last_word() {
+        let file = memfd(journal::size(0));
+        let journal = Journal::map(file.as_fd(), 0).unwrap();
+        let left = journal::encode(u64::MAX, &[1; journal::PAYLOAD]);
+        for (word, bytes) in journal.words().iter().zip(left.as_chunks::<8>().0) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        assert_eq!(journal.read(0), Some([1; journal::PAYLOAD]));
+        for n in 2..=4 {
+            journal.write(0, &[n; journal::PAYLOAD]);
+            assert_eq!(journal.read(0), Some([n; journal::PAYLOAD]));
+        }
     }
 
     #[test]

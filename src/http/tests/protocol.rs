@@ -31,6 +31,17 @@ fn a_call_is_answered_and_the_connection_kept() {
 }
 
 #[test]
+fn a_page_in_a_browser_orders_nothing() {
+    run(async |bed| {
+        for origin in ["http://evil.example", "null", "http://h"] {
+            let answer = bed.ask(post(&format!("Origin: {origin}\r\nConnection: close\r\n"))).await;
+            assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+            assert!(!answer.contains("<methodResponse>"), "{answer}");
+        }
+    });
+}
+
+#[test]
 fn requests_in_one_piece_are_answered_in_order() {
     run(async |bed| {
         let mut client = bed.unix().await;

@@ -489,7 +489,6 @@ impl Spawner {
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
-        let instance = of.instance;
         match std::mem::replace(&mut of.life, Life::Idle) {
             Life::Running(live) => {
                 of.life = Life::Ended(live, exit);
@@ -499,7 +498,6 @@ impl Spawner {
             }
             other => of.life = other,
         }
-        self.leave_cgroup(slot, instance);
     }
 
     /// Tells the broker what it is to know, from the state as it is now, while there is room.
@@ -591,6 +589,9 @@ impl Spawner {
             let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
             room(broker.tell(&exited, &[], now))?;
             of.tell_exited = false;
+            // Not before: the broker is at work meanwhile.
+            let instance = of.instance;
+            self.leave_cgroup(slot, instance);
         }
         Some(())
     }

@@ -15,6 +15,7 @@ const OFFSETS: [Word; 4] = [NoFd, Flag(1), NoFd, Flag(1)];
 const READ_EXEC: Word = Flag(5);
 const PRIVATE_ANONYMOUS: Word = Flag(0x22);
 const TIOCSTI: Word = Flag(0x5412);
+const FIONBIO: Word = Flag(0x5421);
 
 /// Refused to every helper.
 const ALL: &[Act] = &[
@@ -31,6 +32,7 @@ const ALL: &[Act] = &[
     ("prctl", libc::SYS_prctl, BARE),
     ("making a thread", libc::SYS_clone3, [Nil; 4]),
     ("pushing input into a terminal", libc::SYS_ioctl, [NoFd, TIOCSTI, Nil, Nil]),
+    ("changing descriptor flags (FIONBIO)", libc::SYS_ioctl, [NoFd, FIONBIO, Nil, Nil]),
     ("splicing to an offset", libc::SYS_splice, OFFSETS),
 ];
 
@@ -42,6 +44,7 @@ const BROKER: &[Act] = &[
     ("punching a hole", libc::SYS_fallocate, BARE),
     ("seeking to the start", libc::SYS_lseek, BARE),
     ("seeking past the end", libc::SYS_lseek, [NoFd, Flag(1), Flag(2), Nil]),
+    ("passing descriptors on", libc::SYS_sendmsg, BARE),
     ("a socket option of no use", libc::SYS_setsockopt, [NoFd, Flag(1), Flag(2), Nil]),
 ];
 

@@ -146,7 +146,6 @@ fn what_the_broker_lives_on_works() {
     allowed(broker, "a connection", || {
         let (mut one, _) = listener.accept()?;
         one.set_nodelay(true)?;
-        one.set_nonblocking(true)?;
         one.write_all(b"hello")?;
         one.peer_addr()
     });

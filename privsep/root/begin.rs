@@ -83,6 +83,8 @@ fn establish(
     Reading { table, settings }: Reading,
     epoch: u32,
 ) -> Result<(Spawner, Option<Pidfile>), u8> {
+    // Not before: a fork into the background loses it.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let limits = raise_limits(start, &table);
     if let Some(user) = &table.user {
         become_user(user).map_err(|_| fail(&[b"Can't drop privilege as nonroot user"]))?;

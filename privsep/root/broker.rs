@@ -43,6 +43,8 @@ pub struct Broker {
     pub blocked: Option<u64>,
     /// It is being ended, and why.
     pub doomed: Option<Cause>,
+    /// When it was killed.
+    pub killed: Option<u64>,
 }
 
 /// Brokers over the life of the daemon.
@@ -91,17 +93,18 @@ impl Broker {
             greeting: None,
             blocked: None,
             doomed: None,
+            killed: None,
         })
     }
 
     /// One datagram. There is no control buffer, so an attached descriptor shows as a truncated message and is gone.
-    pub fn hear(&self) -> Heard {
+    pub fn hear(&mut self, now: u64) -> Heard {
         let mut bytes = [0; SIZE + 1];
         match sys::receive(&self.socket, &mut bytes) {
             Err(Errno::EAGAIN | Errno::EINTR) => Heard::Nothing,
             // An empty datagram reads like the end; only the latter hangs up.
             Ok([]) if self.hung_up() => {
-                self.cut_off();
+                self.kill(now);
                 Heard::Nothing
             }
             received => match received.ok().map(Request::decode) {
@@ -115,7 +118,7 @@ impl Broker {
     pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> bool {
         match sys::send(&self.socket, &reply.encode(), fds) {
             Ok(()) => return true,
-            Err(Errno::EPIPE | Errno::ECONNRESET) => self.cut_off(),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => self.kill(now),
             Err(Errno::ETOOMANYREFS | Errno::ENOMEM | Errno::ENOBUFS) => {
                 self.blocked = Some(now + NO_ROOM);
             }
@@ -124,8 +127,9 @@ impl Broker {
         false
     }
 
-    /// It has closed its end: what is left of the process goes too. How it ended is for its wait status to say.
-    fn cut_off(&self) {
+    /// Also where it has only closed its end. How it ended is for its wait status to say.
+    fn kill(&mut self, now: u64) {
+        self.killed.get_or_insert(now);
         let _ = sys::signal(self.pidfd.as_fd(), 9, None, true);
     }
 
@@ -136,9 +140,9 @@ impl Broker {
     }
 
     /// Ends it. It is reaped, and then replaced.
-    pub fn end(&mut self, cause: Cause) {
+    pub fn end(&mut self, cause: Cause, now: u64) {
         self.doomed = self.doomed.or(Some(cause));
-        let _ = sys::signal(self.pidfd.as_fd(), 9, None, true);
+        self.kill(now);
     }
 
     /// When it counts as dead unless it gets ready.

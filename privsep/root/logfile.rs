@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{
-    Gid, Uid, UnlinkatFlags, ftruncate, geteuid, setgroups, setresgid, setresuid, unlinkat,
+    Gid, Uid, UnlinkatFlags, Whence, ftruncate, geteuid, lseek, setgroups, setresgid, setresuid,
+    unlinkat,
 };
 use privsep::table::{LogFile, Sweep};
 
@@ -57,19 +58,32 @@ pub fn start(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Started {
         );
     }
     match walk(&log.path, Walk::Trusted, false) {
-        Ok(place) if place.exposed.is_none() || quick(&place.parent, log, held) => {
-            Started::Done(act(&place, log, task, held, Rules::Own))
+        Ok(place) if place.exposed.is_none() => {
+            return Started::Done(act(&place, log, task, held, Rules::Own));
         }
-        Ok(_) | Err(Errno::EXDEV) => {
-            delegate(log, task, held).unwrap_or_else(|errno| Started::Done(Err(errno)))
+        // A new AUTO log in a sticky directory of root's: made exclusively, it is nobody else's and nothing can wait.
+        Ok(Place { dir, name, parent, .. })
+            if log.auto && task == Task::Write && parent.sticky() && parent.uid == 0 =>
+        {
+            match openat(&dir, name.as_slice(), OFlag::O_WRONLY | NEW, mode(log)) {
+                Err(Errno::EEXIST) => {}
+                made => return Started::Done(made),
+            }
         }
-        Err(errno) => Started::Done(Err(errno)),
+        Ok(_) | Err(Errno::EXDEV) => {}
+        Err(errno) => return Started::Done(Err(errno)),
     }
+    delegate(log, task, held).unwrap_or_else(|errno| Started::Done(Err(errno)))
 }
 
-/// A new AUTO log in a sticky directory of root's: made exclusively, it is nobody else's file and nothing can wait.
-fn quick(parent: &Exposed, log: &LogFile, held: Option<&OwnedFd>) -> bool {
-    log.auto && held.is_none() && parent.sticky() && parent.uid == 0
+/// Nothing waits, and no last link is followed.
+const CAREFUL: OFlag =
+    OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+/// And it must not be there yet.
+const NEW: OFlag = CAREFUL.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
+
+fn mode(log: &LogFile) -> Mode {
+    Mode::from_bits_truncate(log.mode)
 }
 
 /// The names that mean the daemon's own standard output and error.
@@ -88,7 +102,14 @@ fn inherited(number: i32, task: Task) -> Result<OwnedFd, Errno> {
     }
     let name: &[u8] = if number == 1 { b"/proc/self/fd/1" } else { b"/proc/self/fd/2" };
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    nix::fcntl::open(name, flags, Mode::empty())
+    let file = nix::fcntl::open(name, flags, Mode::empty())?;
+    to_end(&file);
+    Ok(file)
+}
+
+/// Whoever writes through a description that begins at the start could rewrite what is there already.
+fn to_end(file: &OwnedFd) {
+    let _ = lseek(file, 0, Whence::SeekEnd);
 }
 
 /// The daemon's standard output for the broker's copy of the log.
@@ -127,19 +148,18 @@ fn open(
     access: OFlag,
     create: bool,
 ) -> Result<OwnedFd, Errno> {
-    let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let name = place.name.as_slice();
+    let (name, flags) = (place.name.as_slice(), access | CAREFUL);
     let file = match openat(&place.dir, name, flags, Mode::empty()) {
-        Err(Errno::ENOENT) if create => {
-            let make = flags | OFlag::O_CREAT | OFlag::O_EXCL;
-            openat(&place.dir, name, make, Mode::from_bits_truncate(log.mode))?
-        }
+        Err(Errno::ENOENT) if create => openat(&place.dir, name, access | NEW, mode(log))?,
         Err(Errno::EACCES) if rules == Rules::Owner => left_by_root(place, flags)?,
         other => other?,
     };
     let stat = fstat(&file)?;
     let regular = stat.st_mode & libc::S_IFMT == SFlag::S_IFREG.bits();
-    if rules == Rules::Owner && (!regular || stat.st_nlink != 1) {
+    to_end(&file);
+    // An AUTO name is known once it is listed: a file that somebody else has put there is not ours to write.
+    let planted = log.auto && !trusted_uid(stat.st_uid);
+    if rules == Rules::Owner && (!regular || stat.st_nlink != 1 || planted) {
         return Err(Errno::EPERM);
     }
     Ok(file)

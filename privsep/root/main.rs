@@ -39,7 +39,6 @@ use privsep::request::End;
 
 use crate::spawner::{Spawner, ends};
 use crate::stop::Stop;
-use crate::store::Life;
 
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn now() -> u64 {
@@ -53,7 +52,6 @@ pub fn now() -> u64 {
 fn main() {
     sys::keep(&[]);
     let _ = nix::sys::prctl::set_dumpable(false);
-    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut epoch = 1;
     let status = loop {
         match begin::begin(epoch).and_then(serve) {
@@ -124,16 +122,14 @@ fn serve(mut begun: begin::Begun) -> Result<End, u8> {
 /// Waits for anything to happen, or for the next deadline.
 fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    if let Some(broker) = &spawner.broker {
+    // Nothing that a killed one has left is waited for, and its hang-up would not let us sleep.
+    if let Some(broker) = spawner.broker.as_ref().filter(|broker| broker.killed.is_none()) {
         let mut events = if spawner.hearing() { PollFlags::POLLIN } else { PollFlags::empty() };
         events.set(PollFlags::POLLOUT, broker.blocked == Some(u64::MAX));
         fds.push(PollFd::new(broker.socket.as_fd(), events));
     }
-    let slots = spawner.store.starting.iter().filter_map(|slot| spawner.store.slot(*slot));
-    fds.extend(slots.filter_map(|slot| match &slot.life {
-        Life::Starting { report, .. } => Some(PollFd::new(report.as_fd(), PollFlags::POLLIN)),
-        _ => None,
-    }));
+    let awaited = spawner.store.awaited(at + spawner::HELD);
+    fds.extend(awaited.map(|(_, report, _)| PollFd::new(report.as_fd(), PollFlags::POLLIN)));
     fds.extend(spawner.jobs.iter().map(|job| PollFd::new(job.answer.as_fd(), PollFlags::POLLIN)));
     if let Some(stop) = spawner.stop.as_ref().filter(|_| spawner.broker.is_none()) {
         for (n, slot) in (0..).zip(&spawner.store.slots) {
@@ -148,7 +144,7 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
             );
         }
     }
-    let timeout = match spawner.deadline() {
+    let timeout = match spawner.deadline(at) {
         None => PollTimeout::NONE,
         Some(due) => {
             let millis = due.saturating_sub(at).div_ceil(1_000_000).min(86_400_000);

@@ -64,7 +64,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
         (table.as_fd(), start::TABLE),
         (settings.as_fd(), start::SETTINGS),
     ];
-    let identity = spare_identity(start)?;
+    let identity = spare_identity(start);
     let launch = Launch {
         name: c"supervisor-reader",
         file: &helpers.reader,
@@ -97,14 +97,11 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, Failed> {
     Ok(Reading { table, settings })
 }
 
-/// Root lends the reader the last user id that nobody uses.
-fn spare_identity(start: &Start) -> Result<Option<Identity>, Failed> {
-    if !geteuid().is_root() {
-        return Ok(None);
-    }
+/// Root lends the reader the last user id that nobody uses; when all are in use the last one, for its short life.
+fn spare_identity(start: &Start) -> Option<Identity> {
     let free = (0..SPARE_UIDS).rev().find(|n| start.spare & (1 << n) != 0);
-    let uid = SPARE_UID + free.ok_or(Failed::Reader("no user id is free for it"))?;
-    Ok(Some(Identity { uid, gid: uid, groups: Vec::new() }))
+    let uid = SPARE_UID + free.unwrap_or(SPARE_UIDS - 1);
+    geteuid().is_root().then_some(Identity { uid, gid: uid, groups: Vec::new() })
 }
 
 fn seal(memfd: &OwnedFd) -> Result<(), Errno> {

@@ -24,10 +24,14 @@ use crate::sys::{self, Cloned};
 
 /// How long a child may take to exec, and a log child to open.
 const CHILD: u64 = 5_000_000_000;
+/// How long before its deadline a start has lost its place in the order: it was given 20 ms.
+pub const HELD: u64 = CHILD - 20_000_000;
 /// How long a broker may leave an exit or a signal unacknowledged.
 const OWED: u64 = 30_000_000_000;
 /// The same for a signal that ends the daemon.
 const OWED_END: u64 = 5_000_000_000;
+/// How long a killed broker may take to die.
+const DYING: u64 = 5_000_000_000;
 /// The most requests heard in one turn, and the most that may be unanswered.
 pub const TURN: usize = 64;
 const STRANGERS: usize = 64;
@@ -125,14 +129,14 @@ impl Spawner {
             if broker.doomed.is_some() || broker.replies.len() + self.jobs.len() >= TURN {
                 return;
             }
-            let (seq, request) = match broker.hear() {
+            let (seq, request) = match broker.hear(now) {
                 Heard::Request(seq, request) => (seq, request),
                 Heard::Nothing => return,
-                Heard::Refused => return broker.end(Cause::Misbehaved),
+                Heard::Refused => return broker.end(Cause::Misbehaved, now),
             };
             match admit(broker.phase, request, &self.sealed.table, &self.store) {
                 Ok(act) => self.act(seq, act, now),
-                Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved),
+                Err(Refusal::Misbehaved) => return broker.end(Cause::Misbehaved, now),
                 Err(Refusal::Moot) => {}
                 Err(Refusal::Errno(errno)) => self.refuse(seq, request, errno),
             }
@@ -178,6 +182,7 @@ impl Spawner {
                 let result = self.signal(slot, signo, whom);
                 self.done(seq, result);
             }
+            Kind::Hand { log } if self.busy(log, Task::Write) => self.done(seq, Err(Errno::EBUSY)),
             Kind::Hand { log } => {
                 let file = self.store.log(log).ok_or(Errno::EBADF);
                 let file = file.and_then(|l| l.file.try_clone().map_err(|_| Errno::EMFILE));
@@ -213,7 +218,7 @@ impl Spawner {
                 of.instance = of.instance.wrapping_add(1).max(1);
                 of.tell_spawned = Some(seq);
                 self.store.pids.insert(pid, slot);
-                self.store.starting.insert(slot);
+                self.store.starting.push_back(slot);
                 if let Some(of) = self.store.slot_mut(slot) {
                     of.life = life;
                 }
@@ -346,16 +351,23 @@ impl Spawner {
         write(&file, b"1").map(drop)
     }
 
+    /// A child works on that log, or rotates that file under another number: what is open is about to be the old one.
+    fn busy(&self, log: u32, task: Task) -> bool {
+        let same = |other| self.store.same_log(other) == self.store.same_log(log);
+        self.jobs.iter().any(|job| match job.what {
+            Work::Log { log: other, task: theirs } => {
+                other == log || [task, theirs].contains(&Task::Rotate) && same(other)
+            }
+            Work::Probe { .. } => false,
+        })
+    }
+
     fn log(&mut self, seq: u32, log: u32, task: Task, now: u64) {
-        let busy = self
-            .jobs
-            .iter()
-            .any(|job| matches!(job.what, Work::Log { log: other, .. } if other == log));
         let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
         else {
             return;
         };
-        if busy {
+        if self.busy(log, task) {
             return self.done(seq, Err(Errno::EBUSY));
         }
         let held = self.store.log(log).map(|log| &log.file);
@@ -423,9 +435,13 @@ impl Spawner {
 
     /// Looks whether children have become their programs.
     pub fn finish_starts(&mut self, now: u64) {
-        let starting: Vec<u32> = self.store.starting.iter().copied().collect();
-        for slot in starting {
-            self.finish_start(slot, false, now);
+        loop {
+            let before = self.store.starting.len();
+            let awaited: Vec<u32> = self.store.awaited(now + HELD).map(|(slot, ..)| slot).collect();
+            awaited.into_iter().for_each(|slot| self.finish_start(slot, false, now));
+            if self.store.starting.len() == before {
+                return;
+            }
         }
     }
 
@@ -450,7 +466,7 @@ impl Spawner {
             None => Some(Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 }),
             Some(failure) => failure,
         };
-        self.store.starting.remove(&slot);
+        self.store.starting.retain(|other| *other != slot);
         self.store.due.insert(slot);
         let Some(of) = self.store.slot_mut(slot) else {
             return;
@@ -487,15 +503,20 @@ impl Spawner {
                     self.exited(slot, exit);
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.pid == dead.pid) {
-                self.jobs.iter_mut().for_each(|job| job.seq = 0);
-                if let Some(broker) = self.broker.take() {
-                    self.succession.ended(&broker, dead.status, now);
-                }
+                self.bury(dead.status, now);
             } else if !self.ours.remove(&dead.pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((dead.pid, dead.status));
             }
         }
         self.finish_jobs(now);
+    }
+
+    /// The broker is gone; whatever a child does on its requests goes on.
+    fn bury(&mut self, status: i32, now: u64) {
+        self.jobs.iter_mut().for_each(|job| job.seq = 0);
+        if let Some(broker) = self.broker.take() {
+            self.succession.ended(&broker, status, now);
+        }
     }
 
     fn exited(&mut self, slot: u32, exit: Exit) {
@@ -609,17 +630,25 @@ impl Spawner {
         Some(())
     }
 
-    /// A broker that is late with anything counts as dead. Nothing is due while nothing is outstanding.
+    /// A broker that is late with anything counts as dead, and one that was killed does not come back: when it cannot
+    /// die (frozen, or in a call that does not end), nobody waits for it.
     pub fn watch_broker(&mut self, now: u64) {
-        let owed = self.owed_by().is_some_and(|at| at <= now);
-        if let Some(broker) = self.broker.as_mut().filter(|broker| owed && broker.doomed.is_none())
-        {
-            broker.end(Cause::Hung);
+        let late = self.owed_by().is_some_and(|at| at <= now);
+        let Some(broker) = self.broker.as_mut().filter(|_| late) else {
+            return;
+        };
+        if broker.killed.is_none() {
+            return broker.end(Cause::Hung, now);
         }
+        self.ours.insert(broker.pid);
+        self.bury(libc::SIGKILL, now);
     }
 
     fn owed_by(&self) -> Option<u64> {
-        let broker = self.broker.as_ref().filter(|broker| broker.doomed.is_none())?;
+        let broker = self.broker.as_ref()?;
+        if let Some(at) = broker.killed {
+            return Some(at + DYING);
+        }
         if broker.phase == Phase::Silent {
             return broker.ready_by();
         }
@@ -630,14 +659,13 @@ impl Spawner {
     }
 
     /// When something is due by time alone.
-    pub fn deadline(&self) -> Option<u64> {
-        let starting =
-            self.store.starting.iter().filter_map(|slot| match self.store.slot(*slot)?.life {
-                Life::Starting { deadline, .. } => Some(deadline),
-                _ => None,
-            });
-        let room =
-            self.broker.as_ref().and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
+    pub fn deadline(&self, now: u64) -> Option<u64> {
+        let behind = self.store.starting.len() > 1;
+        let starting = self.store.awaited(now + HELD).map(move |(.., deadline)| {
+            if behind && deadline > now + HELD { deadline - HELD } else { deadline }
+        });
+        let heard = self.broker.as_ref().filter(|broker| broker.killed.is_none());
+        let room = heard.and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
         let next =
             self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
         let jobs = self.jobs.iter().map(|job| job.deadline);

@@ -17,6 +17,8 @@ use crate::store::Life;
 const CHUNK: usize = 1 << 16;
 /// The most chunks of one stream in one turn.
 const CHUNKS: usize = 16;
+/// The most turns that a dead process's stream gets: far more than a pipe holds.
+const LAST_ROUNDS: usize = 64;
 
 /// A stop that has begun.
 pub struct Stop {
@@ -45,7 +47,7 @@ impl Spawner {
             return false;
         };
         if let Some(broker) = &mut self.broker {
-            broker.end(Cause::Died);
+            broker.end(Cause::Died, now);
             self.stop = Some(stop);
             return false;
         }
@@ -88,14 +90,14 @@ impl Spawner {
                 let log = log
                     .and_then(|log| self.store.log(log))
                     .map_or(&self.sealed.helpers.null, |log| &log.file);
-                // What a dead process wrote is bounded by the pipe, so it is drained whole.
-                while let Some(pipe) = pipe.filter(|_| !stop.closed.contains(&(slot, which))) {
-                    match pump(pipe, log) {
+                // A dead process's pipe is drained whole; but others may hold its other end, and write for ever.
+                for _ in 0..if over { LAST_ROUNDS } else { 1 } {
+                    let open = pipe.filter(|_| !stop.closed.contains(&(slot, which)));
+                    match open.map_or(Pumped::Empty, |pipe| pump(pipe, log)) {
                         Pumped::Closed => drop(stop.closed.insert((slot, which))),
-                        Pumped::More if over => continue,
-                        Pumped::More | Pumped::Empty => {}
+                        Pumped::Empty => break,
+                        Pumped::More => {}
                     }
-                    break;
                 }
             }
             if over {

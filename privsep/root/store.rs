@@ -1,6 +1,6 @@
 //! Root. What outlives a broker: every instance with its descriptors and its exit, and the open log files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
@@ -87,8 +87,8 @@ pub struct Store {
     pub slots: Vec<Slot>,
     /// Which slot a process id belongs to.
     pub pids: BTreeMap<i32, u32>,
-    /// Slots between fork and exec.
-    pub starting: BTreeSet<u32>,
+    /// Slots between fork and exec, in the order of their starts.
+    pub starting: VecDeque<u32>,
     /// Slots that the broker is to be told about.
     pub due: BTreeSet<u32>,
     /// Slots whose exit the broker has not acknowledged, and since when that is owed.
@@ -122,6 +122,19 @@ impl Store {
 
     pub fn log(&self, n: u32) -> Option<&OpenLog> {
         self.logs.get(usize::try_from(n).ok()?)?.as_ref()
+    }
+
+    /// The starts that are looked at. One that began after `since` holds back those behind it, so that starts are told
+    /// in their order; an older one, which somebody may have stopped, holds back nobody.
+    pub fn awaited(&self, since: u64) -> impl Iterator<Item = (u32, &OwnedFd, u64)> {
+        let mut held = false;
+        self.starting.iter().map_while(move |slot| match &self.slot(*slot)?.life {
+            Life::Starting { report, deadline, .. } if !held => {
+                held = *deadline > since;
+                Some((*slot, report, *deadline))
+            }
+            _ => None,
+        })
     }
 
     /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -75,6 +75,11 @@ async fn call<S: Site>(
     place: Rc<Place>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
+    // Browsers say where a page that posts comes from; no XML-RPC client does. Without this, any page that somebody on
+    // this machine looks at could order what an open server does.
+    if request.headers().contains_key(ORIGIN) {
+        return Err(StatusCode::FORBIDDEN);
+    }
     let body = read_body(request).await?;
     let site = Rc::clone(site);
     // A task of its own: what a client has ordered is done to its end, though the client leaves.

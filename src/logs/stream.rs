@@ -11,10 +11,8 @@ use super::append::Note;
 use super::file::LogFile;
 use super::{BUSY, Output};
 
-/// The most bytes of one move; a file may exceed its limit by so much.
-const MOST: usize = 128 << 10;
-/// The least bytes of one request to move, for what arrives meanwhile.
-const LEAST: usize = 4 << 10;
+/// The most bytes of one move; a file may exceed its limit by so much. No pipe of ours holds more.
+const MOST: usize = 1 << 20;
 /// A turn that moved this much is followed by the next without a rest.
 const MUCH: usize = 32 << 10;
 
@@ -104,10 +102,11 @@ impl Stream {
 
     /// Moves bytes inside the kernel. EINVAL makes the file one that is appended to from then on.
     pub(super) fn splice(&self, file: &mut LogFile) -> nix::Result<Turn> {
-        // Asking for more than is there would let the kernel go on while the program writes, at a place that was the
-        // file's end when it began.
+        // All that is there, which is whole writes, so that lines of two streams do not cut each other; and no more,
+        // or the kernel would go on while the program writes, at a place that was the file's end when it began.
         let there = bytes::waiting(self.pipe.as_fd())?;
-        match bytes::splice_to_end(self.pipe.as_fd(), file.fd(), there.clamp(LEAST, MOST)) {
+        let most = if there == 0 { MOST } else { there.min(MOST) };
+        match bytes::splice_to_end(self.pipe.as_fd(), file.fd(), most) {
             Ok(moved) if moved.bytes == 0 => Ok(Turn::End),
             Ok(moved) => {
                 file.grew(moved.end, moved.bytes);

@@ -179,9 +179,13 @@ class Daemon:
 
 
     def kill_programs(self):
+        """Kills what the daemon started, and nothing that has taken over one of the numbers since."""
         for pid in self.pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                with open("/proc/{}/environ".format(pid), "rb") as file:
+                    ours = self.socket.encode() in file.read()
+                if ours:
+                    os.kill(pid, signal.SIGKILL)
 
 
 def full(name):

@@ -42,10 +42,18 @@ pub fn assert_exact(text: &[u8]) -> u64 {
 
 /// Checks that of the lines `PREFIX N`, all from 1 to `last` are there, each once, in order.
 pub fn assert_stream(text: &str, prefix: &str, last: u64) {
-    let numbers = text.lines().filter_map(|l| l.strip_prefix(prefix)?.strip_prefix(' '));
+    let lines: Vec<&str> = text.lines().collect();
     let mut expected = 1;
-    for number in numbers {
-        assert_eq!(number, expected.to_string(), "of {prefix}, this line should come next");
+    for (at, line) in lines.iter().enumerate() {
+        let Some(number) = line.strip_prefix(prefix).and_then(|l| l.strip_prefix(' ')) else {
+            continue;
+        };
+        if number != expected.to_string() {
+            let near = &lines[at.saturating_sub(4)..(at + 4).min(lines.len())];
+            let wanted = format!("{prefix} {expected}");
+            let elsewhere = lines.iter().position(|l| *l == wanted);
+            panic!("in line {at}, {wanted} should come next; it is in {elsewhere:?}: {near:?}");
+        }
         expected += 1;
     }
     assert_eq!(expected - 1, last, "lines of {prefix} are missing at the end");

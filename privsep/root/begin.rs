@@ -145,7 +145,7 @@ fn start_record() -> Start {
 fn detach() -> Result<OwnedFd, u8> {
     let (outcome, ours) = pipe2(OFlag::O_CLOEXEC)
         .map_err(|e| fail(&[b"could not go into the background: ", name(e)]))?;
-    match sys::clone(None) {
+    match sys::clone(None, None) {
         Ok(Cloned::Child) => {
             // The fork has lost it.
             let _ = nix::sys::prctl::set_child_subreaper(true);
@@ -180,7 +180,7 @@ fn report(caller: Option<&OwnedFd>, status: u8) {
 /// Raises our own limit of descriptors to what the table can need. Gives the limits of programs, and our own.
 fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
     let (soft, hard) = start.nofile;
-    let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 256;
+    let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 768;
     let own = if setrlimit(Resource::RLIMIT_NOFILE, soft.max(want), hard.max(want)).is_ok() {
         (soft.max(want), hard.max(want))
     } else {

@@ -37,6 +37,9 @@ type Step = Result<(), Errno>;
 
 /// Becomes the program, or reports the step that failed and leaves with 127.
 pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
+    let (stderr, report_end) = (ends.stderr.as_ref().unwrap_or(&ends.stdout), report.as_fd());
+    sys::keep(&[ends.stdin.as_fd(), ends.stdout.as_fd(), stderr.as_fd(), report_end]);
+    let _ = write(report, &[0]);
     let failure = match steps(plan, ends) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -48,6 +51,7 @@ pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
 
 /// Reports whether the executable could be started; 0 as a stage says yes.
 pub fn probe(entry: &Entry, report: &OwnedFd) -> ! {
+    sys::keep(&[report.as_fd()]);
     let errno = find(entry).err().map_or(0, |errno| errno as i32);
     let _ = write(report, &Failure { stage: Stage::Find, errno }.encode());
     sys::exit(0)

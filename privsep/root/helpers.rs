@@ -68,9 +68,11 @@ impl Helpers {
 impl Launch<'_> {
     /// Starts the helper with an empty environment. A step that fails in the child ends it with 126.
     pub fn start(&self) -> Result<(i32, OwnedFd), Errno> {
-        match sys::clone(None)? {
+        match sys::clone(None, None)? {
             Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
             Cloned::Child => {
+                let kept = self.map.iter().map(|(fd, _)| *fd).chain([self.file.as_fd()]);
+                sys::keep(&kept.collect::<Vec<_>>());
                 let _ = self.become_helper();
                 sys::exit(126)
             }

@@ -200,9 +200,10 @@ fn rotate(place: &Place, log: &LogFile, held: &OwnedFd, rules: Rules) -> Result<
 /// Has a child do it that has become the directory's owner.
 fn delegate(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Result<Started, Errno> {
     let (answer, ours) = sys::datagrams()?;
-    match sys::clone(None)? {
+    match sys::clone(None, None)? {
         Cloned::Parent { pid, pidfd } => Ok(Started::Job { pid, pidfd, answer }),
         Cloned::Child => {
+            sys::keep(&held.into_iter().chain([&ours]).map(AsFd::as_fd).collect::<Vec<_>>());
             let file = walk(&log.path, Walk::All, false).and_then(|place| {
                 become_owner(&place.parent)?;
                 act(&place, log, task, held, Rules::Owner)

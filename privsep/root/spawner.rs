@@ -1,7 +1,7 @@
 //! Root. What the spawner does: starts, signals and logs of the table, asked for by number and told from state.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
@@ -209,18 +209,18 @@ impl Spawner {
     /// Makes the pipes and the child; how it went is known when the report closes.
     fn spawn(&mut self, seq: u32, slot: u32, now: u64) {
         let failed = |stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
-        let result = self.launch(slot).map_err(|(stage, errno)| failed(stage)(errno));
+        let result = self.launch(slot, now).map_err(|(stage, errno)| failed(stage)(errno));
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
         match result {
-            Ok((live, report)) => {
+            Ok((pid, life)) => {
                 of.instance = of.instance.wrapping_add(1).max(1);
                 of.tell_spawned = Some(seq);
-                self.store.pids.insert(live.pid, slot);
+                self.store.pids.insert(pid, slot);
                 self.store.starting.push_back(slot);
                 if let Some(of) = self.store.slot_mut(slot) {
-                    of.life = Life::Starting { live, report, deadline: now + CHILD };
+                    of.life = life;
                 }
             }
             Err(failure) => {
@@ -230,7 +230,7 @@ impl Spawner {
         }
     }
 
-    fn launch(&self, slot: u32) -> Result<(Live, OwnedFd), (Stage, Errno)> {
+    fn launch(&self, slot: u32, now: u64) -> Result<(i32, Life), (Stage, Errno)> {
         let pipes = |errno| (Stage::Pipes, errno);
         let entry = self.entry(slot).ok_or((Stage::Find, Errno::ENOENT))?;
         let (stdin_end, stdin) = pipe(false).map_err(pipes)?;
@@ -248,9 +248,12 @@ impl Spawner {
         let instance = self.store.slot(slot).map_or(0, |of| of.instance.wrapping_add(1).max(1));
         let home = self.cgroup_for(slot, instance);
         let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
+        let given =
+            [Some(&ends.stdin), Some(&ends.stdout), ends.stderr.as_ref(), Some(&report_end)];
+        let upto = given.into_iter().flatten().map(AsRawFd::as_raw_fd).max();
         let cloned = match &home {
-            Some(dir) => sys::clone(Some(dir.as_fd())).or_else(|_| sys::clone(None)),
-            None => sys::clone(None),
+            Some(dir) => sys::clone(Some(dir.as_fd()), upto).or_else(|_| sys::clone(None, upto)),
+            None => sys::clone(None, upto),
         };
         match cloned.map_err(|errno| (Stage::Fork, errno))? {
             Cloned::Child => {
@@ -263,7 +266,10 @@ impl Spawner {
                 child::run(&plan, &ends, &report_end)
             }
             Cloned::Parent { pid, pidfd } => {
-                Ok((Live { pid, pidfd, stdin, stdout, stderr, failure: None }, report))
+                let pidfd = sys::aside(pidfd);
+                let live = Live { pid, pidfd, stdin, stdout, stderr, failure: None };
+                let (ends, deadline) = (Some((ends, report_end)), now + CHILD);
+                Ok((pid, Life::Starting { live, report, ends, deadline }))
             }
         }
     }
@@ -300,7 +306,7 @@ impl Spawner {
         let Some(entry) = self.entry(slot) else {
             return;
         };
-        let made = pipe(true).and_then(|(answer, end)| match sys::clone(None)? {
+        let made = pipe(true).and_then(|(answer, end)| match sys::clone(None, None)? {
             Cloned::Child => child::probe(entry, &end),
             Cloned::Parent { pid, pidfd } => Ok((pid, pidfd, answer)),
         });
@@ -432,19 +438,26 @@ impl Spawner {
         loop {
             let before = self.store.starting.len();
             let awaited: Vec<u32> = self.store.awaited(now + HELD).map(|(slot, ..)| slot).collect();
-            awaited.into_iter().for_each(|slot| self.finish_start(slot, now));
+            awaited.into_iter().for_each(|slot| self.finish_start(slot, false, now));
             if self.store.starting.len() == before {
                 return;
             }
         }
     }
 
-    fn finish_start(&mut self, slot: u32, now: u64) {
+    fn finish_start(&mut self, slot: u32, dead: bool, now: u64) {
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
-        let (answer, late) = match &of.life {
-            Life::Starting { report: from, deadline, .. } => (report(from), now >= *deadline),
+        let (answer, late) = match &mut of.life {
+            Life::Starting { report: from, ends, deadline, .. } => {
+                // The first byte says that the child has its own descriptors.
+                if ends.is_some() && (read(&*from, &mut [0]) == Ok(1) || dead) {
+                    *ends = None;
+                }
+                let answer = if ends.is_none() { report(from) } else { None };
+                (answer, now >= *deadline)
+            }
             // Its start was over before: what it is stays as it is.
             _ => return,
         };
@@ -484,7 +497,7 @@ impl Spawner {
             let exit = Exit { status: dead.status, at: now, cpu: dead.cpu, maxrss: dead.maxrss };
             if let Some(slot) = self.store.pids.get(&dead.pid).copied() {
                 // A dead child's report is complete.
-                self.finish_start(slot, now);
+                self.finish_start(slot, true, now);
                 self.ours.remove(&dead.pid);
                 if self.store.pids.remove(&dead.pid).is_some() {
                     self.exited(slot, exit);
@@ -510,7 +523,6 @@ impl Spawner {
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
-        let instance = of.instance;
         match std::mem::replace(&mut of.life, Life::Idle) {
             Life::Running(live) => {
                 of.life = Life::Ended(live, exit);
@@ -520,7 +532,6 @@ impl Spawner {
             }
             other => of.life = other,
         }
-        self.leave_cgroup(slot, instance);
     }
 
     /// Tells the broker what it is to know, from the state as it is now, while there is room.
@@ -612,6 +623,9 @@ impl Spawner {
             let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
             room(broker.tell(&exited, &[], now))?;
             of.tell_exited = false;
+            // Not before: the broker is at work meanwhile.
+            let instance = of.instance;
+            self.leave_cgroup(slot, instance);
         }
         Some(())
     }
@@ -674,7 +688,7 @@ fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (r, w) = pipe2(OFlag::O_CLOEXEC)?;
     let ours = if reading { &r } else { &w };
     fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((r, w))
+    Ok(if reading { (sys::aside(r), w) } else { (r, sys::aside(w)) })
 }
 
 /// A child's report: `None` while there is none, then the failed step or, when it is closed empty, nothing.

@@ -7,6 +7,9 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use privsep::reply::Failure;
 
+use crate::child::Ends;
+use crate::sys;
+
 /// A process and the daemon's ends of its pipes.
 pub struct Live {
     pub pid: i32,
@@ -35,6 +38,8 @@ pub enum Life {
     Starting {
         live: Live,
         report: OwnedFd,
+        /// What the child gets, open until it has a table of descriptors of its own.
+        ends: Option<(Ends, OwnedFd)>,
         deadline: u64,
     },
     Running(Live),
@@ -140,7 +145,7 @@ impl Store {
             (0..).zip(&self.logs).filter(|(at, _)| *at != n).filter_map(|(_, log)| log.as_ref());
         let file = match others.into_iter().find(|log| (log.device, log.inode) == (device, inode)) {
             Some(other) => other.file.try_clone().map_err(|_| Errno::EMFILE)?,
-            None => file,
+            None => sys::aside(file),
         };
         if let Some(log) = usize::try_from(n).ok().and_then(|n| self.logs.get_mut(n)) {
             *log = Some(OpenLog { file, device, inode });

@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
@@ -43,11 +44,16 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+/// From which number on descriptors are that no child gets.
+pub const ASIDE: i32 = 512;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// A copy of this process, in `cgroup` where one is given. Where clone3 is missing or refused, fork and pidfd_open.
-pub fn clone(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
+///
+/// With `upto` the child gets no descriptor above it, which saves copying and closing what others have. Until it runs,
+/// the two share one table: what the child is to have must stay open here until it says something.
+pub fn clone(cgroup: Option<BorrowedFd<'_>>, upto: Option<i32>) -> Result<Cloned, Errno> {
     let mut pidfd: libc::c_int = -1;
     let mut args = CloneArgs {
         flags: libc::CLONE_PIDFD as u64,
@@ -55,6 +61,9 @@ pub fn clone(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
+    if upto.is_some() {
+        args.flags |= libc::CLONE_FILES as u64;
+    }
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
@@ -63,7 +72,10 @@ pub fn clone(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
     // a copy of this one, as after fork. The process has one thread, so no lock is held by another.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
     match Errno::result(pid) {
-        Ok(0) => Ok(Cloned::Child),
+        Ok(0) => {
+            upto.into_iter().for_each(own_table);
+            Ok(Cloned::Child)
+        }
         Ok(pid) => {
             // SAFETY: the kernel has just written a descriptor there that nobody else knows.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -71,6 +83,18 @@ pub fn clone(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
         }
         Err(Errno::ENOSYS | Errno::EPERM) => fork(),
         Err(errno) => Err(errno),
+    }
+}
+
+/// In a new child that shares its parent's descriptors: a table of its own, up to this number. Without one it must not
+/// go on: what it changed would change for the parent.
+fn own_table(upto: i32) {
+    let (first, flags) = (upto.saturating_add(1), libc::CLOSE_RANGE_UNSHARE);
+    // SAFETY: no pointers; what it closes is closed in the new table alone.
+    let cut = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    // SAFETY: no pointers.
+    if cut != 0 && unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
+        exit(127)
     }
 }
 
@@ -152,10 +176,19 @@ pub fn cloexec_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
-/// Closes every descriptor from `first` on. For the very start, before this program owns any.
-pub fn close_from(first: u32) {
-    // SAFETY: called before any descriptor is opened, so none that is owned here is closed.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+/// Closes every descriptor but the standard ones and these. For the very start, before this program owns any, and the
+/// very start of a child, which would otherwise hold what others wait to see closed.
+pub fn keep(kept: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for next in kept.into_iter().chain([u32::MAX]) {
+        if first < next {
+            // SAFETY: no owner of what is closed in this process will ever use or close it.
+            unsafe { libc::syscall(libc::SYS_close_range, first, next - 1, 0) };
+        }
+        first = first.max(next.saturating_add(1));
+    }
 }
 
 /// In a new child: makes `fd` the descriptor number `to`, without close-on-exec.
@@ -231,7 +264,12 @@ pub fn receive_file(from: &OwnedFd) -> Result<([u8; 4], Option<OwnedFd>), Errno>
     Ok((bytes, fd.map(adopt)))
 }
 
-/// Takes ownership of a descriptor that has just come by SCM_RIGHTS.
+/// Gives a descriptor that is kept for long a high number, so that low ones are left for what children get.
+pub fn aside(fd: OwnedFd) -> OwnedFd {
+    fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(ASIDE)).map_or(fd, adopt)
+}
+
+/// Takes ownership of a descriptor that the kernel has just made.
 pub fn adopt(fd: i32) -> OwnedFd {
     // SAFETY: the kernel installed it for this process alone and it was not wrapped yet.
     unsafe { OwnedFd::from_raw_fd(fd) }

@@ -26,7 +26,12 @@ impl Broker {
                 self.journal.patch(cell, 0, own);
             }
         }
-        for output in outputs {
+        // Then what the spawner is to do, so that it is at work while the log is written. Only the end comes after its
+        // last line.
+        let (asks, rest): (Vec<_>, Vec<_>) = outputs.into_iter().partition(
+            |output| matches!(output, Output::Ask(request) if !matches!(request, Request::End(_))),
+        );
+        for output in asks.into_iter().chain(rest) {
             self.carry_out(output);
         }
     }
@@ -102,9 +107,13 @@ impl Broker {
         }
     }
 
-    /// Starts what has waited for its logs.
-    pub(super) fn unpark(&self) {
-        let parked: Vec<Slot> = self.state.borrow().parked.iter().copied().collect();
+    /// Starts what has waited for this log, unless it waits for another.
+    pub(super) fn unpark(&self, log: Log) {
+        let of = |slot: &Slot| self.settings.processes.get(usize::try_from(*slot).ok()?);
+        let waits = |slot: &Slot| {
+            of(slot).is_some_and(|p| p.stdout_log == Some(log) || p.stderr_log == Some(log))
+        };
+        let parked: Vec<Slot> = self.state.borrow().parked.iter().copied().filter(waits).collect();
         for slot in parked {
             if self.closed_logs(slot).is_empty() {
                 self.state.borrow_mut().parked.remove(&slot);

@@ -100,7 +100,7 @@ impl Broker {
         }
         self.state.borrow_mut().logs.opened(log, same, fd, Instant::now());
         self.after_logs();
-        self.unpark();
+        self.unpark(log);
     }
 
     fn done(&self, seq: u32, errno: i32) {

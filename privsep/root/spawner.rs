@@ -435,6 +435,10 @@ impl Spawner {
 
     /// Looks whether children have become their programs.
     pub fn finish_starts(&mut self, now: u64) {
+        for slot in &self.store.starting {
+            let of = usize::try_from(*slot).ok().and_then(|n| self.store.slots.get_mut(n));
+            of.into_iter().for_each(|of| of.let_go(false));
+        }
         loop {
             let before = self.store.starting.len();
             let awaited: Vec<u32> = self.store.awaited(now + HELD).map(|(slot, ..)| slot).collect();
@@ -449,14 +453,10 @@ impl Spawner {
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
-        let (answer, late) = match &mut of.life {
+        of.let_go(dead);
+        let (answer, late) = match &of.life {
             Life::Starting { report: from, ends, deadline, .. } => {
-                // The first byte says that the child has its own descriptors.
-                if ends.is_some() && (read(&*from, &mut [0]) == Ok(1) || dead) {
-                    *ends = None;
-                }
-                let answer = if ends.is_none() { report(from) } else { None };
-                (answer, now >= *deadline)
+                (if ends.is_none() { report(from) } else { None }, now >= *deadline)
             }
             // Its start was over before: what it is stays as it is.
             _ => return,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+use nix::unistd::read;
 use privsep::reply::Failure;
 
 use crate::child::Ends;
@@ -64,6 +65,16 @@ impl Slot {
         match &self.life {
             Life::Idle => None,
             Life::Starting { live, .. } | Life::Running(live) | Life::Ended(live, _) => Some(live),
+        }
+    }
+
+    /// Lets go of what a starting child has in a table of its own by now, which its first byte says, or its death.
+    pub fn let_go(&mut self, dead: bool) {
+        if let Life::Starting { report, ends, .. } = &mut self.life
+            && ends.is_some()
+            && (read(&*report, &mut [0]) == Ok(1) || dead)
+        {
+            *ends = None;
         }
     }
 

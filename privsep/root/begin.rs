@@ -83,8 +83,6 @@ fn establish(
     Reading { table, settings }: Reading,
     epoch: u32,
 ) -> Result<(Spawner, Option<Pidfile>), u8> {
-    // Not before: a fork into the background loses it.
-    let _ = nix::sys::prctl::set_child_subreaper(true);
     let limits = raise_limits(start, &table);
     if let Some(user) = &table.user {
         become_user(user).map_err(|_| fail(&[b"Can't drop privilege as nonroot user"]))?;
@@ -149,6 +147,8 @@ fn detach() -> Result<OwnedFd, u8> {
         .map_err(|e| fail(&[b"could not go into the background: ", name(e)]))?;
     match sys::clone(None) {
         Ok(Cloned::Child) => {
+            // Not inherited.
+            let _ = nix::sys::prctl::set_child_subreaper(true);
             let _ = setsid();
             Ok(ours)
         }

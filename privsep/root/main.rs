@@ -53,6 +53,7 @@ pub fn now() -> u64 {
 fn main() {
     sys::close_from(3);
     let _ = nix::sys::prctl::set_dumpable(false);
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut epoch = 1;
     let status = loop {
         match begin::begin(epoch).and_then(serve) {

@@ -219,6 +219,11 @@ fn lock(table: &Table) -> Result<Option<Pidfile>, u8> {
     };
     match open() {
         Ok((file, place)) => match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            // A daemon that was just ending has removed the name meanwhile: its successor makes a new file.
+            Ok(file) if fstat(&*file).is_ok_and(|stat| stat.st_nlink == 0) => {
+                drop(file);
+                lock(table)
+            }
             Ok(file) => Ok(Some(Pidfile { file, place })),
             Err(_) => {
                 Err(fail(&[b"Another supervisord is already running: it holds the pidfile ", path]))

@@ -82,7 +82,7 @@ impl Launch<'_> {
     fn become_helper(&self) -> Result<(), Errno> {
         setsid()?;
         // Out of the way of the numbers that are given out next.
-        let aside = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(64)).map(sys::adopt);
+        let aside = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(16)).map(sys::adopt);
         let file = aside(self.file.as_fd())?;
         let map: Vec<(OwnedFd, i32)> =
             self.map.iter().map(|(fd, to)| Ok((aside(*fd)?, *to))).collect::<Result<_, Errno>>()?;

@@ -274,13 +274,13 @@ impl Spawner {
         }
     }
 
-    fn cgroup_name(slot: u32, instance: u32) -> Vec<u8> {
-        let own = format!("{}-{slot}-{instance}", std::process::id());
+    fn cgroup_name(&self, slot: u32, instance: u32) -> Vec<u8> {
+        let own = format!("{}-{}-{slot}-{instance}", std::process::id(), self.sealed.epoch);
         [CGROUP_PREFIX, own.as_bytes()].concat()
     }
 
     fn cgroup_for(&self, slot: u32, instance: u32) -> Option<OwnedFd> {
-        let (base, name) = (self.sealed.cgroup.as_ref()?, Self::cgroup_name(slot, instance));
+        let (base, name) = (self.sealed.cgroup.as_ref()?, self.cgroup_name(slot, instance));
         mkdirat(base, name.as_slice(), Mode::from_bits_truncate(0o755)).ok()?;
         openat(
             base,
@@ -296,7 +296,7 @@ impl Spawner {
         if let Some(base) = &self.sealed.cgroup {
             let _ = unlinkat(
                 base,
-                Self::cgroup_name(slot, instance).as_slice(),
+                self.cgroup_name(slot, instance).as_slice(),
                 UnlinkatFlags::RemoveDir,
             );
         }
@@ -345,7 +345,7 @@ impl Spawner {
 
     fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
         let base = self.sealed.cgroup.as_ref().ok_or(Errno::ENOENT)?;
-        let path = [Self::cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
+        let path = [self.cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
         let file =
             openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         write(&file, b"1").map(drop)

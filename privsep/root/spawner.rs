@@ -474,7 +474,7 @@ impl Spawner {
         let Life::Starting { mut live, .. } = std::mem::replace(&mut of.life, Life::Idle) else {
             return;
         };
-        if late {
+        if failure.is_some_and(|failure| failure.stage == Stage::Deadline) {
             let _ = sys::signal(live.pidfd.as_fd(), 9, None, true);
         }
         live.failure = failure;

@@ -462,6 +462,8 @@ impl Spawner {
             _ => return,
         };
         let failure = match answer {
+            // It has said all that it ever will; somebody who was forked just now may still hold a copy of its end.
+            None if dead => None,
             None if !late => return,
             None => Some(Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 }),
             Some(failure) => failure,

@@ -27,6 +27,7 @@ mod spawner;
 mod stop;
 mod store;
 mod sys;
+mod tell;
 
 use std::os::fd::AsFd;
 

@@ -1,14 +1,14 @@
 //! Root. What the spawner does: starts, signals and logs of the table, asked for by number and told from state.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
 use privsep::frame::Wire;
-use privsep::reply::{self, Cause, Failure, Reply, Stage};
+use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{Request, Whom};
 use privsep::table::{Entry, Limit, Table};
 
@@ -292,7 +292,7 @@ impl Spawner {
     }
 
     /// Removes the cgroup of an instance that has ended; one that others still live in stays until the daemon's start.
-    fn leave_cgroup(&self, slot: u32, instance: u32) {
+    pub fn leave_cgroup(&self, slot: u32, instance: u32) {
         if let Some(base) = &self.sealed.cgroup {
             let _ = unlinkat(
                 base,
@@ -536,102 +536,6 @@ impl Spawner {
         }
     }
 
-    /// Tells the broker what it is to know, from the state as it is now, while there is room.
-    pub fn tell(&mut self, now: u64) {
-        let Some(mut broker) = self.broker.take() else {
-            return;
-        };
-        if broker.phase == Phase::Serving && broker.doomed.is_none() {
-            broker.blocked = None;
-            let _ = self.tell_all(&mut broker, now);
-        }
-        self.broker = Some(broker);
-    }
-
-    /// `None` when the socket has no room.
-    fn tell_all(&mut self, broker: &mut Broker, now: u64) -> Option<()> {
-        while let Some(at) = broker.greeting.filter(|at| *at <= self.sealed.listeners.len()) {
-            self.tell_greeting(broker, at, now)?;
-            broker.greeting = Some(at + 1);
-        }
-        while let Some((reply, file)) = broker.replies.front() {
-            let (reply, file) = (*reply, file.as_ref().and_then(|f| f.try_clone().ok()));
-            let fds: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
-            room(broker.tell(&reply, &fds, now))?;
-            broker.replies.pop_front();
-        }
-        while let Some(slot) = self.store.due.first().copied() {
-            self.tell_slot(broker, slot, now)?;
-            self.store.due.remove(&slot);
-        }
-        if broker.greeting.is_some() {
-            room(broker.tell(&Reply::Complete, &[], now))?;
-            broker.greeting = None;
-        }
-        while let Some((signo, since)) =
-            self.untold.first_key_value().map(|(signo, at)| (*signo, *at))
-        {
-            room(broker.tell(&Reply::SignalReceived { signo }, &[], now))?;
-            self.untold.remove(&signo);
-            self.unheard.insert(signo, since);
-        }
-        while let Some((pid, status)) = self.strangers.front().copied() {
-            room(broker.tell(&Reply::Stranger { pid, status }, &[], now))?;
-            self.strangers.pop_front();
-        }
-        Some(())
-    }
-
-    fn tell_greeting(&self, broker: &mut Broker, at: usize, now: u64) -> Option<()> {
-        if let Some(index) = at.checked_sub(1) {
-            let listener = self.sealed.listeners.get(index)?;
-            let index = u32::try_from(index).ok()?;
-            return room(broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now));
-        }
-        let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
-        let hello = Reply::Hello {
-            epoch: self.sealed.epoch,
-            listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
-            predecessors: self.succession.predecessors,
-            cause: self.succession.cause.unwrap_or(Cause::Start),
-            detail: self.succession.detail,
-            stdout: out.is_some(),
-        };
-        let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
-        fds.extend(out.iter().map(AsFd::as_fd));
-        room(broker.tell(&hello, &fds, now))
-    }
-
-    fn tell_slot(&mut self, broker: &mut Broker, slot: u32, now: u64) -> Option<()> {
-        let Some(of) = self.store.slot_mut(slot) else {
-            return Some(());
-        };
-        if let Some((seq, failure)) = of.tell_failed {
-            room(broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now))?;
-            of.tell_failed = None;
-        }
-        if let (Some(seq), Some(live)) = (of.tell_spawned, of.live()) {
-            let (instance, pid, failure) = (of.instance, live.pid, live.failure);
-            let pipes =
-                reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
-            let mut fds = vec![live.stdin.as_fd(), live.stdout.as_fd()];
-            fds.extend(live.stderr.iter().map(AsFd::as_fd));
-            let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
-            room(broker.tell(&spawned, &fds, now))?;
-            of.tell_spawned = None;
-        }
-        if let (true, Life::Ended(_, exit)) = (of.tell_exited, &of.life) {
-            let Exit { status, at, cpu, maxrss } = *exit;
-            let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
-            room(broker.tell(&exited, &[], now))?;
-            of.tell_exited = false;
-            // Not before: the broker is at work meanwhile.
-            let instance = of.instance;
-            self.leave_cgroup(slot, instance);
-        }
-        Some(())
-    }
-
     /// A broker that is late with anything counts as dead, and one that was killed does not come back: when it cannot
     /// die (frozen, or in a call that does not end), nobody waits for it.
     pub fn watch_broker(&mut self, now: u64) {
@@ -679,10 +583,6 @@ impl Spawner {
 /// Whether a signal to the daemon ends it.
 pub fn ends(signo: u8) -> bool {
     matches!(i32::from(signo), libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
-}
-
-fn room(sent: bool) -> Option<()> {
-    sent.then_some(())
 }
 
 /// A pipe of which one end is ours and never waits: the reading one or the writing one. Gives (reading, writing).

@@ -81,22 +81,35 @@ fn table() -> Table {
         nofile: Some((1024, 20_000)),
         pidfile: Some(path("/run/d.pid")),
         env: vec![path("PATH=/bin")],
-        identities: vec![identity(65_534)],
+        shutdown: Some(9_000),
+        shared: vec![
+            None,
+            Some(Shared { socket: Socket::Tcp { address: 0, port: 80 }, backlog: 9, held: true }),
+        ],
         sockets: vec![
             Socket::Unix { path: path("/run/d.sock"), mode: 0o700, uid: None, gid: Some(4) },
             Socket::Tcp { address: 0x7f00_0001, port: 9001 },
         ],
-        logs: vec![LogFile {
-            path: path("/var/log/d.log"),
-            maxbytes: 50 << 20,
-            backups: 10,
-            mode: 0o666,
-            auto: false,
-        }],
+        logs: vec![
+            Some(Sink::File(LogFile {
+                path: path("/var/log/d.log"),
+                maxbytes: 50 << 20,
+                backups: 10,
+                mode: 0o666,
+                exact: true,
+                uid: Some(0),
+                gid: None,
+                auto: false,
+            })),
+            None,
+            Some(Sink::Inherited(1)),
+            Some(Sink::Syslog),
+        ],
         activity_log: true,
         sweep: Some(Sweep { directory: path("/tmp"), infix: path("---supervisor-") }),
-        entries: vec![Entry {
-            identity: Some(0),
+        entries: vec![Some(Entry {
+            name: path("cat:cat"),
+            identity: Some(identity(65_534)),
             argv: vec![path("cat"), path("-u")],
             executables: vec![path("/bin/cat")],
             env: vec![path("A=1")],
@@ -105,12 +118,15 @@ fn table() -> Table {
             stdout_log: Some(0),
             stderr_log: None,
             redirect_stderr: true,
+            stdin: Some(1),
+            listen: vec![1],
             wave: -1,
             stop_signal: 15,
             stop_group: false,
             kill_group: true,
+            kill_tree: true,
             stop_wait: 10_000,
-        }],
+        })],
         ..Table::default()
     }
 }

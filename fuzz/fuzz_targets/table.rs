@@ -8,14 +8,15 @@ use privsep::table::Table;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(table) = Table::read(bytes) {
         assert_eq!(table.encode(), bytes);
-        for entry in &table.entries {
-            assert_eq!(table.identity(entry).is_some(), entry.identity.is_some());
+        assert!(table.keeps(&table));
+        for entry in table.entries.iter().flatten() {
+            assert!(entry.stdout_log.is_none_or(|log| table.log(log).is_some()));
         }
         if table.permit(0).is_ok()
             && let Some(broker) = &table.broker
         {
             assert_ne!(broker.uid, 0);
-            assert!(table.identities.iter().all(|i| i.uid != broker.uid));
+            assert!(table.entries.iter().flatten().filter_map(|e| e.identity.as_ref()).all(|i| i.uid != broker.uid));
         }
         if table.permit(1000).is_ok() && table.user.is_none() {
             assert!(table.broker.is_none());

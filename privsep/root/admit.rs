@@ -95,14 +95,14 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
         }
         Request::AckSignal { signo } => Kind::Heard { signo },
         Request::End(end) => Kind::End(end),
+        Request::Reread | Request::Retire { .. } => return Err(Refusal::Errno(Errno::ENOSYS)),
     };
     Ok(Act(kind))
 }
 
 fn spawn(slot: u32, table: &Table, store: &Store) -> Result<Kind, Refusal> {
     let of = store.slot(slot).ok_or(Refusal::Misbehaved)?;
-    let entry = usize::try_from(slot).ok().and_then(|n| table.entries.get(n));
-    if entry.is_none_or(|entry| entry.argv.is_empty()) {
+    if table.entry(slot).is_none_or(|entry| entry.argv.is_empty()) {
         return Err(Refusal::Misbehaved);
     }
     match of.life {
@@ -121,8 +121,7 @@ fn open(log: u32, mode: Mode, table: &Table, store: &Store) -> Result<Kind, Refu
 }
 
 fn known(log: u32, table: &Table) -> Result<u32, Refusal> {
-    let there = usize::try_from(log).is_ok_and(|n| n < table.logs.len());
-    if there { Ok(log) } else { Err(Refusal::Misbehaved) }
+    table.log(log).map(|_| log).ok_or(Refusal::Misbehaved)
 }
 
 fn held(log: u32, table: &Table, store: &Store) -> Result<u32, Refusal> {

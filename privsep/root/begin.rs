@@ -17,7 +17,7 @@ use nix::unistd::{
 };
 use privsep::journal;
 use privsep::start::Start;
-use privsep::table::{Limit, Socket, Table};
+use privsep::table::{Limit, Sink, Socket, Table};
 
 use crate::child::become_user;
 use crate::helpers::Helpers;
@@ -93,8 +93,8 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len());
     activity_log(&table, &mut store)?;
-    let journal = make_journal(table.entries.len())
-        .map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
+    let journal =
+        make_journal().map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, epoch, limits };
@@ -136,6 +136,7 @@ fn start_record() -> Start {
         spare: if geteuid().is_root() { reading::spare_uids() } else { 0 },
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
+        again: false,
         args: std::env::args_os().map(OsStringExt::into_vec).collect(),
         env: std::env::vars_os().map(pair).collect(),
     }
@@ -280,7 +281,7 @@ fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
 
 /// The activity log is opened before anything starts: without it the daemon would be blind.
 fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
-    let Some(log) = table.logs.first().filter(|_| table.activity_log) else {
+    let Some(log) = table.log(0).filter(|_| table.activity_log) else {
         return Ok(());
     };
     let file = match logfile::start(log, Task::Write, None) {
@@ -295,13 +296,14 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
             file
         }
     };
+    let path = if let Sink::File(log) = log { log.path.as_slice() } else { b"(inherited)" };
     file.and_then(|file| store.keep_log(0, file))
-        .map_err(|errno| fail(&[b"could not open the log file ", &log.path, b": ", name(errno)]))
+        .map_err(|errno| fail(&[b"could not open the log file ", path, b": ", name(errno)]))
 }
 
-fn make_journal(slots: usize) -> Result<OwnedFd, Errno> {
+fn make_journal() -> Result<OwnedFd, Errno> {
     let journal = memfd_create("journal", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    ftruncate(&journal, i64::try_from(journal::size(slots)).map_err(|_| Errno::EFBIG)?)?;
+    ftruncate(&journal, i64::try_from(journal::SIZE).map_err(|_| Errno::EFBIG)?)?;
     let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     fcntl(&journal, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(journal)

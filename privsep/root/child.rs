@@ -66,7 +66,7 @@ fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failu
     descriptors(ends).map_err(at(Stage::Descriptors))?;
     signals().map_err(at(Stage::Signals))?;
     rlimits(plan).map_err(at(Stage::Rlimits))?;
-    if let Some(identity) = plan.table.identity(entry) {
+    if let Some(identity) = &entry.identity {
         become_user(identity)?;
     }
     if let Some(mask) = entry.umask {
@@ -152,7 +152,7 @@ pub fn become_user(identity: &Identity) -> Result<(), Failure> {
 fn explain(plan: &Plan<'_>, failure: Failure) {
     let reason = Errno::from_raw(failure.errno);
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).display().to_string();
-    let uid = plan.table.identity(plan.entry).map_or(0, |identity| identity.uid);
+    let uid = plan.entry.identity.as_ref().map_or(0, |identity| identity.uid);
     let why = match failure.stage {
         Stage::Groups => {
             format!("couldn't setuid to {uid}: Could not set groups of effective user")
@@ -184,6 +184,7 @@ mod tests {
     fn entry(executables: &[&str], env: &[&str]) -> Entry {
         let words = |list: &[&str]| list.iter().map(|word| word.as_bytes().to_vec()).collect();
         Entry {
+            name: b"x:x".to_vec(),
             identity: None,
             argv: words(&["x"]),
             executables: words(executables),
@@ -193,10 +194,13 @@ mod tests {
             stdout_log: None,
             stderr_log: None,
             redirect_stderr: false,
+            stdin: None,
+            listen: Vec::new(),
             wave: 0,
             stop_signal: 15,
             stop_group: false,
             kill_group: false,
+            kill_tree: false,
             stop_wait: 1,
         }
     }

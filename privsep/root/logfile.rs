@@ -4,16 +4,17 @@
 //! deadline becomes the directory's owner and works by names inside the directory it holds, so that no program's
 //! user can make root touch a file of that user's choosing.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{
     Gid, Uid, UnlinkatFlags, Whence, ftruncate, geteuid, lseek, setgroups, setresgid, setresuid,
     unlinkat,
 };
-use privsep::table::{LogFile, Sweep};
+use privsep::table::{LogFile, Sink, Sweep};
 
 use crate::path::{Exposed, Place, Walk, plain, trusted_uid, walk};
 use crate::sys::{self, Cloned};
@@ -48,10 +49,13 @@ enum Rules {
 }
 
 /// Begins a task. `held` is the open description of the file, if there is one.
-pub fn start(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Started {
-    if let Some(number) = standard(&log.path) {
-        return Started::Done(inherited(number, task));
-    }
+pub fn start(sink: &Sink, task: Task, held: Option<&OwnedFd>) -> Started {
+    let log = match sink {
+        Sink::File(log) => log,
+        _ if task != Task::Write => return Started::Done(Err(Errno::EAGAIN)),
+        Sink::Inherited(number) => return Started::Done(inherited(*number)),
+        Sink::Syslog => return Started::Done(syslog()),
+    };
     if !geteuid().is_root() {
         return Started::Done(
             plain(&log.path).and_then(|place| act(&place, log, task, held, Rules::Own)),
@@ -86,25 +90,20 @@ fn mode(log: &LogFile) -> Mode {
     Mode::from_bits_truncate(log.mode)
 }
 
-/// The names that mean the daemon's own standard output and error.
-fn standard(path: &[u8]) -> Option<i32> {
-    match path {
-        b"/dev/stdout" | b"/dev/fd/1" | b"/proc/self/fd/1" => Some(1),
-        b"/dev/stderr" | b"/dev/fd/2" | b"/proc/self/fd/2" => Some(2),
-        _ => None,
-    }
-}
-
 /// A description of its own for what standard output or error leads to, so that no flag of the caller's changes.
-fn inherited(number: i32, task: Task) -> Result<OwnedFd, Errno> {
-    if task != Task::Write {
-        return Err(Errno::EAGAIN);
-    }
+fn inherited(number: u8) -> Result<OwnedFd, Errno> {
     let name: &[u8] = if number == 1 { b"/proc/self/fd/1" } else { b"/proc/self/fd/2" };
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(name, flags, Mode::empty())?;
     to_end(&file);
     Ok(file)
+}
+
+/// A socket that is connected to the system's log, for datagrams of text.
+fn syslog() -> Result<OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new("/dev/log")?).map(|()| socket)
 }
 
 /// Whoever writes through a description that begins at the start could rewrite what is there already.
@@ -115,7 +114,7 @@ fn to_end(file: &OwnedFd) {
 /// The daemon's standard output for the broker's copy of the log.
 pub fn standard_output() -> Option<OwnedFd> {
     // A socket cannot be opened again; a copy of it is written to without waiting.
-    inherited(1, Task::Write).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
+    inherited(1).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
 }
 
 /// Does a task inside a held directory.
@@ -318,18 +317,14 @@ mod tests {
             maxbytes: 0,
             backups: 0,
             mode: 0o600,
+            exact: false,
+            uid: None,
+            gid: None,
             auto: false,
         };
         let place = plain(&log.path).unwrap();
         let file = act(&place, &log, Task::Write, None, Rules::Own).unwrap();
         assert_eq!(lseek(&file, 0, Whence::SeekCur), Ok(7));
         std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn standard_names_are_text() {
-        assert_eq!(standard(b"/dev/stdout"), Some(1));
-        assert_eq!(standard(b"/proc/self/fd/2"), Some(2));
-        assert_eq!(standard(b"/dev/stdout2"), None);
     }
 }

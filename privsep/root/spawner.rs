@@ -105,7 +105,7 @@ impl Spawner {
     }
 
     pub fn entry(&self, slot: u32) -> Option<&Entry> {
-        self.sealed.table.entries.get(usize::try_from(slot).ok()?)
+        self.sealed.table.entry(slot)
     }
 
     /// Starts a broker when its time has come.
@@ -363,15 +363,14 @@ impl Spawner {
     }
 
     fn log(&mut self, seq: u32, log: u32, task: Task, now: u64) {
-        let Some(file) = usize::try_from(log).ok().and_then(|n| self.sealed.table.logs.get(n))
-        else {
+        let Some(sink) = self.sealed.table.log(log) else {
             return;
         };
         if self.busy(log, task) {
             return self.done(seq, Err(Errno::EBUSY));
         }
         let held = self.store.log(log).map(|log| &log.file);
-        match logfile::start(file, task, held) {
+        match logfile::start(sink, task, held) {
             Started::Done(result) => self.logged(seq, log, task, result),
             Started::Job { pid, pidfd, answer } => {
                 self.job(seq, Work::Log { log, task }, (pid, pidfd, answer), now)

@@ -1,9 +1,14 @@
 //! What a broker leaves to the next one: fixed cells in shared memory, read as input.
 //!
+//! Behind the cells is room for two copies of one long text, the settings of the groups that are in force when that
+//! is not the latest reading as a whole.
+//!
 //! Each cell has two copies with a sequence number and a checksum; a broker writes the older copy, so that one copy
 //! is whole at every moment. A payload means nothing here and grants nothing anywhere.
 
 use crate::frame::Wire;
+use crate::start::SETTINGS_MAX;
+use crate::table::MAX_SLOTS;
 
 /// Bytes of payload in a cell.
 pub const PAYLOAD: usize = 112;
@@ -15,10 +20,12 @@ pub const CELL: usize = 2 * COPY;
 /// What a cell holds.
 pub type Payload = [u8; PAYLOAD];
 
-/// Bytes of a journal for this many slots: one cell for the broker itself, one a slot.
-pub fn size(slots: usize) -> usize {
-    slots.saturating_add(1).saturating_mul(CELL)
-}
+/// Bytes of all cells: one for the broker itself, one a slot.
+pub const CELLS: usize = (MAX_SLOTS + 1) * CELL;
+/// Bytes of one copy of the long text: checksum, sequence number, length, text.
+pub const LONG: usize = 24 + SETTINGS_MAX;
+/// Bytes of a journal. What was never written takes no memory.
+pub const SIZE: usize = CELLS + 2 * LONG;
 
 /// The bytes of one copy.
 pub fn encode(seq: u64, payload: &Payload) -> [u8; COPY] {
@@ -51,7 +58,7 @@ pub fn newest(first: &[u8; COPY], second: &[u8; COPY]) -> Option<(u64, Payload, 
 }
 
 /// FNV-1a: it finds torn writes; it is not meant to resist anybody.
-fn checksum(seq: u64, payload: &Payload) -> u64 {
+pub fn checksum(seq: u64, payload: &[u8]) -> u64 {
     let bytes = seq.to_le_bytes().into_iter().chain(payload.iter().copied());
     bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

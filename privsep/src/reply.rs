@@ -17,6 +17,8 @@ tagged! {
 pub enum Stage {
     /// Making the pipes.
     1 Pipes,
+    /// Binding a socket of the entry.
+    15 Socket,
     /// clone3 or fork.
     2 Fork,
     /// Finding the executable.
@@ -182,6 +184,15 @@ pub enum Reply {
         /// The raw wait status.
         status: i32,
     },
+    /// Answer to `Reread`, with a descriptor of what the reader wrote.
+    12 Reading {
+        /// The request that it answers.
+        seq: u32,
+        /// Which reading is in force now: a new one where it was accepted.
+        epoch: u32,
+        /// The reader's exit status: 0 with the settings, otherwise with its complaints.
+        status: u8,
+    },
 }
 }
 
@@ -190,7 +201,7 @@ impl Reply {
     pub fn descriptors(&self) -> usize {
         match self {
             Reply::Hello { stdout, .. } => 2 + usize::from(*stdout),
-            Reply::Listener { .. } | Reply::Opened { .. } => 1,
+            Reply::Listener { .. } | Reply::Opened { .. } | Reply::Reading { .. } => 1,
             Reply::Spawned { pipes, .. } => usize::try_from(pipes.count_ones()).unwrap_or(0),
             _ => 0,
         }
@@ -244,6 +255,7 @@ mod tests {
             Reply::Exited { slot: 1, instance: 2, status: 9, at: 5, cpu: 6, maxrss: 7 },
             Reply::SignalReceived { signo: 15 },
             Reply::Stranger { pid: 5, status: 256 },
+            Reply::Reading { seq: 1, epoch: 2, status: 0 },
         ]
     }
 

@@ -110,6 +110,15 @@ tagged! {
         },
         /// Stop whatever still runs and end.
         10 End(how: End),
+        /// Read the configuration afresh; one reading at a time, EBUSY meanwhile.
+        11 Reread,
+        /// This slot is in no group any more: forget its entry, and the logs and sockets that only it has. Nothing
+        /// happens while an instance of it is on record. A later reading may give the number to something else, whose
+        /// instances go on counting.
+        12 Retire {
+            /// Which.
+            slot: Slot,
+        },
     }
 }
 
@@ -149,7 +158,7 @@ impl Wire for Numbered {
 mod tests {
     use super::*;
 
-    const ALL: [Request; 17] = [
+    const ALL: [Request; 19] = [
         Request::Ready,
         Request::Spawn { slot: 7 },
         Request::Probe { slot: u32::MAX },
@@ -167,6 +176,8 @@ mod tests {
         Request::End(End::Exit),
         Request::End(End::Restart),
         Request::Spawn { slot: 0 },
+        Request::Reread,
+        Request::Retire { slot: 3 },
     ];
 
     #[test]

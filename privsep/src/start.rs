@@ -8,6 +8,7 @@
 //! | 4 | start record, sealed | |
 //! | 5 | launch table, to be written | |
 //! | 6 | settings, to be written | |
+//! | 7 | at a later reading: the table in force, sealed | |
 
 use crate::frame::record;
 
@@ -19,6 +20,8 @@ pub const START: i32 = 4;
 pub const TABLE: i32 = 5;
 /// Where the reader writes the settings.
 pub const SETTINGS: i32 = 6;
+/// The table in force, at a later reading.
+pub const CURRENT: i32 = 7;
 /// The most bytes of settings.
 pub const SETTINGS_MAX: usize = 32 << 20;
 
@@ -41,6 +44,8 @@ pub struct Start {
     pub nofile: (u64, u64),
     /// Soft and hard limit of processes.
     pub nproc: (u64, u64),
+    /// A daemon runs already: its table is there, and what is in force keeps its numbers.
+    pub again: bool,
     /// The command line, program name first.
     pub args: Vec<Vec<u8>>,
     /// The environment, as NAME=VALUE.
@@ -61,6 +66,7 @@ mod tests {
             spare: 0x3fff,
             nofile: (1024, 20_000),
             nproc: (1, u64::MAX),
+            again: true,
             args: vec![b"supervisord".to_vec(), b"-n".to_vec()],
             env: vec![b"A=\xff".to_vec(), b"B".to_vec()],
         };

@@ -13,6 +13,10 @@ pub const MAX_SLOTS: usize = 16_384;
 pub const MAX_LOGS: usize = 2 * MAX_SLOTS + 1;
 /// The most listening sockets.
 pub const MAX_SOCKETS: usize = 64;
+/// The most listening sockets of programs.
+pub const MAX_SHARED: usize = 4_096;
+/// The most sockets that one process gets by the LISTEN_FDS convention.
+pub const MAX_LISTEN: usize = 64;
 /// The longest path; the system's limit less the room for a rotation's suffix.
 pub const MAX_PATH: usize = 4_000;
 /// The most rotated files of one log.
@@ -35,7 +39,7 @@ pub struct Identity {
 pub type Limit = (u64, u64);
 
 record! {
-/// A log file.
+/// A log file of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
     /// Absolute path.
@@ -44,10 +48,29 @@ pub struct LogFile {
     pub maxbytes: u64,
     /// How many rotated files to keep; 0 empties the file in place instead.
     pub backups: u32,
-    /// Mode of a new file before the umask.
+    /// Mode of a new file: before the umask, or exactly where an owner or mode was asked for.
     pub mode: u32,
+    /// Whether the mode is exact, whatever the umask.
+    pub exact: bool,
+    /// Owner of a new file; `None` leaves whoever makes it.
+    pub uid: Option<u32>,
+    /// Group of a new file.
+    pub gid: Option<u32>,
     /// The name was made for this start (AUTO): it is created, and must not be there yet.
     pub auto: bool,
+}
+}
+
+tagged! {
+/// What a log number stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// A file.
+    1 File(file: LogFile),
+    /// The daemon's own standard output (1) or error (2).
+    2 Inherited(number: u8),
+    /// The system's log socket.
+    3 Syslog,
 }
 }
 
@@ -77,11 +100,26 @@ pub enum Socket {
 }
 
 record! {
+/// A listening socket that programs get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// Where it listens.
+    pub socket: Socket,
+    /// How many connections may wait.
+    pub backlog: u32,
+    /// Held from the start until its last slot is retired; otherwise only while an instance has it.
+    pub held: bool,
+}
+}
+
+record! {
 /// One program process: what the spawner needs to start, stop and log it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of the identity to become; `None` stays what the spawner is.
-    pub identity: Option<u32>,
+    /// `group:process`; unique, and what an entry is known by over readings.
+    pub name: Vec<u8>,
+    /// Who to become; `None` stays what the spawner is.
+    pub identity: Option<Identity>,
     /// Arguments, the program's name as written first.
     pub argv: Vec<Vec<u8>>,
     /// Paths to try for the executable, in order; relative ones start at the spawner's directory.
@@ -98,6 +136,10 @@ pub struct Entry {
     pub stderr_log: Option<u32>,
     /// Standard error goes where standard output goes.
     pub redirect_stderr: bool,
+    /// Number of the socket that is standard input, instead of a pipe.
+    pub stdin: Option<u32>,
+    /// Numbers of the sockets to pass by the LISTEN_FDS convention, from descriptor 3 on.
+    pub listen: Vec<u32>,
     /// Number of the process's group, for the spawner's own orderly stop: a higher wave is stopped earlier.
     pub wave: i64,
     /// Signal that stops it, 1 to 64.
@@ -106,6 +148,8 @@ pub struct Entry {
     pub stop_group: bool,
     /// Whether SIGKILL goes to the process group.
     pub kill_group: bool,
+    /// Whether what is left of its cgroup is killed when it has stopped.
+    pub kill_tree: bool,
     /// Milliseconds from the stop signal to SIGKILL.
     pub stop_wait: u32,
 }
@@ -150,22 +194,24 @@ pub struct Table {
     pub cgroup: Option<Vec<u8>>,
     /// The environment that programs inherit, as NAME=VALUE.
     pub env: Vec<Vec<u8>>,
-    /// Identities of programs.
-    pub identities: Vec<Identity>,
-    /// Listening sockets.
+    /// Milliseconds that an orderly stop of everything may take; `None` as long as it needs.
+    pub shutdown: Option<u32>,
+    /// Listening sockets of the HTTP servers.
     pub sockets: Vec<Socket>,
-    /// Log files; number 0 is the activity log where `activity_log` says so.
-    pub logs: Vec<LogFile>,
+    /// Listening sockets of programs; the position is the number, `None` is free.
+    pub shared: Vec<Option<Shared>>,
+    /// Logs; the position is the number, `None` is free. Number 0 is the activity log where `activity_log` says so.
+    pub logs: Vec<Option<Sink>>,
     /// Whether log 0 is the activity log.
     pub activity_log: bool,
     /// Old AUTO logs to remove.
     pub sweep: Option<Sweep>,
-    /// Program processes; the position is the slot.
-    pub entries: Vec<Entry>,
+    /// Program processes; the position is the slot, `None` is free.
+    pub entries: Vec<Option<Entry>>,
 }
 }
 
-lists!(Identity, Socket, LogFile, Entry);
+lists!(Socket, Option<Shared>, Option<Sink>, Option<Entry>);
 
 impl Table {
     /// Reads and validates a table: what this returns is safe to act on as far as numbers and references go. Who may
@@ -179,45 +225,66 @@ impl Table {
     fn check(&self) -> Result<(), Error> {
         let ensure = |good, field| if good { Ok(()) } else { Err(Error::Value(field)) };
         ensure(self.entries.len() <= MAX_SLOTS && self.logs.len() <= MAX_LOGS, "size")?;
-        ensure(self.sockets.len() <= MAX_SOCKETS, "number of sockets")?;
-        ensure(!self.activity_log || !self.logs.is_empty(), "activity log")?;
+        let sockets = self.sockets.len() <= MAX_SOCKETS && self.shared.len() <= MAX_SHARED;
+        ensure(sockets, "number of sockets")?;
+        let activity = self.logs.first().is_some_and(Option::is_some);
+        ensure(!self.activity_log || activity, "activity log")?;
         ensure(self.umask <= 0o777, "umask")?;
         for limit in self.nofile.iter().chain(&self.nproc) {
             ensure(limit.0 <= limit.1, "limit")?;
         }
-        for identity in self.identities.iter().chain(&self.user).chain(&self.broker) {
+        let programs = self.entries.iter().flatten().filter_map(|e| e.identity.as_ref());
+        for identity in programs.chain(&self.user).chain(&self.broker) {
             let mut ids = identity.groups.iter().chain([&identity.uid, &identity.gid]);
             ensure(ids.all(|id| *id != u32::MAX), "user or group id")?;
         }
         let sweep = self.sweep.as_ref();
         let directories = [&self.directory, &self.pidfile, &self.cgroup];
-        let paths = directories.into_iter().flatten().chain(sweep.map(|s| &s.directory));
-        for path in paths.chain(self.logs.iter().map(|log| &log.path)) {
-            ensure(path.starts_with(b"/") && path.len() <= MAX_PATH, "path")?;
+        for path in directories.into_iter().flatten().chain(sweep.map(|s| &s.directory)) {
+            ensure(absolute(path), "path")?;
         }
-        for log in &self.logs {
-            ensure(!log.path.ends_with(b"/"), "path")?;
-            ensure(log.backups <= MAX_BACKUPS, "number of rotated logs")?;
-            ensure(log.mode <= 0o777, "mode")?;
-        }
+        self.logs.iter().flatten().try_for_each(Sink::check)?;
         // A shorter infix would match files of others.
         let infix = |s: &Sweep| s.infix.len() > 3 && s.infix.starts_with(b"---");
         ensure(sweep.is_none_or(infix), "infix of old logs")?;
-        self.sockets.iter().try_for_each(Socket::check)?;
-        self.entries.iter().try_for_each(|entry| self.check_entry(entry))
+        let shared = self.shared.iter().flatten().map(|shared| &shared.socket);
+        self.sockets.iter().chain(shared).try_for_each(Socket::check)?;
+        self.entries.iter().flatten().try_for_each(|entry| self.check_entry(entry))
     }
 
     fn check_entry(&self, e: &Entry) -> Result<(), Error> {
         let ensure = |good, field| if good { Ok(()) } else { Err(Error::Value(field)) };
-        let within = |n: Option<u32>, len: usize| {
-            n.is_none_or(|n| usize::try_from(n).is_ok_and(|n| n < len))
-        };
-        ensure(within(e.identity, self.identities.len()), "identity number")?;
-        ensure(within(e.stdout_log, self.logs.len()), "log number")?;
-        ensure(within(e.stderr_log, self.logs.len()), "log number")?;
+        for log in e.stdout_log.iter().chain(&e.stderr_log) {
+            ensure(at(&self.logs, *log).is_some(), "log number")?;
+        }
+        for socket in e.stdin.iter().chain(&e.listen) {
+            ensure(at(&self.shared, *socket).is_some(), "socket number")?;
+        }
+        ensure(e.listen.len() <= MAX_LISTEN, "number of sockets")?;
         ensure(!e.redirect_stderr || e.stderr_log.is_none(), "a log for a redirected stream")?;
         ensure((1..=64).contains(&e.stop_signal), "stop signal")?;
         ensure(e.umask.is_none_or(|mask| mask <= 0o777), "umask")
+    }
+
+    /// Whether everything that lives under a number in `old` is the same here: a later reading may add and leave
+    /// room, but change nothing that is not retired.
+    pub fn keeps(&self, old: &Table) -> bool {
+        fn same<T: PartialEq>(new: &[Option<T>], old: &[Option<T>]) -> bool {
+            (0..).zip(old).all(|(n, item)| item.is_none() || new.get::<usize>(n) == Some(item))
+        }
+        same(&self.entries, &old.entries)
+            && same(&self.logs, &old.logs)
+            && same(&self.shared, &old.shared)
+    }
+
+    /// The entry of a slot.
+    pub fn entry(&self, slot: u32) -> Option<&Entry> {
+        at(&self.entries, slot)
+    }
+
+    /// What a log number stands for.
+    pub fn log(&self, log: u32) -> Option<&Sink> {
+        at(&self.logs, log)
     }
 
     /// Who may appear: as root (`euid` 0) the broker has a uid of its own that no program and no daemon has; otherwise
@@ -233,18 +300,38 @@ impl Table {
                 if broker.uid == 0 || broker.gid == 0 || broker.groups.contains(&0) {
                     return Err(Error::Value("the broker would be root"));
                 }
-                if self.identities.iter().any(taken) {
+                let mut programs = self.entries.iter().flatten();
+                if programs.any(|e| e.identity.as_ref().is_some_and(taken)) {
                     return Err(Error::Value("a program has the broker's user id"));
                 }
             }
         }
         Ok(())
     }
+}
 
-    /// The identity that an entry becomes.
-    pub fn identity(&self, entry: &Entry) -> Option<&Identity> {
-        let n = usize::try_from(entry.identity?).ok()?;
-        self.identities.get(n)
+/// What stands under a number.
+fn at<T>(list: &[Option<T>], n: u32) -> Option<&T> {
+    list.get(usize::try_from(n).ok()?)?.as_ref()
+}
+
+fn absolute(path: &[u8]) -> bool {
+    path.starts_with(b"/") && path.len() <= MAX_PATH
+}
+
+impl Sink {
+    fn check(&self) -> Result<(), Error> {
+        let (good, field) = match self {
+            Sink::File(log) => {
+                let owner = [log.uid, log.gid].into_iter().all(|id| id != Some(u32::MAX));
+                let path = absolute(&log.path) && !log.path.ends_with(b"/");
+                let sound = log.backups <= MAX_BACKUPS && log.mode <= 0o777 && owner;
+                (path && sound, if path { "log file" } else { "path" })
+            }
+            Sink::Inherited(number) => ((1..=2).contains(number), "inherited descriptor"),
+            Sink::Syslog => (true, ""),
+        };
+        if good { Ok(()) } else { Err(Error::Value(field)) }
     }
 }
 
@@ -253,8 +340,7 @@ impl Socket {
         let (good, field) = match self {
             Socket::Unix { path, mode, uid, gid } => {
                 let ids = [uid, gid].into_iter().all(|id| *id != Some(u32::MAX));
-                let path =
-                    path.starts_with(b"/") && !path.ends_with(b"/") && path.len() <= MAX_PATH;
+                let path = absolute(path) && !path.ends_with(b"/");
                 (path && ids && *mode <= 0o777, "unix socket")
             }
             Socket::Tcp { port, .. } => (*port != 0, "port"),
@@ -281,7 +367,15 @@ mod tests {
             pidfile: Some(b"/run/supervisord.pid".to_vec()),
             cgroup: Some(b"/sys/fs/cgroup".to_vec()),
             env: vec![b"PATH=/bin".to_vec()],
-            identities: vec![Identity { uid: 65_534, gid: 65_534, groups: vec![65_534, 4] }],
+            shutdown: Some(8_000),
+            shared: vec![
+                None,
+                Some(Shared {
+                    socket: Socket::Tcp { address: 0, port: 80 },
+                    backlog: 128,
+                    held: true,
+                }),
+            ],
             sockets: vec![
                 Socket::Unix {
                     path: b"/run/s.sock".to_vec(),
@@ -291,17 +385,25 @@ mod tests {
                 },
                 Socket::Tcp { address: 0x7f00_0001, port: 9001 },
             ],
-            logs: vec![LogFile {
-                path: b"/var/log/supervisord.log".to_vec(),
-                maxbytes: 50 << 20,
-                backups: 10,
-                mode: 0o666,
-                auto: false,
-            }],
+            logs: vec![
+                Some(Sink::File(LogFile {
+                    path: b"/var/log/supervisord.log".to_vec(),
+                    maxbytes: 50 << 20,
+                    backups: 10,
+                    mode: 0o666,
+                    exact: false,
+                    uid: None,
+                    gid: Some(4),
+                    auto: false,
+                })),
+                None,
+                Some(Sink::Syslog),
+            ],
             activity_log: true,
             sweep: Some(Sweep { directory: b"/tmp".to_vec(), infix: b"---supervisor-".to_vec() }),
-            entries: vec![Entry {
-                identity: Some(0),
+            entries: vec![Some(Entry {
+                name: b"cat:cat".to_vec(),
+                identity: Some(Identity { uid: 65_534, gid: 65_534, groups: vec![65_534, 4] }),
                 argv: vec![b"cat".to_vec(), b"-u".to_vec()],
                 executables: vec![b"/bin/cat".to_vec()],
                 env: vec![b"A=1".to_vec()],
@@ -310,12 +412,15 @@ mod tests {
                 stdout_log: Some(0),
                 stderr_log: None,
                 redirect_stderr: true,
+                stdin: None,
+                listen: vec![1],
                 wave: -1,
                 stop_signal: 15,
                 stop_group: false,
                 kill_group: false,
+                kill_tree: true,
                 stop_wait: 10_000,
-            }],
+            })],
         }
     }
 
@@ -336,28 +441,67 @@ mod tests {
         Table::read(&table.encode()).err()
     }
 
+    fn entry(table: &mut Table) -> &mut Entry {
+        table.entries[0].as_mut().unwrap()
+    }
+
+    fn log(table: &mut Table) -> &mut LogFile {
+        match &mut table.logs[0] {
+            Some(Sink::File(log)) => log,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn values_that_would_harm_are_refused() {
         let value = |name| Some(Error::Value(name));
-        assert_eq!(refused(|t| t.identities[0].uid = u32::MAX), value("user or group id"));
-        assert_eq!(refused(|t| t.identities[0].groups[1] = u32::MAX), value("user or group id"));
+        let identity = |t: &mut Table, change: fn(&mut Identity)| {
+            change(entry(t).identity.as_mut().unwrap());
+        };
+        assert_eq!(refused(|t| identity(t, |i| i.uid = u32::MAX)), value("user or group id"));
+        assert_eq!(refused(|t| identity(t, |i| i.groups[1] = u32::MAX)), value("user or group id"));
         assert_eq!(refused(|t| t.umask = 0o1000), value("umask"));
-        assert_eq!(refused(|t| t.logs[0].path = b"log".to_vec()), value("path"));
-        assert_eq!(refused(|t| t.logs[0].path = b"/var/log/".to_vec()), value("path"));
+        assert_eq!(refused(|t| log(t).path = b"log".to_vec()), value("path"));
+        assert_eq!(refused(|t| log(t).path = b"/var/log/".to_vec()), value("path"));
+        assert_eq!(refused(|t| log(t).uid = Some(u32::MAX)), value("log file"));
+        assert_eq!(refused(|t| log(t).mode = 0o4755), value("log file"));
+        assert_eq!(
+            refused(|t| t.logs[0] = Some(Sink::Inherited(3))),
+            value("inherited descriptor")
+        );
         assert_eq!(refused(|t| t.pidfile = Some(b"a\0b".to_vec())), value("NUL in a string"));
         assert_eq!(
             refused(|t| t.sweep.as_mut().unwrap().infix.clear()),
             value("infix of old logs")
         );
-        assert_eq!(refused(|t| t.entries[0].stop_signal = 0), value("stop signal"));
-        assert_eq!(refused(|t| t.entries[0].identity = Some(1)), value("identity number"));
-        assert_eq!(refused(|t| t.entries[0].stdout_log = Some(1)), value("log number"));
+        assert_eq!(refused(|t| entry(t).stop_signal = 0), value("stop signal"));
+        // A number of the list that is free names nothing.
+        assert_eq!(refused(|t| entry(t).stdout_log = Some(1)), value("log number"));
+        assert_eq!(refused(|t| entry(t).stdout_log = Some(3)), value("log number"));
+        assert_eq!(refused(|t| entry(t).stdin = Some(0)), value("socket number"));
+        assert_eq!(refused(|t| entry(t).listen[0] = 2), value("socket number"));
         assert_eq!(
-            refused(|t| t.entries[0].stderr_log = Some(0)),
+            refused(|t| entry(t).stderr_log = Some(0)),
             value("a log for a redirected stream")
         );
         assert_eq!(refused(|t| t.nofile = Some((2, 1))), value("limit"));
-        assert_eq!(refused(|t| t.logs.clear()), value("activity log"));
+        assert_eq!(refused(|t| t.logs[0] = None), value("activity log"));
+    }
+
+    #[test]
+    fn a_later_reading_changes_nothing_that_lives() {
+        let kept = |change: fn(&mut Table)| {
+            let mut new = sample();
+            change(&mut new);
+            new.keeps(&sample())
+        };
+        assert!(kept(|_| {}));
+        assert!(kept(|t| t.entries.push(None)));
+        assert!(kept(|t| t.logs[1] = Some(Sink::Syslog)));
+        assert!(!kept(|t| t.entries[0] = None));
+        assert!(!kept(|t| entry(t).argv.clear()));
+        assert!(!kept(|t| log(t).path.push(b'x')));
+        assert!(!kept(|t| t.shared.truncate(1)));
     }
 
     #[test]
@@ -381,7 +525,7 @@ mod tests {
             value("the broker would be root")
         );
         assert_eq!(
-            permit(|t| t.identities[0].uid = 65_520, 0),
+            permit(|t| entry(t).identity.as_mut().unwrap().uid = 65_520, 0),
             value("a program has the broker's user id")
         );
         // `user=` makes the spawner an ordinary process: one uid.

@@ -72,8 +72,8 @@ impl Broker {
 
     /// The logs of a slot that are not open.
     fn closed_logs(&self, slot: Slot) -> Vec<Log> {
-        let process = usize::try_from(slot).ok().and_then(|n| self.settings.processes.get(n));
-        let logs = process.map(|p| [p.stdout_log, p.stderr_log]).unwrap_or_default();
+        let process = self.settings.process(slot);
+        let logs = process.map(|p| [p.stdout.log, p.stderr.log]).unwrap_or_default();
         let state = self.state.borrow();
         let logs = logs.into_iter().flatten();
         logs.filter(|log| !state.logs.is_open(*log)).collect()
@@ -109,9 +109,9 @@ impl Broker {
 
     /// Starts what has waited for this log, unless it waits for another.
     pub(super) fn unpark(&self, log: Log) {
-        let of = |slot: &Slot| self.settings.processes.get(usize::try_from(*slot).ok()?);
+        let of = |slot: &Slot| self.settings.process(*slot);
         let waits = |slot: &Slot| {
-            of(slot).is_some_and(|p| p.stdout_log == Some(log) || p.stderr_log == Some(log))
+            of(slot).is_some_and(|p| p.stdout.log == Some(log) || p.stderr.log == Some(log))
         };
         let parked: Vec<Slot> = self.state.borrow().parked.iter().copied().filter(waits).collect();
         for slot in parked {
@@ -165,7 +165,7 @@ impl Broker {
 
     /// A log as a message names it.
     pub(super) fn log_name(&self, log: Log) -> String {
-        let file = usize::try_from(log).ok().and_then(|n| self.settings.logs.get(n));
+        let file = self.settings.logs.get(&log);
         file.map_or_else(|| format!("log {log}"), |file| file.path.clone())
     }
 }

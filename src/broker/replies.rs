@@ -45,6 +45,8 @@ impl Broker {
                 self.line(Level::Info, &format!("reaped unknown pid {pid} ({how})"));
             }
             Reply::Complete => self.begin(),
+            // Nobody here asks for a reading yet.
+            Reply::Reading { .. } => {}
             // Only at the beginning, where they are read one by one.
             Reply::Hello { .. } | Reply::Listener { .. } => {}
         }
@@ -58,11 +60,11 @@ impl Broker {
     }
 
     fn attach(&self, slot: Slot, instance: Instance, pipes: (u8, Vec<OwnedFd>), fresh: bool) {
-        let process = usize::try_from(slot).ok().and_then(|n| self.settings.processes.get(n));
+        let process = self.settings.process(slot);
         let log = |output| {
             process.and_then(|p| match output {
-                logs::Output::Stdout => p.stdout_log,
-                logs::Output::Stderr => p.stderr_log,
+                logs::Output::Stdout => p.stdout.log,
+                logs::Output::Stderr => p.stderr.log,
             })
         };
         let (mask, fds) = pipes;
@@ -181,8 +183,7 @@ impl Broker {
                 self.line(Level::Critical, &text);
             }
             Event::Lost(slot, bytes) => {
-                let process =
-                    usize::try_from(slot).ok().and_then(|n| self.settings.processes.get(n));
+                let process = self.settings.process(slot);
                 let name = process.map_or("?", |p| p.name.as_str());
                 let text = format!(
                     "gave up {bytes} bytes that {name} had left behind: its log could not take them"

@@ -165,7 +165,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         return Err(io::Error::other("the greeting came without its descriptors"));
     };
     let settings = read_settings(settings)?;
-    let journal = Journal::map(journal.as_fd(), settings.processes.len())?;
+    let journal = Journal::map(journal.as_fd())?;
     Ok(Some(Greeting {
         settings,
         journal,
@@ -188,11 +188,13 @@ fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
 
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
     let Greeting { settings, journal, .. } = greeting;
-    let cells: Vec<_> = (0..=settings.processes.len()).map(|n| journal.read(n)).collect();
+    let slots =
+        settings.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
+    let cells: Vec<_> = (0..slots.map_or(1, |n| n + 2)).map(|n| journal.read(n)).collect();
     let restart = cells.first().and_then(|cell| cell.as_ref()?.get(RESTART_AT).copied()) == Some(1);
     let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
-    let limits = settings.logs.iter().map(|log| log.maxbytes).collect();
+    let limits = settings.logs.iter().map(|(n, log)| (*n, log.maxbytes)).collect();
     let clock = Clock::new(&settings.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&settings.activity, greeting.stdout, clock);

@@ -17,47 +17,24 @@ use privsep::request::{End, Mode, Request, Whom};
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::*;
-use crate::config::settings::{
-    ActivityLog, Autorestart, Group, Level, LogFile, Process, Settings, Zone,
-};
+use crate::config::settings::{ActivityLog, Autorestart, Level, LogFile, Process, Settings};
 use crate::logs::Tools;
+use crate::process::world::{self, log_file, program, stream};
 
 fn settings() -> Settings {
-    let log = |path: &str, maxbytes| LogFile { path: path.into(), maxbytes, backups: 1 };
     let process = Process {
-        name: "p".into(),
-        group: 0,
-        command: "p".into(),
-        command_error: None,
-        priority: 999,
-        autostart: true,
         autorestart: Autorestart::Always,
         startsecs: 0,
-        startretries: 3,
-        exitcodes: vec![0],
-        stopsignal: 15,
-        stopwaitsecs: 10,
-        stopasgroup: false,
-        killasgroup: false,
         redirect_stderr: true,
-        stdout_log: Some(1),
-        stderr_log: None,
-        directory: None,
-        uid: None,
+        stdout: stream(Some(1)),
+        ..program("p")
     };
-    Settings {
-        identifier: "supervisor".into(),
-        activity: ActivityLog { log: Some(0), level: Level::Info, stdout: false },
-        notes: vec![(Level::Warn, "a note".into())],
-        zone: Zone::Utc,
-        daemon: false,
-        sandbox_required: false,
-        boundary: true,
-        servers: vec![],
-        logs: vec![log("activity", 0), log("out", 10)],
-        groups: vec![Group { name: "p".into(), priority: 999, slots: vec![0] }],
-        processes: vec![process],
-    }
+    let mut settings = world::settings(vec![("p", 999, vec![process])]);
+    settings.activity = ActivityLog { log: Some(0), level: Level::Info, stdout: false };
+    settings.notes = vec![(Level::Warn, "a note".into())];
+    settings.logs.insert(0, log_file("activity"));
+    settings.logs.insert(1, LogFile { maxbytes: 10, backups: 1, ..log_file("out") });
+    settings
 }
 
 /// The spawner's side.
@@ -105,7 +82,7 @@ impl Fake {
 
     fn journal(&self) -> File {
         let file = self.file("journal");
-        file.set_len(u64::try_from(privsep::journal::size(1)).unwrap()).unwrap();
+        file.set_len(u64::try_from(privsep::journal::SIZE).unwrap()).unwrap();
         file
     }
 

@@ -35,12 +35,18 @@ fn identity(uid: u32, gid: u32) -> Identity {
     Identity { uid, gid, groups: Vec::new() }
 }
 
+/// Whether a program runs as that user.
+fn taken(table: &Table, uid: u32) -> bool {
+    let mut programs = table.entries.iter().flatten().filter_map(|e| e.identity.as_ref());
+    programs.any(|identity| identity.uid == uid)
+}
+
 fn unfit(table: &Table, uid: u32, gid: u32) -> Option<&'static str> {
     if uid == 0 || gid == 0 {
         Some("it has the rights of root")
     } else if uid == NOBODY {
         Some("others use nobody, too")
-    } else if table.identities.iter().any(|i| i.uid == uid) {
+    } else if taken(table, uid) {
         Some("a program runs as that user and could take it over")
     } else {
         None

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use privsep::files::Answer;
 use privsep::start::Start;
-use privsep::table::Socket;
+use privsep::table::{Entry, LogFile, Sink, Socket};
 
 use super::*;
 use crate::config::files::{Denied, Listing};
@@ -97,6 +97,7 @@ fn run(config: &str) -> Run {
     files.files.insert("/etc/s.conf".to_owned(), Ok(config.as_bytes().to_vec()));
     let words = |words: &[&str]| words.iter().map(|w| w.as_bytes().to_vec()).collect();
     let start = Start {
+        again: false,
         uid: 0,
         gid: 0,
         spare: 0x3ffe,
@@ -177,6 +178,17 @@ impl Run {
 
 const BASE: &str = "[supervisord]\nuser=root\n";
 
+fn entry(table: &Table, slot: u32) -> &Entry {
+    table.entry(slot).unwrap()
+}
+
+fn log(table: &Table, n: u32) -> &LogFile {
+    match table.log(n) {
+        Some(Sink::File(log)) => log,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn program(lines: &str) -> Run {
     run(&format!("{BASE}[program:a]\ncommand=/bin/cat\n{lines}\n"))
 }
@@ -204,9 +216,9 @@ fn defaults_of_the_daemon() {
     let (table, settings) = run("[supervisord]\n").ok();
     assert!(table.daemon && !table.stdout && table.activity_log);
     assert_eq!(table.umask, 0o22);
-    assert_eq!(table.logs[0].path, b"/work/supervisord.log");
-    assert_eq!((table.logs[0].maxbytes, table.logs[0].backups), (50 << 20, 10));
-    assert_eq!(table.logs[0].mode, 0o666);
+    assert_eq!(log(&table, 0).path, b"/work/supervisord.log");
+    assert_eq!((log(&table, 0).maxbytes, log(&table, 0).backups), (50 << 20, 10));
+    assert_eq!(log(&table, 0).mode, 0o666);
     assert_eq!(table.pidfile.unwrap(), b"/work/supervisord.pid");
     assert_eq!(table.nofile, Some((1024, 4096)));
     assert_eq!(table.nproc, None);
@@ -226,7 +238,7 @@ fn the_daemons_keys() {
         childlogdir=/var/log\nidentifier=x\nsandbox=required\nbroker_user=bob\nenvironment=A=\"1\"\n";
     let (table, settings) = run(config).ok();
     assert!(!table.daemon && table.stdout && table.sandbox_required);
-    assert_eq!((table.logs[0].maxbytes, table.logs[0].backups), (1024, 0));
+    assert_eq!((log(&table, 0).maxbytes, log(&table, 0).backups), (1024, 0));
     assert_eq!(table.pidfile.unwrap(), b"/home/alice/s.pid");
     assert_eq!(table.umask, 0o77);
     assert_eq!(table.nofile, Some((2000, 4096)));
@@ -262,8 +274,8 @@ fn the_command_line_overrides_the_file() {
         ])
         .ok();
     assert!(!table.daemon && !table.stdout);
-    assert_eq!(table.logs[0].path, b"/tmp/b.log");
-    assert_eq!(table.logs[0].maxbytes, 2 << 20);
+    assert_eq!(log(&table, 0).path, b"/tmp/b.log");
+    assert_eq!(log(&table, 0).maxbytes, 2 << 20);
     assert_eq!(settings.activity.level, Level::Error);
     assert_eq!(settings.identifier, "me");
     assert_eq!(table.user.unwrap().uid, 1001);
@@ -371,16 +383,19 @@ fn parse_errors_stop_before_the_sections() {
 #[test]
 fn a_program_with_defaults() {
     let (table, settings) = run("[supervisord]\n[program:a]\ncommand=cat -u \"x y\"\n").ok();
-    let (entry, process) = (&table.entries[0], &settings.processes[0]);
+    let (entry, process) = (entry(&table, 0), &settings.processes[&0]);
     assert_eq!(texts(&entry.argv), ["cat", "-u", "x y"]);
     assert_eq!(texts(&entry.executables), ["/bin/cat", "/usr/bin/cat"]);
     assert_eq!(
         texts(&entry.env),
         ["SUPERVISOR_ENABLED=1", "SUPERVISOR_GROUP_NAME=a", "SUPERVISOR_PROCESS_NAME=a"]
     );
-    assert_eq!((entry.identity, entry.umask, entry.directory.as_ref()), (None, None, None));
+    assert_eq!(
+        (entry.identity.as_ref(), entry.umask, entry.directory.as_ref()),
+        (None, None, None)
+    );
     assert_eq!((entry.stop_signal, entry.stop_wait, entry.wave), (15, 10_000, 999));
-    let (out, err) = (&table.logs[1], &table.logs[2]);
+    let (out, err) = (log(&table, 1), log(&table, 2));
     let out_path = text::from_bytes(&out.path);
     let random = out_path
         .strip_prefix("/tmp/a-stdout---supervisor-")
@@ -408,14 +423,13 @@ fn a_program_with_everything() {
     )
     .ok();
     assert_eq!(table.entries.len(), 2);
-    let (entry, process) = (&table.entries[1], &settings.processes[1]);
+    let (entry, process) = (entry(&table, 1), &settings.processes[&1]);
     assert_eq!(process.name, "p06");
     assert_eq!(entry.directory.as_deref(), Some(&b"/srv/6"[..]));
     assert_eq!(entry.umask, Some(0o27));
     assert!(entry.stop_group && entry.kill_group && entry.redirect_stderr);
     assert_eq!((entry.stop_signal, entry.stop_wait, entry.wave), (1, 3000, 5));
-    assert_eq!(table.identities.len(), 1);
-    assert_eq!(table.identity(entry).unwrap().groups, [100, 4]);
+    assert_eq!(entry.identity.as_ref().unwrap().groups, [100, 4]);
     assert_eq!(
         texts(&entry.env),
         [
@@ -427,7 +441,7 @@ fn a_program_with_everything() {
             "SUPERVISOR_SERVER_URL=http://x"
         ]
     );
-    let log = &table.logs[usize::try_from(entry.stdout_log.unwrap()).unwrap()];
+    let log = log(&table, entry.stdout_log.unwrap());
     assert_eq!((&log.path[..], log.maxbytes, log.backups), (&b"/var/log/6.log"[..], 0, 2));
     assert_eq!(entry.stderr_log, None);
     assert_eq!(process.uid, Some(1000));
@@ -492,7 +506,7 @@ fn names_that_expansions_may_use() {
         "E group_name, here, host_node_name, numprocs, process_num, program_name"
     );
     let (table, _) = program("directory=%(here)s/%(host_node_name)s/%(group_name)s").ok();
-    assert_eq!(table.entries[0].directory.as_deref(), Some(&b"/etc/node1/a"[..]));
+    assert_eq!(entry(&table, 0).directory.as_deref(), Some(&b"/etc/node1/a"[..]));
 }
 
 #[test]
@@ -502,8 +516,8 @@ fn commands_that_cannot_be_parsed_fail_at_start_not_here() {
         ("", "command is empty"),
     ] {
         let (table, settings) = run(&format!("{BASE}[program:a]\ncommand={command}\n")).ok();
-        assert_eq!(settings.processes[0].command_error.as_deref(), Some(error));
-        assert!(table.entries[0].argv.is_empty());
+        assert_eq!(settings.processes[&0].command_error.as_deref(), Some(error));
+        assert!(entry(&table, 0).argv.is_empty());
     }
 }
 
@@ -511,14 +525,14 @@ fn commands_that_cannot_be_parsed_fail_at_start_not_here() {
 fn search_for_the_executable() {
     let find = |command: &str, lines: &str| {
         let (table, _) = run(&format!("{BASE}{lines}\n[program:a]\ncommand={command}\n")).ok();
-        texts(&table.entries[0].executables)
+        texts(&entry(&table, 0).executables)
     };
     assert_eq!(find("bin/x y", ""), ["bin/x"]);
     assert_eq!(find("x", "environment=PATH=\"/a:\""), ["/a/x", "x"]);
     let mut none = run(&format!("{BASE}[program:a]\ncommand=x\n"));
     none.facts.start.env = vec![b"PATH=".to_vec()];
     assert_eq!(
-        texts(&none.ok().0.entries[0].executables),
+        texts(&entry(&none.ok().0, 0).executables),
         ["/bin/x", "/usr/bin/x", "/usr/local/bin/x"]
     );
 }
@@ -535,8 +549,7 @@ fn groups_and_their_order() {
         .groups
         .iter()
         .map(|g| {
-            let slots = g.slots.iter().map(|s| usize::try_from(*s).unwrap());
-            let names = slots.map(|s| settings.processes[s].name.as_str());
+            let names = g.slots.iter().map(|s| settings.processes[s].name.as_str());
             (g.name.as_str(), g.priority, names.collect())
         })
         .collect();
@@ -549,9 +562,9 @@ fn groups_and_their_order() {
             ("h", 999, vec!["a"]),
         ]
     );
-    assert_eq!(table.entries[1].wave, 7);
-    assert!(texts(&table.entries[3].env).contains(&"SUPERVISOR_GROUP_NAME=g".to_owned()));
-    assert_eq!(settings.processes[4].group, 3);
+    assert_eq!(entry(&table, 1).wave, 7);
+    assert!(texts(&entry(&table, 3).env).contains(&"SUPERVISOR_GROUP_NAME=g".to_owned()));
+    assert_eq!(settings.processes[&4].group, settings.groups[3].name);
 }
 
 #[test]
@@ -609,13 +622,13 @@ fn servers() {
     assert_eq!(settings.servers[1].credentials, None);
     assert_eq!(settings.servers[2].socket, 2);
     let url = "SUPERVISOR_SERVER_URL=unix:///home/alice/s.sock".to_owned();
-    assert!(texts(&table.entries[0].env).contains(&url));
+    assert!(texts(&entry(&table, 0).env).contains(&url));
     let (table, _) = run(&format!(
         "{BASE}[inet_http_server]\nport=1.2.3.4:1\n[inet_http_server:b]\nport=2\n[program:a]\ncommand=a\n"
     ))
     .ok();
     let url = "SUPERVISOR_SERVER_URL=http://localhost:2".to_owned();
-    assert!(texts(&table.entries[0].env).contains(&url));
+    assert!(texts(&entry(&table, 0).env).contains(&url));
 }
 
 #[test]
@@ -672,7 +685,8 @@ fn includes() {
         ]
     );
     assert_eq!(notes(&settings, Level::Warn), ["No file matches via include \"/etc/none/*.conf\""]);
-    let commands: Vec<String> = table.entries.iter().map(|e| texts(&e.argv).remove(0)).collect();
+    let commands: Vec<String> =
+        table.entries.iter().flatten().map(|e| texts(&e.argv).remove(0)).collect();
     assert_eq!(commands, ["/etc/m", "/etc/conf.d/b", "/etc/sub/q/q"]);
     assert_eq!(settings.activity.level, Level::Error);
 }
@@ -719,8 +733,8 @@ fn users_and_the_broker() {
     let foreign =
         "[supervisord]\n[program:a]\ncommand=a\nuser=bob\n[program:b]\ncommand=b\nuser=alice\n";
     let (table, _) = run(foreign).uid(1000).ok();
-    assert_eq!(table.identity(&table.entries[0]).unwrap().uid, 1001);
-    assert_eq!(table.entries[1].identity, None);
+    assert_eq!(entry(&table, 0).identity.as_ref().unwrap().uid, 1001);
+    assert_eq!(entry(&table, 1).identity, None);
     assert_eq!(run("[supervisord]\nuser=x\n").error(), "Invalid user name x");
     // The first spare id that the start record has free.
     let (table, _) = run(BASE).ok();
@@ -759,10 +773,12 @@ fn logs_that_share_a_path_share_a_number() {
          stderr_logfile=NONE\n[program:c]\ncommand=c\nstdout_logfile=\nstderr_logfile=off\n",
     )
     .ok();
-    let paths: Vec<String> = table.logs.iter().map(|l| text::from_bytes(&l.path)).collect();
+    let paths: Vec<String> =
+        (0..).zip(&table.logs).map(|(n, _)| text::from_bytes(&log(&table, n).path)).collect();
     assert_eq!(paths, ["/var/log/d.log", "/tmp/x.log"]);
-    assert_eq!(settings.logs[1].path, "x.log");
-    let logs: Vec<_> = table.entries.iter().map(|e| (e.stdout_log, e.stderr_log)).collect();
+    assert_eq!(settings.logs[&1].path, "x.log");
+    let logs: Vec<_> =
+        table.entries.iter().flatten().map(|e| (e.stdout_log, e.stderr_log)).collect();
     assert_eq!(logs, [(Some(1), Some(1)), (Some(0), None), (None, None)]);
     assert_eq!(table.directory.as_deref(), Some(&b"/tmp"[..]));
     // In the foreground nobody changes directory.
@@ -770,7 +786,7 @@ fn logs_that_share_a_path_share_a_number() {
         "[supervisord]\nnodaemon=1\ndirectory=/tmp\n[program:a]\ncommand=a\nstdout_logfile=x.log\n",
     )
     .ok();
-    assert_eq!(table.logs[1].path, b"/work/x.log");
+    assert_eq!(log(&table, 1).path, b"/work/x.log");
     assert_eq!(table.directory, None);
 }
 
@@ -824,7 +840,7 @@ fn the_daemons_environment_is_expanded_twice_or_once() {
             "{BASE}environment={value}\n[program:a]\ncommand=a\ndirectory=%(ENV_A)s\n"
         ))
         .ok();
-        text::from_bytes(table.entries[0].directory.as_ref().unwrap())
+        text::from_bytes(entry(&table, 0).directory.as_ref().unwrap())
     };
     assert_eq!(env("A=\"50%%%%\""), "50%");
     assert_eq!(env("A=\"50%%\""), "50%");
@@ -837,8 +853,8 @@ fn bytes_that_are_no_text_reach_the_program() {
     let mut raw = program("directory=/x%(ENV_R)s");
     raw.facts.start.env.push(b"R=\xff\xfe".to_vec());
     let (table, settings) = raw.ok();
-    assert_eq!(table.entries[0].directory.as_deref(), Some(&b"/x\xff\xfe"[..]));
-    assert_eq!(settings.processes[0].directory.as_deref(), Some("/x\u{fffd}\u{fffd}"));
+    assert_eq!(entry(&table, 0).directory.as_deref(), Some(&b"/x\xff\xfe"[..]));
+    assert_eq!(settings.processes[&0].directory.as_deref(), Some("/x\u{fffd}\u{fffd}"));
     assert_eq!(table.env.last().unwrap(), b"R=\xff\xfe");
 }
 
@@ -858,5 +874,4 @@ fn thousands_of_programs_are_read_in_time() {
     }
     let (table, settings) = run(&config).ok();
     assert_eq!((table.entries.len(), settings.groups.len()), (3_000, 3_000));
-    assert_eq!(table.identities.len(), 1);
 }

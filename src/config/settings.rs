@@ -1,6 +1,8 @@
 //! What the reader tells the broker: names, rules and texts. The spawner passes it on unread.
 //!
-//! Positions are numbers of the launch table: `processes[slot]`, `logs[log]`, `servers[..].socket`.
+//! Keys are numbers of the launch table: `processes[slot]`, `logs[log]`, `servers[..].socket`.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +73,24 @@ pub struct Server {
     pub credentials: Option<(String, Password)>,
 }
 
+/// What a log leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A file of its own.
+    File,
+    /// A descriptor that the daemon was started with.
+    Inherited,
+    /// The system's log.
+    Syslog,
+}
+
 /// A log file, or what stands for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFile {
     /// The path as RPC shows it.
     pub path: String,
+    /// What it leads to.
+    pub kind: Kind,
     /// Rotation limit in bytes; 0 never.
     pub maxbytes: u64,
     /// Rotated files to keep.
@@ -93,15 +108,57 @@ pub struct ActivityLog {
     pub stdout: bool,
 }
 
-/// A group of processes: a `[group:x]`, or the one that a program outside all groups implies.
+/// What kind of section a group comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Of {
+    /// `[group:x]`, or `[program:x]` outside all groups.
+    Programs,
+    /// `[fcgi-program:x]`.
+    FastCgi {
+        /// Its socket, as a URL.
+        socket: String,
+    },
+    /// `[eventlistener:x]`.
+    Pool {
+        /// `buffer_size`: how many events wait.
+        buffer_size: u32,
+        /// `events`: names of event types, upper case, sorted.
+        events: Vec<String>,
+        /// `result_handler`.
+        result_handler: String,
+    },
+}
+
+/// A group of processes: a `[group:x]`, or the one that another section outside all groups implies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Its name.
     pub name: String,
     /// Its priority.
     pub priority: i64,
+    /// What kind it is.
+    pub of: Of,
     /// Slots of its processes, in starting order.
     pub slots: Vec<u32>,
+}
+
+/// One output stream of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// `*_logfile` as RPC shows it: a path, `auto` or `none`.
+    pub logfile: String,
+    /// `*_logfile_maxbytes`.
+    pub maxbytes: i64,
+    /// `*_logfile_backups`.
+    pub backups: i64,
+    /// `*_capture_maxbytes`; 0 captures nothing.
+    pub capture: i64,
+    /// `*_events_enabled`.
+    pub events: bool,
+    /// Number of its log file.
+    pub log: Option<u32>,
+    /// Number of the system's log, where `*_syslog` asks for it.
+    pub syslog: Option<u32>,
 }
 
 /// One program process. Fields have the names and units of the configuration keys.
@@ -109,8 +166,8 @@ pub struct Group {
 pub struct Process {
     /// Its name, without the group.
     pub name: String,
-    /// Position of its group in [`Settings::groups`].
-    pub group: u32,
+    /// Name of its group.
+    pub group: String,
     /// The command as written, expanded.
     pub command: String,
     /// The text of a start error that is known already (`can't parse command …`, `command is empty`).
@@ -135,12 +192,16 @@ pub struct Process {
     pub stopasgroup: bool,
     /// `killasgroup`.
     pub killasgroup: bool,
+    /// `killtree`: a stop leaves no descendant.
+    pub killtree: bool,
     /// `redirect_stderr`.
     pub redirect_stderr: bool,
-    /// Number of the log of standard output.
-    pub stdout_log: Option<u32>,
-    /// Number of the log of standard error.
-    pub stderr_log: Option<u32>,
+    /// Standard output.
+    pub stdout: Stream,
+    /// Standard error.
+    pub stderr: Stream,
+    /// `serverurl` where one is set.
+    pub serverurl: Option<String>,
     /// `directory`, for texts about it.
     pub directory: Option<String>,
     /// The user id it runs as, for texts about it.
@@ -164,14 +225,18 @@ pub struct Settings {
     pub sandbox_required: bool,
     /// Whether the broker has a user id of its own.
     pub boundary: bool,
+    /// `strip_ansi`.
+    pub strip_ansi: bool,
+    /// Milliseconds that stopping everything may take; `None` as long as it needs.
+    pub shutdown_timeout: Option<u32>,
     /// HTTP servers.
     pub servers: Vec<Server>,
-    /// Log files.
-    pub logs: Vec<LogFile>,
+    /// Logs by number.
+    pub logs: BTreeMap<u32, LogFile>,
     /// Groups, ascending by priority, then name.
     pub groups: Vec<Group>,
-    /// Program processes.
-    pub processes: Vec<Process>,
+    /// Program processes by slot.
+    pub processes: BTreeMap<u32, Process>,
 }
 
 impl Settings {
@@ -183,21 +248,54 @@ impl Settings {
     /// Reads settings and checks that every number names something.
     pub fn decode(bytes: &[u8]) -> Option<Settings> {
         let settings: Settings = postcard::from_bytes(bytes).ok()?;
-        let within = |n: Option<u32>, len: usize| {
-            n.is_none_or(|n| usize::try_from(n).is_ok_and(|n| n < len))
+        settings.sound().then_some(settings)
+    }
+
+    fn sound(&self) -> bool {
+        let log = |n: &u32| self.logs.contains_key(n);
+        let logged = |p: &Process| {
+            let streams = [&p.stdout, &p.stderr];
+            streams.into_iter().flat_map(|s| s.log.iter().chain(&s.syslog)).all(log)
         };
-        let logs = settings.logs.len();
-        let sound = within(settings.activity.log, logs)
-            && settings.processes.iter().all(|p| {
-                within(p.stdout_log, logs)
-                    && within(p.stderr_log, logs)
-                    && within(Some(p.group), settings.groups.len())
-            })
-            && settings
-                .groups
-                .iter()
-                .flat_map(|g| &g.slots)
-                .all(|slot| within(Some(*slot), settings.processes.len()));
-        sound.then_some(settings)
+        let slots: BTreeMap<u32, &String> =
+            self.groups.iter().flat_map(|g| g.slots.iter().map(|slot| (*slot, &g.name))).collect();
+        let names: BTreeSet<&String> = self.groups.iter().map(|group| &group.name).collect();
+        let listed: usize = self.groups.iter().map(|group| group.slots.len()).sum();
+        names.len() == self.groups.len()
+            && slots.len() == listed
+            && slots.into_iter().eq(self.processes.iter().map(|(slot, p)| (*slot, &p.group)))
+            && self.activity.log.is_none_or(|n| n == 0 && log(&n))
+            && self.processes.values().all(logged)
+    }
+
+    /// The process of a slot.
+    pub fn process(&self, slot: u32) -> Option<&Process> {
+        self.processes.get(&slot)
+    }
+
+    /// The group of a name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+}
+
+/// A configuration that cannot be used: what the reader writes instead of settings at a later reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaints {
+    /// What a client is told: the first error, without a line of the file.
+    pub fault: String,
+    /// All of it, for the activity log.
+    pub lines: Vec<(Level, String)>,
+}
+
+impl Complaints {
+    /// The bytes that [`Complaints::decode`] reads.
+    pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(self)
+    }
+
+    /// Reads complaints.
+    pub fn decode(bytes: &[u8]) -> Option<Complaints> {
+        postcard::from_bytes(bytes).ok()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use privsep::frame::Wire;
-use privsep::table::{self, Entry, Identity, MAX_PATH, Socket, Sweep, Table};
+use privsep::table::{self, Entry, Identity, MAX_PATH, Sink, Socket, Sweep, Table};
 
 use super::environment::Variables;
 use super::facts::Facts;
@@ -38,8 +38,6 @@ struct Builder<'m> {
     settings: Settings,
     /// Log numbers by path.
     logs: HashMap<String, u32>,
-    /// Identity numbers by user id.
-    identities: BTreeMap<u32, u32>,
     /// Directory that relative log paths start at.
     base: String,
     url: Option<String>,
@@ -61,7 +59,6 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
         table: frame(r.facts, daemon),
         settings: settings(r.facts, daemon),
         logs: HashMap::new(),
-        identities: BTreeMap::new(),
         base: match &daemon.directory {
             Some(directory) if !daemon.nodaemon => directory.clone(),
             _ => r.facts.cwd.clone(),
@@ -72,15 +69,16 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     };
     b.activity(r);
     b.sockets();
-    for (n, group) in model.groups.iter().enumerate() {
+    for group in &model.groups {
         let mut slots = Vec::new();
         for process in &group.processes {
             slots.push(number(b.table.entries.len()));
-            b.process(r, number(n), group, process);
+            b.process(r, group, process);
         }
         b.settings.groups.push(settings::Group {
-            name: group.name.clone(),
+            name: shown(&group.name),
             priority: group.priority,
+            of: settings::Of::Programs,
             slots,
         });
     }
@@ -124,10 +122,12 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
         daemon: !daemon.nodaemon,
         sandbox_required: daemon.sandbox_required,
         boundary: false,
+        strip_ansi: false,
+        shutdown_timeout: None,
         servers: Vec::new(),
-        logs: Vec::new(),
+        logs: BTreeMap::new(),
         groups: Vec::new(),
-        processes: Vec::new(),
+        processes: BTreeMap::new(),
     }
 }
 
@@ -224,14 +224,26 @@ impl Builder<'_> {
     /// A log file's number; `name` is the path as people see it.
     fn file(&mut self, path: &str, name: &str, maxbytes: u64, backups: u32, auto: bool) -> u32 {
         let n = number(self.table.logs.len());
-        self.table.logs.push(table::LogFile {
-            path: bytes(path),
-            maxbytes,
-            backups,
-            mode: if auto { 0o600 } else { 0o666 },
-            auto,
-        });
-        self.settings.logs.push(settings::LogFile { path: shown(name), maxbytes, backups });
+        let (sink, kind) = match inherited(path) {
+            Some(number) => (Sink::Inherited(number), settings::Kind::Inherited),
+            None => (
+                Sink::File(table::LogFile {
+                    path: bytes(path),
+                    maxbytes,
+                    backups,
+                    mode: if auto { 0o600 } else { 0o666 },
+                    exact: false,
+                    uid: None,
+                    gid: None,
+                    auto,
+                }),
+                settings::Kind::File,
+            ),
+        };
+        self.table.logs.push(Some(sink));
+        self.settings
+            .logs
+            .insert(n, settings::LogFile { path: shown(name), kind, maxbytes, backups });
         self.logs.insert(path.to_owned(), n);
         n
     }
@@ -294,7 +306,7 @@ impl Builder<'_> {
         stream: &Stream,
         channel: &str,
     ) {
-        let first = usize::try_from(log).ok().and_then(|n| self.settings.logs.get(n));
+        let first = self.settings.logs.get(&log);
         let same =
             |l: &settings::LogFile| (l.maxbytes, l.backups) == (stream.maxbytes, stream.backups);
         if !first.is_some_and(same) {
@@ -305,7 +317,7 @@ impl Builder<'_> {
         }
     }
 
-    fn process(&mut self, r: &mut Reading<'_>, group: u32, of: &Group, p: &Process) {
+    fn process(&mut self, r: &mut Reading<'_>, group: &Group, p: &Process) {
         let stdout_log = self.log(r, p, &p.stdout, "stdout");
         let stderr_log = self.log(r, p, &p.stderr, "stderr");
         for log in [&p.stdout.target, &p.stderr.target] {
@@ -324,29 +336,34 @@ impl Builder<'_> {
         let mut variables = self.model.daemon.environment.clone();
         variables.extend(p.environment.clone());
         let identity = p.program.user.as_ref().and_then(|u| self.identity(u));
-        self.table.entries.push(Entry {
+        let slot = number(self.table.entries.len());
+        self.table.entries.push(Some(Entry {
+            name: bytes(&format!("{}:{}", group.name, p.name)),
             identity,
             executables: self.executables(argv.first(), &variables),
             argv: argv.iter().map(|w| bytes(w)).collect(),
-            env: self.environment(of, p, &variables),
+            env: self.environment(group, p, &variables),
             directory: p.directory.as_ref().map(|d| bytes(d)),
             umask: p.program.umask,
             stdout_log,
             stderr_log,
             redirect_stderr: p.program.redirect_stderr,
-            wave: of.priority,
+            stdin: None,
+            listen: Vec::new(),
+            wave: group.priority,
             stop_signal: p.program.stopsignal,
             stop_group: p.program.stopasgroup,
             kill_group: p.program.killasgroup,
+            kill_tree: false,
             stop_wait: milliseconds(p.program.stopwaitsecs),
-        });
+        }));
         let s = self.shown(group, p, command_error, stdout_log, stderr_log);
-        self.settings.processes.push(s);
+        self.settings.processes.insert(slot, s);
     }
 
     fn shown(
         &self,
-        group: u32,
+        group: &Group,
         p: &Process,
         command_error: Option<String>,
         stdout_log: Option<u32>,
@@ -355,7 +372,7 @@ impl Builder<'_> {
         let program = &p.program;
         settings::Process {
             name: shown(&p.name),
-            group,
+            group: shown(&group.name),
             command: shown(&p.command),
             command_error: command_error.map(|e| shown(&e)),
             priority: program.priority,
@@ -368,9 +385,11 @@ impl Builder<'_> {
             stopwaitsecs: program.stopwaitsecs,
             stopasgroup: program.stopasgroup,
             killasgroup: program.killasgroup,
+            killtree: false,
             redirect_stderr: program.redirect_stderr,
-            stdout_log,
-            stderr_log,
+            stdout: stream(&p.stdout, stdout_log),
+            stderr: stream(&p.stderr, stderr_log),
+            serverurl: program.serverurl.as_deref().map(shown),
             directory: p.directory.as_deref().map(shown),
             uid: program.user.as_ref().map(|u| u.uid),
         }
@@ -385,17 +404,9 @@ impl Builder<'_> {
         }
     }
 
-    /// The identity's number; none when the daemon already is that user.
-    fn identity(&mut self, account: &Account) -> Option<u32> {
-        if account.uid == self.own {
-            return None;
-        }
-        let next = number(self.table.identities.len());
-        let n = *self.identities.entry(account.uid).or_insert(next);
-        if n == next {
-            self.table.identities.push(identity_of(account));
-        }
-        Some(n)
+    /// Who to become; nobody else when the daemon already is that user.
+    fn identity(&self, account: &Account) -> Option<Identity> {
+        (account.uid != self.own).then(|| identity_of(account))
     }
 
     /// Paths to try for the first word, as the reference searches them.
@@ -438,6 +449,33 @@ impl Builder<'_> {
             });
         }
     }
+}
+
+/// A stream as clients are shown it.
+fn stream(stream: &Stream, log: Option<u32>) -> settings::Stream {
+    settings::Stream {
+        logfile: match &stream.target {
+            LogTarget::Auto => "auto".to_owned(),
+            LogTarget::Path(path) if !path.is_empty() => shown(path),
+            LogTarget::None | LogTarget::Syslog | LogTarget::Path(_) => "none".to_owned(),
+        },
+        maxbytes: i64::try_from(stream.maxbytes).unwrap_or(i64::MAX),
+        backups: i64::from(stream.backups),
+        capture: 0,
+        events: false,
+        log,
+        syslog: None,
+    }
+}
+
+/// The names that mean the daemon's own standard output and error.
+fn inherited(path: &str) -> Option<u8> {
+    let number = match path {
+        "/dev/stdout" => "1",
+        "/dev/stderr" => "2",
+        _ => path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"))?,
+    };
+    number.parse().ok().filter(|n| (1..=2).contains(n))
 }
 
 fn milliseconds(seconds: i64) -> u32 {

@@ -108,8 +108,7 @@ impl<S: Site> Follower<S> {
     /// Whether the file has reached the size at which it is rotated.
     fn is_full(&self) -> bool {
         let logs = &self.site.settings().logs;
-        let log = usize::try_from(self.log).ok().and_then(|n| logs.get(n));
-        log.is_some_and(|l| l.maxbytes > 0 && self.position >= l.maxbytes)
+        logs.get(&self.log).is_some_and(|l| l.maxbytes > 0 && self.position >= l.maxbytes)
     }
 
     /// Looks whether the log is another file by now. Opening asks the spawner, so this is not done at every wake:

@@ -121,7 +121,7 @@ async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, Statu
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
-        let known = usize::try_from(log).ok().and_then(|n| site.settings().logs.get(n));
+        let known = site.settings().logs.get(&log);
         let path = known.map_or("", |l| &l.path);
         site.log(Level::Error, format!("could not open log {path} to follow it: {e}"));
         StatusCode::INTERNAL_SERVER_ERROR
@@ -134,13 +134,10 @@ fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
     let (_, rest) = rest.split_once('/')?;
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
     let (group, name) = name.split_once(':').unwrap_or((name, name));
-    let process = settings.processes.iter().find(|p| {
-        let of = usize::try_from(p.group).ok().and_then(|n| settings.groups.get(n));
-        p.name == name && of.is_some_and(|g| g.name == group)
-    })?;
+    let process = settings.processes.values().find(|p| p.name == name && p.group == group)?;
     match channel {
-        "stdout" => process.stdout_log,
-        "stderr" => process.stderr_log,
+        "stdout" => process.stdout.log,
+        "stderr" => process.stderr.log,
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -91,7 +91,7 @@ pub struct Tools {
 pub struct Logs {
     tools: Tools,
     journal: Option<Rc<Journal>>,
-    limits: Vec<u64>,
+    limits: BTreeMap<u32, u64>,
     files: HashMap<Log, LogFile>,
     numbers: HashMap<Log, Log>,
     streams: HashMap<Token, Stream>,
@@ -105,7 +105,7 @@ pub struct Logs {
 
 impl Logs {
     /// No file open yet. `limits` has each log's rotation limit in bytes, by its number; 0 is never.
-    pub fn new(tools: Tools, journal: Option<Rc<Journal>>, limits: Vec<u64>) -> Logs {
+    pub fn new(tools: Tools, journal: Option<Rc<Journal>>, limits: BTreeMap<u32, u64>) -> Logs {
         Logs {
             tools,
             journal,
@@ -159,7 +159,7 @@ impl Logs {
         }
         let tightest = self.numbers.iter().filter(|(_, key)| **key == same);
         let limited = tightest.filter_map(|(log, _)| {
-            let limit = usize::try_from(*log).ok().and_then(|n| self.limits.get(n));
+            let limit = self.limits.get(log);
             limit.filter(|limit| **limit > 0).map(|limit| (*limit, *log))
         });
         let limit = limited.min();

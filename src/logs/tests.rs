@@ -19,7 +19,7 @@ struct Rig {
 fn rig(limits: &[u64]) -> Rig {
     let watch = Rc::new(Watch::new().unwrap());
     Rig {
-        logs: Logs::new(tools(&watch), None, limits.to_vec()),
+        logs: Logs::new(tools(&watch), None, (0..).zip(limits.iter().copied()).collect()),
         watch,
         dir: tempfile::tempdir().unwrap(),
     }
@@ -179,14 +179,14 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     let path = dir.path().join("log");
     std::fs::write(&path, wrote).unwrap();
     let memory = File::from(open(&dir.path().join("journal")));
-    memory.set_len(4096).unwrap();
+    memory.set_len(u64::try_from(privsep::journal::SIZE).unwrap()).unwrap();
     let memory =
         OpenOptions::new().read(true).write(true).open(dir.path().join("journal")).unwrap();
-    let journal = Rc::new(Journal::map(memory.as_fd(), 1).unwrap());
+    let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
     let note = append::Note::of(7, at, b"twelve bytes");
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
     let watch = Rc::new(Watch::new().unwrap());
-    let mut logs = Logs::new(tools(&watch), Some(journal.clone()), vec![0]);
+    let mut logs = Logs::new(tools(&watch), Some(journal.clone()), BTreeMap::from([(0, 0)]));
     let file = OpenOptions::new().append(true).open(&path).unwrap();
     logs.opened(0, 0, file.into(), Instant::now());
     let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();

@@ -63,13 +63,13 @@ impl Heart {
     /// Nothing happens before [`Input::Begin`].
     pub fn new(settings: &Settings, journal: &[Option<Payload>]) -> Heart {
         let cell = |at: usize| journal.get(at).and_then(Option::as_ref);
+        let priorities: std::collections::BTreeMap<_, _> =
+            settings.groups.iter().map(|group| (&group.name, group.priority)).collect();
         let mut procs = Vec::with_capacity(settings.processes.len());
-        for (slot, process) in (0u32..).zip(&settings.processes) {
-            let group = usize::try_from(process.group).ok();
-            let group = group.and_then(|at| settings.groups.get(at));
-            let rule = Rule::new(process, group.map_or(999, |g| g.priority));
+        for (slot, process) in &settings.processes {
+            let rule = Rule::new(process, *priorities.get(&process.group).unwrap_or(&999));
             let record = cell(procs.len().saturating_add(1)).and_then(Record::decode);
-            procs.push(Proc::new(slot, rule, record.unwrap_or_default()));
+            procs.push(Proc::new(*slot, rule, record.unwrap_or_default()));
         }
         let mut book = Book::default();
         if cell(0).is_some_and(decode_whole) {
@@ -79,10 +79,7 @@ impl Heart {
         groups.sort_by_key(|group| group.priority);
         let order = groups.iter().flat_map(|g| g.slots.clone()).collect();
         let mut rank = vec![0; procs.len()];
-        let priority = |slot: &Slot| {
-            let at = usize::try_from(*slot).ok();
-            at.and_then(|at| settings.processes.get(at)).map_or(0, |p| p.priority)
-        };
+        let priority = |slot: &Slot| settings.process(*slot).map_or(0, |p| p.priority);
         let ascending = groups.iter().flat_map(|group| {
             let mut slots = group.slots.clone();
             slots.sort_by_key(priority);

@@ -163,7 +163,7 @@ impl Storm {
             })
             .collect();
         let wanted = order.into_iter().filter(|slot| {
-            let process = &storm.settings.processes[*slot as usize];
+            let process = &storm.settings.processes[slot];
             process.autostart && process.command_error.is_none()
         });
         assert_eq!(spawned, wanted.collect::<Vec<_>>(), "order of the first starts");
@@ -257,8 +257,8 @@ impl Storm {
         // A stop that a client asked for goes its own way.
         if self.heart.shutting_down() && signo == 15 && self.by_shutdown.contains(&slot) {
             let priority = |slot: u32| {
-                let process = &self.settings.processes[slot as usize];
-                self.settings.groups[process.group as usize].priority
+                let process = &self.settings.processes[&slot];
+                self.settings.group(&process.group).unwrap().priority
             };
             for other in 0..PROCESSES {
                 let higher = priority(other) > priority(slot);
@@ -409,7 +409,7 @@ impl Storm {
             let at = slot as usize;
             let (before, after) = (self.states[at], self.heart.state(slot).unwrap());
             self.states[at] = after;
-            let rule = &self.settings.processes[at];
+            let rule = &self.settings.processes[&(at as u32)];
             if self.forged || rule.command_error.is_some() {
                 continue;
             }

@@ -7,13 +7,17 @@ use privsep::reply::{Failure, Stage};
 use privsep::request::{Instance, Request, Slot};
 
 use super::{Command, Heart, Info, Input, Now, Outcome, Output, State, Ticket};
-use crate::config::settings::{ActivityLog, Autorestart, Group, Level, Process, Settings, Zone};
+use std::collections::BTreeMap;
+
+use crate::config::settings::{
+    ActivityLog, Autorestart, Group, Kind, Level, LogFile, Of, Process, Settings, Stream, Zone,
+};
 
 /// A program with the reference's defaults.
 pub(crate) fn program(name: &str) -> Process {
     Process {
         name: name.to_owned(),
-        group: 0,
+        group: name.to_owned(),
         command: format!("/bin/{name} -x"),
         command_error: None,
         priority: 999,
@@ -26,12 +30,32 @@ pub(crate) fn program(name: &str) -> Process {
         stopwaitsecs: 10,
         stopasgroup: false,
         killasgroup: false,
+        killtree: false,
         redirect_stderr: false,
-        stdout_log: None,
-        stderr_log: None,
+        stdout: stream(None),
+        stderr: stream(None),
+        serverurl: None,
         directory: None,
         uid: None,
     }
+}
+
+/// A stream with this log file, or with none.
+pub(crate) fn stream(log: Option<u32>) -> Stream {
+    Stream {
+        logfile: if log.is_some() { "auto" } else { "none" }.to_owned(),
+        maxbytes: 50 << 20,
+        backups: 10,
+        capture: 0,
+        events: false,
+        log,
+        syslog: None,
+    }
+}
+
+/// A log file without rotation.
+pub(crate) fn log_file(path: &str) -> LogFile {
+    LogFile { path: path.to_owned(), kind: Kind::File, maxbytes: 0, backups: 0 }
 }
 
 /// Settings with these groups: name, priority, programs.
@@ -44,17 +68,20 @@ pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
         daemon: false,
         sandbox_required: false,
         boundary: true,
+        strip_ansi: false,
+        shutdown_timeout: None,
         servers: Vec::new(),
-        logs: Vec::new(),
+        logs: BTreeMap::new(),
         groups: Vec::new(),
-        processes: Vec::new(),
+        processes: BTreeMap::new(),
     };
-    for (number, (name, priority, programs)) in (0u32..).zip(groups) {
+    for (name, priority, programs) in groups {
         let first = settings.processes.len() as u32;
         let slots = (first..).take(programs.len()).collect();
-        settings.groups.push(Group { name: name.to_owned(), priority, slots });
-        for program in programs {
-            settings.processes.push(Process { group: number, ..program });
+        let group = name.to_owned();
+        settings.groups.push(Group { name: group.clone(), priority, of: Of::Programs, slots });
+        for (slot, program) in (first..).zip(programs) {
+            settings.processes.insert(slot, Process { group: group.clone(), ..program });
         }
     }
     settings

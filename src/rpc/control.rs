@@ -6,7 +6,7 @@ use super::fault::{Code, Fault};
 use super::names::{self, Found};
 use super::office::Office;
 use super::xml::Value;
-use crate::config::settings::{Process, Settings};
+use crate::config::settings::Process;
 use crate::process::{Command, Outcome, State, Trouble, texts};
 
 /// `startProcess`.
@@ -113,7 +113,7 @@ async fn signal_these(office: &impl Office, slots: Vec<Slot>, signal: &str) -> V
             let settings = office.settings();
             let refused = slots.into_iter().filter_map(|slot| {
                 let process = names::slot(settings, slot)?;
-                Some(result(settings, process, Err(fault.clone())))
+                Some(result(process, Err(fault.clone())))
             });
             Value::Array(refused.collect())
         }
@@ -142,22 +142,22 @@ async fn several(office: &impl Office, command: Command) -> Value {
     let settings = office.settings();
     let results = outcomes.into_iter().filter_map(|(slot, outcome): Outcome| {
         let process = names::slot(settings, slot)?;
-        let name = names::full(settings, process);
+        let name = names::full(process);
         let outcome = outcome.map_err(|trouble| fault(trouble, &name));
-        Some(result(settings, process, outcome))
+        Some(result(process, outcome))
     });
     Value::Array(results.collect())
 }
 
 /// One element of an array result.
-pub(super) fn result(settings: &Settings, process: &Process, outcome: Result<(), Fault>) -> Value {
+pub(super) fn result(process: &Process, outcome: Result<(), Fault>) -> Value {
     let (status, description) = match outcome {
         Ok(()) => (Code::Success.number(), "OK".to_owned()),
         Err(fault) => (fault.code, fault.text),
     };
     let members = [
         ("name", Value::Str(process.name.clone())),
-        ("group", Value::from(names::group_of(settings, process))),
+        ("group", Value::from(process.group.as_str())),
         ("status", Value::Int(status.into())),
         ("description", Value::Str(description)),
     ];

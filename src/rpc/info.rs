@@ -50,10 +50,10 @@ fn structure(
         return Value::Struct(Vec::new());
     };
     let description = describe(&process.name, &info, office.zone());
-    let stdout = path(settings, process.stdout_log);
+    let stdout = path(settings, process.stdout.log);
     let members = [
         ("name", Value::Str(process.name.clone())),
-        ("group", Value::from(names::group_of(settings, process))),
+        ("group", Value::from(process.group.as_str())),
         ("start", epoch(info.start.unwrap_or_default())),
         ("stop", epoch(info.stop.unwrap_or_default())),
         ("now", epoch(now.wall)),
@@ -63,7 +63,7 @@ fn structure(
         ("exitstatus", Value::Int(info.exitstatus.unwrap_or_default().into())),
         ("logfile", Value::Str(stdout.clone())),
         ("stdout_logfile", Value::Str(stdout)),
-        ("stderr_logfile", Value::Str(path(settings, process.stderr_log))),
+        ("stderr_logfile", Value::Str(path(settings, process.stderr.log))),
         ("pid", Value::Int(info.pid.into())),
         ("description", Value::Str(description)),
     ];
@@ -71,7 +71,7 @@ fn structure(
 }
 
 fn path(settings: &Settings, log: Option<u32>) -> String {
-    let log = log.and_then(|n| settings.logs.get(usize::try_from(n).ok()?));
+    let log = log.and_then(|n| settings.logs.get(&n));
     log.map(|log| log.path.clone()).unwrap_or_default()
 }
 

@@ -20,8 +20,8 @@ pub(super) const MOST: u64 = 16 << 20;
 pub(super) fn of(office: &impl Office, name: &str, stream: Stream) -> Result<Option<u32>, Fault> {
     let (_, process) = names::process(office.settings(), name)?;
     Ok(match stream {
-        Stream::Stdout => process.stdout_log,
-        Stream::Stderr => process.stderr_log,
+        Stream::Stdout => process.stdout.log,
+        Stream::Stderr => process.stderr.log,
     })
 }
 
@@ -36,8 +36,7 @@ pub(super) async fn read(
         return Err(Fault::new(Code::NoFile));
     };
     let file = office.open_log(log).await.map_err(|error| {
-        let path = usize::try_from(log).ok();
-        let path = path.and_then(|at| office.settings().logs.get(at));
+        let path = office.settings().logs.get(&log);
         match (error.kind(), path) {
             (ErrorKind::NotFound, Some(log)) => Fault::new(Code::NoFile).with(&log.path),
             _ => Fault::new(Code::Failed),
@@ -141,17 +140,17 @@ pub(super) async fn clear_all(office: &impl Office) -> Value {
     let mut results = Vec::new();
     for slot in names::all_by_priority(settings) {
         if let Some(process) = names::slot(settings, slot) {
-            let name = names::full(settings, process);
+            let name = names::full(process);
             let outcome = clear_process(office, process, &name).await;
-            results.push(result(settings, process, outcome));
+            results.push(result(process, outcome));
         }
     }
     Value::Array(results)
 }
 
 async fn clear_process(office: &impl Office, process: &Process, name: &str) -> Result<(), Fault> {
-    let stderr = process.stderr_log.filter(|n| process.stdout_log != Some(*n));
-    for log in process.stdout_log.into_iter().chain(stderr) {
+    let stderr = process.stderr.log.filter(|n| process.stdout.log != Some(*n));
+    for log in process.stdout.log.into_iter().chain(stderr) {
         match office.clear_log(log).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Fault::new(Code::Failed).with(name));

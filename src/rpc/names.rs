@@ -20,8 +20,7 @@ fn bad(name: &str) -> Fault {
 
 /// The group of exactly this name.
 pub(super) fn group<'a>(settings: &'a Settings, name: &str) -> Result<&'a Group, Fault> {
-    let found = settings.groups.iter().find(|group| group.name == name);
-    found.ok_or_else(|| bad(name))
+    settings.group(name).ok_or_else(|| bad(name))
 }
 
 /// What this name stands for.
@@ -50,7 +49,7 @@ pub(super) fn process<'a>(
 
 /// The process with this number.
 pub(super) fn slot(settings: &Settings, slot: Slot) -> Option<&Process> {
-    settings.processes.get(usize::try_from(slot).ok()?)
+    settings.process(slot)
 }
 
 /// The processes of a group, as listed.
@@ -62,17 +61,10 @@ pub(super) fn members<'a>(
     slots.filter_map(|&n| slot(settings, n).map(|process| (n, process)))
 }
 
-/// The name of a process's group.
-pub(super) fn group_of<'a>(settings: &'a Settings, process: &Process) -> &'a str {
-    let at = usize::try_from(process.group).ok();
-    let group = at.and_then(|at| settings.groups.get(at));
-    group.map_or("", |group| &group.name)
-}
-
 /// The shortest name of a process: its own where the group has the same.
-pub(super) fn full(settings: &Settings, process: &Process) -> String {
-    let group = group_of(settings, process);
-    if group == process.name { process.name.clone() } else { format!("{group}:{}", process.name) }
+pub(super) fn full(process: &Process) -> String {
+    let group = &process.group;
+    if *group == process.name { process.name.clone() } else { format!("{group}:{}", process.name) }
 }
 
 /// A group's processes ascending by priority, equal ones as listed.

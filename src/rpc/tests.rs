@@ -16,8 +16,8 @@ use super::fault::Fault;
 use super::office::Office;
 use super::xml::{self, Value};
 use super::{Answer, handle};
-use crate::config::settings::{Level, LogFile, Process, Settings};
-use crate::process::world::{failure, moment, program, settings};
+use crate::config::settings::{Level, Process, Settings};
+use crate::process::world::{failure, log_file, moment, program, settings, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome, Output, State, Ticket};
 
 struct Desk {
@@ -37,19 +37,15 @@ impl Desk {
     fn new() -> Desk {
         let dir = tempfile::tempdir().unwrap();
         let manual = |name: &str, priority| Process { autostart: false, priority, ..program(name) };
-        let cat = Process { stdout_log: Some(1), stderr_log: Some(2), ..program("cat") };
+        let cat = Process { stdout: stream(Some(1)), stderr: stream(Some(2)), ..program("cat") };
         let mut settings = settings(vec![
             ("cat", 5, vec![cat]),
             ("web", 4, vec![manual("w1", 2), manual("w2", 1)]),
             ("gone", 3, vec![manual("gone", 1)]),
         ]);
         settings.activity.log = Some(0);
-        for name in ["main.log", "cat.out", "cat.err"] {
-            settings.logs.push(LogFile {
-                path: dir.path().join(name).to_str().unwrap().to_owned(),
-                maxbytes: 0,
-                backups: 0,
-            });
+        for (n, name) in (0..).zip(["main.log", "cat.out", "cat.err"]) {
+            settings.logs.insert(n, log_file(dir.path().join(name).to_str().unwrap()));
         }
         let desk = Desk {
             heart: RefCell::new(Heart::new(&settings, &[])),
@@ -124,7 +120,7 @@ impl Desk {
     }
 
     fn log(&self, number: u32) -> &str {
-        &self.settings.logs[number as usize].path
+        &self.settings.logs[&number].path
     }
 }
 

@@ -21,10 +21,9 @@ use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
-use crate::config::settings::{
-    ActivityLog, Autorestart, Group, Level, LogFile, Password, Process, Server, Settings, Zone,
-};
+use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Server, Settings};
 use crate::http::{Listener, Site, serve};
+use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Now, Outcome};
 use crate::rpc::office::Office;
 
@@ -140,50 +139,19 @@ impl Site for Fake {
     }
 }
 
-fn process(name: &str, group: u32, stdout_log: Option<u32>, stderr_log: Option<u32>) -> Process {
-    Process {
-        name: name.to_owned(),
-        group,
-        command: "cat".to_owned(),
-        command_error: None,
-        priority: 999,
-        autostart: true,
-        autorestart: Autorestart::Unexpected,
-        startsecs: 1,
-        startretries: 3,
-        exitcodes: vec![0],
-        stopsignal: 15,
-        stopwaitsecs: 10,
-        stopasgroup: false,
-        killasgroup: false,
-        redirect_stderr: false,
-        stdout_log,
-        stderr_log,
-        directory: None,
-        uid: None,
-    }
+fn process(name: &str, stdout: Option<u32>, stderr: Option<u32>) -> Process {
+    Process { stdout: stream(stdout), stderr: stream(stderr), ..program(name) }
 }
 
 fn settings(maxbytes: u64) -> Settings {
-    let log = |n: u32| LogFile { path: n.to_string(), maxbytes, backups: 10 };
-    let group = |name: &str, slots| Group { name: name.to_owned(), priority: 999, slots };
-    Settings {
-        identifier: "supervisor".to_owned(),
-        activity: ActivityLog { log: Some(MAIN), level: Level::Trace, stdout: false },
-        notes: Vec::new(),
-        zone: Zone::Utc,
-        daemon: false,
-        sandbox_required: false,
-        boundary: true,
-        servers: Vec::new(),
-        logs: (0..5).map(log).collect(),
-        groups: vec![group("cat", vec![0]), group("web", vec![1, 2])],
-        processes: vec![
-            process("cat", 0, Some(OUT), Some(1)),
-            process("a b", 1, Some(3), None),
-            process("é_01", 1, None, Some(4)),
-        ],
-    }
+    let mut settings = world::settings(vec![
+        ("cat", 999, vec![process("cat", Some(OUT), Some(1))]),
+        ("web", 999, vec![process("a b", Some(3), None), process("é_01", None, Some(4))]),
+    ]);
+    settings.activity = ActivityLog { log: Some(MAIN), level: Level::Trace, stdout: false };
+    let log = |n: u32| (n, LogFile { maxbytes, backups: 10, ..log_file(&n.to_string()) });
+    settings.logs = (0..5).map(log).collect();
+    settings
 }
 
 /// A broker with its servers.

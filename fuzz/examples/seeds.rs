@@ -9,7 +9,7 @@ use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{End, Mode, Request, Whom};
 use privsep::start::Start;
-use privsep::table::{Entry, Identity, LogFile, Socket, Sweep, Table};
+use privsep::table::{Entry, Identity, LogFile, Shared, Sink, Socket, Sweep, Table};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let below = std::env::args().nth(1).ok_or("usage: seeds DIRECTORY")?;

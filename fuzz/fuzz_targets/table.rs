@@ -16,7 +16,14 @@ fuzz_target!(|bytes: &[u8]| {
             && let Some(broker) = &table.broker
         {
             assert_ne!(broker.uid, 0);
-            assert!(table.entries.iter().flatten().filter_map(|e| e.identity.as_ref()).all(|i| i.uid != broker.uid));
+            assert!(
+                table
+                    .entries
+                    .iter()
+                    .flatten()
+                    .filter_map(|e| e.identity.as_ref())
+                    .all(|i| i.uid != broker.uid)
+            );
         }
         if table.permit(1000).is_ok() && table.user.is_none() {
             assert!(table.broker.is_none());

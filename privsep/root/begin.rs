@@ -1,15 +1,15 @@
 //! Root. From exec to service: read, detach, lock, bind, open, start; and what is taken back at the end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, SealFlag, fcntl, openat};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::stat::{Mode, fstat, umask};
+use nix::sys::stat::{fstat, umask};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{
     UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
@@ -22,12 +22,12 @@ use privsep::table::{Limit, Socket, Table};
 use crate::child::become_user;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
-use crate::path::{Place, Walk, plain, remove_own, trusted_uid, walk};
-use crate::reading::{self, Failed, Reading};
+use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
+use crate::reading::{self, Reading};
 use crate::socket::{self, Refused};
 use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
 use crate::store::Store;
-use crate::sys::{self, Cloned, say};
+use crate::sys::{self, say};
 
 /// The capabilities that the spawner keeps. The bounding set stays: a program of root's gets all of it at exec.
 const KEPT: [caps::Capability; 9] = [
@@ -54,8 +54,9 @@ pub struct Begun {
 }
 
 struct Pidfile {
+    /// Goes first, while the file is still locked.
+    _name: OwnName,
     file: Flock<OwnedFd>,
-    place: Place,
 }
 
 /// Everything up to the broker. An error has been said already; it is the exit status.
@@ -65,7 +66,7 @@ pub fn begin(epoch: u32) -> Result<Begun, u8> {
     })?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
-    let reading = reading::read(&helpers, &start).map_err(explain)?;
+    let reading = reading::read(&helpers, &start)?;
     let caller = if reading.table.daemon && epoch == 1 { Some(detach()?) } else { None };
     match establish(helpers, &start, reading, epoch) {
         Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
@@ -101,28 +102,15 @@ fn establish(
     Ok((Spawner::new(sealed, store), pidfile))
 }
 
-fn name(errno: Errno) -> &'static [u8] {
+pub fn name(errno: Errno) -> &'static [u8] {
     errno.desc().as_bytes()
 }
 
 /// Says why there is no start, in the reference's form.
-fn fail(parts: &[&[u8]]) -> u8 {
+pub fn fail(parts: &[&[u8]]) -> u8 {
     let argv0 = std::env::args_os().next().unwrap_or_default();
     say(&[b"Error: ", &parts.concat(), b"\nFor help, use ", argv0.as_bytes(), b" -h\n"]);
     USAGE
-}
-
-fn explain(failed: Failed) -> u8 {
-    match failed {
-        Failed::Leave(status) => status,
-        Failed::System(what, errno) => {
-            fail(&[b"could not read the configuration: ", what.as_bytes(), b": ", name(errno)])
-        }
-        Failed::Table(error) => {
-            fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
-        }
-        Failed::Reader(why) => fail(&[b"the configuration reader was ended: ", why.as_bytes()]),
-    }
 }
 
 fn start_record() -> Start {
@@ -143,32 +131,24 @@ fn start_record() -> Start {
 
 /// Goes into the background. The caller's process waits for the outcome and leaves with its status.
 fn detach() -> Result<OwnedFd, u8> {
-    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC)
-        .map_err(|e| fail(&[b"could not go into the background: ", name(e)]))?;
-    match sys::clone(None, None) {
-        Ok(Cloned::Child) => {
-            // The fork has lost it.
-            let _ = nix::sys::prctl::set_child_subreaper(true);
-            let _ = setsid();
-            Ok(ours)
-        }
-        Ok(Cloned::Parent { .. }) => {
-            drop(ours);
-            let _ = nix::sys::signal::SigSet::all().thread_unblock();
-            let _ = poll(
-                &mut [PollFd::new(outcome.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(60_000u16),
-            );
-            let _ = fcntl(&outcome, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-            let mut status = [USAGE];
-            if read(&outcome, &mut status) != Ok(1) {
-                say(&[b"Error: supervisord ended, or took too long, before it was ready\n"]);
-            }
-            let [status] = status;
-            sys::exit(i32::from(status))
-        }
-        Err(errno) => Err(fail(&[b"could not go into the background: ", name(errno)])),
+    let cannot = |errno| fail(&[b"could not go into the background: ", name(errno)]);
+    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC).map_err(cannot)?;
+    if sys::clone(None, None).map_err(cannot)?.is_none() {
+        // The fork has lost it.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+        let _ = setsid();
+        return Ok(ours);
     }
+    drop(ours);
+    let _ = nix::sys::signal::SigSet::all().thread_unblock();
+    let _ = sys::wait(&outcome, PollFlags::POLLIN, 60_000);
+    let _ = fcntl(&outcome, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    let mut status = [USAGE];
+    if read(&outcome, &mut status) != Ok(1) {
+        say(&[b"Error: supervisord ended, or took too long, before it was ready\n"]);
+    }
+    let [status] = status;
+    sys::exit(i32::from(status))
 }
 
 fn report(caller: Option<&OwnedFd>, status: u8) {
@@ -202,50 +182,36 @@ fn lock(table: &Table) -> Result<Option<Pidfile>, u8> {
     let Some(path) = &table.pidfile else {
         return Ok(None);
     };
-    let open = || -> Result<(OwnedFd, Place), Errno> {
-        let place = if geteuid().is_root() { walk(path, Walk::All, false)? } else { plain(path)? };
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_CLOEXEC;
-        let file =
-            openat(&place.dir, place.name.as_slice(), flags, Mode::from_bits_truncate(0o644))?;
+    let open = || {
+        let place = find(path, Walk::All)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = place.open(flags, 0o644)?;
         let stat = fstat(&file)?;
-        let ours = stat.st_mode & libc::S_IFMT == libc::S_IFREG
-            && stat.st_nlink == 1
-            && trusted_uid(stat.st_uid);
-        if ours { Ok((file, place)) } else { Err(Errno::EPERM) }
+        let ours = is(&stat, libc::S_IFREG) && stat.st_nlink == 1 && trusted_uid(stat.st_uid);
+        if ours { Ok((file, place, id(&stat))) } else { Err(Errno::EPERM) }
     };
-    match open() {
-        Ok((file, place)) => match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            // A daemon that was just ending has removed the name meanwhile: its successor makes a new file.
-            Ok(file) if fstat(&*file).is_ok_and(|stat| stat.st_nlink == 0) => {
-                drop(file);
-                lock(table)
-            }
-            Ok(file) => Ok(Some(Pidfile { file, place })),
-            Err(_) => {
-                Err(fail(&[b"Another supervisord is already running: it holds the pidfile ", path]))
-            }
-        },
+    let (file, place, id) = match open() {
+        Ok(opened) => opened,
         Err(errno) => {
             say(&[b"could not write pidfile ", path, b": ", name(errno), b"\n"]);
-            Ok(None)
+            return Ok(None);
         }
+    };
+    let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        fail(&[b"Another supervisord is already running: it holds the pidfile ", path])
+    })?;
+    // A daemon that was just ending has removed the name meanwhile: its successor makes a new file.
+    if fstat(&*file).is_ok_and(|stat| stat.st_nlink == 0) {
+        drop(file);
+        return lock(table);
     }
+    Ok(Some(Pidfile { _name: OwnName { place, id }, file }))
 }
 
 impl Pidfile {
     fn write(&self) {
         let text = format!("{}\n", std::process::id());
         let _ = ftruncate(&*self.file, 0).and_then(|()| write(&*self.file, text.as_bytes()));
-    }
-}
-
-impl Drop for Pidfile {
-    fn drop(&mut self) {
-        remove_own(&self.place, fstat(&*self.file).ok().map(|s| (s.st_dev, s.st_ino)));
     }
 }
 
@@ -258,13 +224,15 @@ fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
         }
     };
     match refused {
-        Refused::Busy => fail(&[
+        Refused::Errno(Errno::EADDRINUSE) => fail(&[
             b"Another program is already listening on a port that one of our HTTP servers is configured to use.  \
               Shut this program down first before starting supervisord.\n  (",
             &place,
             b")",
         ]),
-        Refused::Occupied => fail(&[&place, b" exists and is not a socket; remove it, or name another file"]),
+        Refused::Errno(Errno::ENOTSOCK) => {
+            fail(&[&place, b" exists and is not a socket; remove it, or name another file"])
+        }
         Refused::Owner => fail(&[
             b"Not permitted to chown ",
             &place,
@@ -272,8 +240,8 @@ fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
               successfully chown",
         ]),
         Refused::Errno(errno) => {
-            let text = format!("Cannot open an HTTP server: socket.error reported errno.{errno:?} ({})\n  (", *errno as i32);
-            fail(&[text.as_bytes(), &place, b")"])
+            let why = format!("errno.{errno:?} ({})\n  (", *errno as i32);
+            fail(&[b"Cannot open an HTTP server: socket.error reported ", why.as_bytes(), &place, b")"])
         }
     }
 }
@@ -285,14 +253,11 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
     };
     let file = match logfile::start(log, Task::Write, None) {
         Started::Done(result) => result,
-        Started::Job { answer, pidfd, .. } => {
-            let _ = poll(
-                &mut [PollFd::new(answer.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(5000u16),
-            );
-            let file = logfile::answer(&answer).unwrap_or(Err(Errno::ETIMEDOUT));
-            sys::end(&pidfd, None);
-            file
+        Started::Sent(errand) => {
+            let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 5000);
+            let file = errand.answer().unwrap_or(Err(Errno::ETIMEDOUT));
+            errand.process.end(false);
+            file.and_then(|file| file.ok_or(Errno::EIO))
         }
     };
     file.and_then(|file| store.keep_log(0, file))
@@ -307,11 +272,9 @@ fn make_journal(slots: usize) -> Result<OwnedFd, Errno> {
     Ok(journal)
 }
 
-const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-
 /// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.
 fn cgroup(table: &Table) -> Option<OwnedFd> {
-    let home = nix::fcntl::open(table.cgroup.as_deref()?, LIST, Mode::empty()).ok()?;
+    let home = nix::fcntl::open(table.cgroup.as_deref()?, DIRECTORY, mode(0)).ok()?;
     let version2 = fstatfs(&home).ok()?.filesystem_type() == CGROUP2_SUPER_MAGIC;
     version2.then(|| sweep_cgroups(&home))?;
     Some(home)
@@ -319,8 +282,7 @@ fn cgroup(table: &Table) -> Option<OwnedFd> {
 
 /// Removes what instances of any daemon here left; one that somebody lives in cannot be removed.
 fn sweep_cgroups(home: &OwnedFd) {
-    let Ok(listing) = openat(home, ".", LIST, Mode::empty()).and_then(nix::dir::Dir::from_fd)
-    else {
+    let Ok(listing) = openat(home, ".", DIRECTORY, mode(0)).and_then(nix::dir::Dir::from_fd) else {
         return;
     };
     for entry in listing.into_iter().flatten() {
@@ -344,7 +306,7 @@ impl Begun {
         let restarted = self.spawner.sealed.epoch > 1;
         let table = &self.spawner.sealed.table;
         if table.daemon && !restarted {
-            umask(Mode::from_bits_truncate(table.umask));
+            umask(mode(table.umask));
         }
         if let Some(pidfile) = &self.pidfile {
             pidfile.write();

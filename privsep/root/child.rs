@@ -1,7 +1,8 @@
 //! Root, then the program's user. The steps between fork and exec, in their order, each with its name.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
@@ -14,8 +15,9 @@ use nix::unistd::{
 };
 use privsep::frame::Wire;
 use privsep::reply::{Failure, Stage};
-use privsep::table::{Entry, Identity, Limit, Table};
+use privsep::table::{Entry, Identity, Table};
 
+use crate::spawner::Sealed;
 use crate::sys;
 
 /// What becomes the program's standard input, output and error.
@@ -25,48 +27,39 @@ pub struct Ends {
     pub stderr: Option<OwnedFd>,
 }
 
-/// All of a start, made before the fork.
-pub struct Plan<'a> {
-    pub table: &'a Table,
-    pub entry: &'a Entry,
-    pub nofile: Limit,
-    pub nproc: Limit,
+/// Names the step that failed.
+pub fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { stage, errno: errno as i32 }
 }
 
-type Step = Result<(), Errno>;
-
 /// Becomes the program, or reports the step that failed and leaves with 127.
-pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
-    let (stderr, report_end) = (ends.stderr.as_ref().unwrap_or(&ends.stdout), report.as_fd());
-    sys::keep(&[ends.stdin.as_fd(), ends.stdout.as_fd(), stderr.as_fd(), report_end]);
+pub fn run(sealed: &Sealed, entry: &Entry, ends: &Ends, report: &OwnedFd) -> ! {
+    let error = ends.stderr.as_ref().unwrap_or(&ends.stdout);
+    let map = [(ends.stdin.as_fd(), 0), (ends.stdout.as_fd(), 1), (error.as_fd(), 2)];
+    let [input, output, error] = map.map(|(fd, _)| fd);
+    sys::keep(&[input, output, error, report.as_fd()]);
     let _ = write(report, &[0]);
-    let failure = match steps(plan, ends) {
-        Ok(never) => match never {},
-        Err(failure) => failure,
-    };
-    explain(plan, failure);
+    let Err(failure) = steps(sealed, entry, &map);
+    explain(&sealed.table, entry, failure);
     let _ = write(report, &failure.encode());
     sys::exit(127)
 }
 
-/// Reports whether the executable could be started; 0 as a stage says yes.
-pub fn probe(entry: &Entry, report: &OwnedFd) -> ! {
-    sys::keep(&[report.as_fd()]);
-    let errno = find(entry).err().map_or(0, |errno| errno as i32);
-    let _ = write(report, &Failure { stage: Stage::Find, errno }.encode());
-    sys::exit(0)
-}
-
-fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failure> {
-    let entry = plan.entry;
-    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
-    let (argv, env) = (strings(&entry.argv), environment(plan.table, entry));
+fn steps(
+    sealed: &Sealed,
+    entry: &Entry,
+    map: &[(BorrowedFd<'_>, i32)],
+) -> Result<Infallible, Failure> {
+    let (argv, env) = (strings(&entry.argv), environment(&sealed.table, entry));
     let path = find(entry).map_err(at(Stage::Find))?;
     setsid().map_err(at(Stage::Session))?;
-    descriptors(ends).map_err(at(Stage::Descriptors))?;
+    descriptors(map).map_err(at(Stage::Descriptors))?;
     signals().map_err(at(Stage::Signals))?;
-    rlimits(plan).map_err(at(Stage::Rlimits))?;
-    if let Some(identity) = plan.table.identity(entry) {
+    let (nofile, nproc, _) = sealed.limits;
+    for (resource, limit) in [(Resource::RLIMIT_NOFILE, nofile), (Resource::RLIMIT_NPROC, nproc)] {
+        setrlimit(resource, limit.0, limit.1).map_err(at(Stage::Rlimits))?;
+    }
+    if let Some(identity) = sealed.table.identity(entry) {
         become_user(identity)?;
     }
     if let Some(mask) = entry.umask {
@@ -79,7 +72,7 @@ fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failu
 }
 
 /// The first of the paths that can be executed, as execvp does; else the most telling reason.
-fn find(entry: &Entry) -> Result<CString, Errno> {
+pub fn find(entry: &Entry) -> Result<CString, Errno> {
     let mut reason = Errno::ENOENT;
     for path in &entry.executables {
         let refused = match stat(path.as_slice()) {
@@ -96,43 +89,34 @@ fn find(entry: &Entry) -> Result<CString, Errno> {
     Err(reason)
 }
 
-fn strings(words: &[Vec<u8>]) -> Vec<CString> {
+fn strings<'a>(words: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<CString> {
     // The table holds no NUL.
-    words.iter().filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+    words.into_iter().filter_map(|word| CString::new(word.as_slice()).ok()).collect()
 }
 
 /// The inherited variables, less those that the entry sets, and the entry's.
 fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
-    let name = |word: &'_ [u8]| word.iter().position(|b| *b == b'=').unwrap_or(word.len());
-    let set = |word: &Vec<u8>| {
-        let inherited = word.split_at(name(word)).0;
-        entry.env.iter().any(|own| own.split_at(name(own)).0 == inherited)
-    };
-    let kept = table.env.iter().filter(|word| !set(word));
-    kept.chain(&entry.env).filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+    let set = |word: &Vec<u8>| entry.env.iter().any(|own| variable(own) == variable(word));
+    strings(table.env.iter().filter(|word| !set(word)).chain(&entry.env))
 }
 
-fn descriptors(ends: &Ends) -> Step {
-    sys::place(ends.stdin.as_fd(), 0)?;
-    sys::place(ends.stdout.as_fd(), 1)?;
-    sys::place(ends.stderr.as_ref().unwrap_or(&ends.stdout).as_fd(), 2)?;
+fn variable(word: &[u8]) -> Option<&[u8]> {
+    word.split(|byte| *byte == b'=').next()
+}
+
+/// Gives descriptors their numbers. Every other one goes at exec.
+pub fn descriptors(map: &[(BorrowedFd<'_>, i32)]) -> Result<(), Errno> {
     sys::cloexec_from(3);
-    Ok(())
+    map.iter().try_for_each(|(fd, to)| sys::place(*fd, *to))
 }
 
-pub fn signals() -> Step {
+pub fn signals() -> Result<(), Errno> {
     sys::default_signals();
     SigSet::empty().thread_set_mask()
 }
 
-fn rlimits(plan: &Plan<'_>) -> Step {
-    setrlimit(Resource::RLIMIT_NOFILE, plan.nofile.0, plan.nofile.1)?;
-    setrlimit(Resource::RLIMIT_NPROC, plan.nproc.0, plan.nproc.1)
-}
-
 /// Groups before gid before uid; −1 was refused with the table; the drop is checked, and that it cannot be undone.
 pub fn become_user(identity: &Identity) -> Result<(), Failure> {
-    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
     if !geteuid().is_root() {
         return if geteuid() == uid { Ok(()) } else { Err(at(Stage::Uid)(Errno::EPERM)) };
@@ -149,26 +133,23 @@ pub fn become_user(identity: &Identity) -> Result<(), Failure> {
 }
 
 /// What the reference's child says on standard error before it leaves.
-fn explain(plan: &Plan<'_>, failure: Failure) {
+fn explain(table: &Table, entry: &Entry, failure: Failure) {
     let reason = Errno::from_raw(failure.errno);
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).display().to_string();
-    let uid = plan.table.identity(plan.entry).map_or(0, |identity| identity.uid);
+    let uid = table.identity(entry).map_or(0, |identity| identity.uid);
+    let user = |why: &str| format!("couldn't setuid to {uid}: {why}");
     let why = match failure.stage {
-        Stage::Groups => {
-            format!("couldn't setuid to {uid}: Could not set groups of effective user")
-        }
-        Stage::Gid => format!("couldn't setuid to {uid}: Could not set group id of effective user"),
-        Stage::Uid if !geteuid().is_root() => {
-            format!("couldn't setuid to {uid}: Can't drop privilege as nonroot user")
-        }
-        Stage::Uid => format!("couldn't setuid to {uid}: {reason:?}"),
+        Stage::Groups => user("Could not set groups of effective user"),
+        Stage::Gid => user("Could not set group id of effective user"),
+        Stage::Uid if !geteuid().is_root() => user("Can't drop privilege as nonroot user"),
+        Stage::Uid => user(&format!("{reason:?}")),
         Stage::Rlimits => format!("couldn't set resource limits: {reason:?}"),
         Stage::Chdir => {
-            let directory = plan.entry.directory.as_deref().unwrap_or_default();
+            let directory = entry.directory.as_deref().unwrap_or_default();
             format!("couldn't chdir to {}: {reason:?}", text(directory))
         }
         Stage::Exec => {
-            let word = plan.entry.argv.first().map(Vec::as_slice).unwrap_or_default();
+            let word = entry.argv.first().map(Vec::as_slice).unwrap_or_default();
             format!("couldn't exec {}: {reason:?}", text(word))
         }
         _ => return,

@@ -12,8 +12,8 @@ use nix::unistd::{execveat, setsid};
 use privsep::table::{Identity, Limit};
 
 use crate::child;
-use crate::path::{open_to_others, trusted_uid};
-use crate::sys::{self, Cloned};
+use crate::path::{HANDLE, trusted_uid};
+use crate::sys::{self, Process};
 
 /// The helpers' files, and /dev/null.
 pub struct Helpers {
@@ -46,13 +46,11 @@ impl Helpers {
         let own = nix::sys::stat::stat(here.as_slice()).map_err(|e| (here.clone(), e))?;
         let helper = |name: &[u8]| {
             let path = [dir.as_slice(), name].concat();
-            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let file = open(path.as_slice(), flags, Mode::empty()).and_then(|file| {
+            let file = open(path.as_slice(), HANDLE, Mode::empty()).and_then(|file| {
                 let stat = fstat(&file)?;
                 // Whoever owns this program could have replaced it as well.
                 let ours = trusted_uid(stat.st_uid) || stat.st_uid == own.st_uid;
-                let others = open_to_others(&stat, 0).is_some_and(|e| e.mode & 0o022 != 0);
-                if ours && !others { Ok(file) } else { Err(Errno::EPERM) }
+                if ours && stat.st_mode & 0o022 == 0 { Ok(file) } else { Err(Errno::EPERM) }
             });
             file.map_err(|errno| (path, errno))
         };
@@ -67,16 +65,14 @@ impl Helpers {
 
 impl Launch<'_> {
     /// Starts the helper with an empty environment. A step that fails in the child ends it with 126.
-    pub fn start(&self) -> Result<(i32, OwnedFd), Errno> {
-        match sys::clone(None, None)? {
-            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
-            Cloned::Child => {
-                let kept = self.map.iter().map(|(fd, _)| *fd).chain([self.file.as_fd()]);
-                sys::keep(&kept.collect::<Vec<_>>());
-                let _ = self.become_helper();
-                sys::exit(126)
-            }
+    pub fn start(&self) -> Result<Process, Errno> {
+        if let Some(process) = sys::clone(None, None)? {
+            return Ok(process);
         }
+        let kept = self.map.iter().map(|(fd, _)| *fd).chain([self.file.as_fd()]);
+        sys::keep(&kept.collect::<Vec<_>>());
+        let _ = self.become_helper();
+        sys::exit(126)
     }
 
     fn become_helper(&self) -> Result<(), Errno> {
@@ -84,12 +80,10 @@ impl Launch<'_> {
         // Out of the way of the numbers that are given out next.
         let aside = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(16)).map(sys::adopt);
         let file = aside(self.file.as_fd())?;
-        let map: Vec<(OwnedFd, i32)> =
-            self.map.iter().map(|(fd, to)| Ok((aside(*fd)?, *to))).collect::<Result<_, Errno>>()?;
-        sys::cloexec_from(3);
-        for (fd, to) in &map {
-            sys::place(fd.as_fd(), *to)?;
-        }
+        let copies: Vec<OwnedFd> =
+            self.map.iter().map(|(fd, _)| aside(*fd)).collect::<Result<_, Errno>>()?;
+        let numbers = self.map.iter().map(|(_, to)| *to);
+        child::descriptors(&copies.iter().map(AsFd::as_fd).zip(numbers).collect::<Vec<_>>())?;
         child::signals()?;
         for (resource, (soft, hard)) in self.limits {
             setrlimit(*resource, *soft, *hard)?;

@@ -27,7 +27,7 @@ pub struct Stop {
     /// Slots that got their stop signal, and when SIGKILL is due.
     kills: BTreeMap<u32, u64>,
     /// Streams that have ended.
-    pub closed: BTreeSet<(u32, usize)>,
+    closed: BTreeSet<(u32, usize)>,
 }
 
 impl Stop {
@@ -41,6 +41,21 @@ impl Stop {
 }
 
 impl Spawner {
+    /// The pipes that a stop without a broker moves into the logs.
+    pub fn drained(&self) -> Vec<&OwnedFd> {
+        let mut open = Vec::new();
+        let Some(stop) = self.stop.as_ref().filter(|_| self.broker.is_none()) else {
+            return open;
+        };
+        for (n, slot) in (0..).zip(&self.store.slots) {
+            let Some(live) = slot.running() else { continue };
+            let pipes = [Some(&live.stdout), live.stderr.as_ref()].into_iter().enumerate();
+            let pipes = pipes.filter(|(which, _)| !stop.closed.contains(&(n, *which)));
+            open.extend(pipes.filter_map(|(_, pipe)| pipe));
+        }
+        open
+    }
+
     /// One step of the stop. True when nothing is left.
     pub fn step_stop(&mut self, now: u64) -> bool {
         let Some(mut stop) = self.stop.take() else {

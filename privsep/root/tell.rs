@@ -8,7 +8,8 @@ use crate::admit::Phase;
 use crate::broker::Broker;
 use crate::logfile;
 use crate::spawner::Spawner;
-use crate::store::{Exit, Life};
+use crate::store::{Life, News};
+use crate::sys::Exit;
 
 impl Spawner {
     /// Tells the broker what it is to know, from the state as it is now, while there is room.
@@ -81,27 +82,27 @@ impl Spawner {
         let Some(of) = self.store.slot_mut(slot) else {
             return Some(());
         };
-        if let Some((seq, failure)) = of.tell_failed {
+        if let Some(News::Failed(seq, failure)) = of.news {
             room(broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now))?;
-            of.tell_failed = None;
+            of.news = None;
         }
-        if let (Some(seq), Some(live)) = (of.tell_spawned, of.live()) {
-            let (instance, pid, failure) = (of.instance, live.pid, live.failure);
+        if let (Some(News::Spawned(seq)), Some(live)) = (of.news, of.live()) {
+            let (instance, pid, failure) = (of.instance, live.process.pid, live.failure);
             let pipes =
                 reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
             let mut fds = vec![live.stdin.as_fd(), live.stdout.as_fd()];
             fds.extend(live.stderr.iter().map(AsFd::as_fd));
             let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
             room(broker.tell(&spawned, &fds, now))?;
-            of.tell_spawned = None;
+            of.news = matches!(of.life, Life::Ended(..)).then_some(News::Exited);
         }
-        if let (true, Life::Ended(_, exit)) = (of.tell_exited, &of.life) {
+        if let (Some(News::Exited), Life::Ended(_, exit)) = (of.news, &of.life) {
             let Exit { status, at, cpu, maxrss } = *exit;
-            let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
-            room(broker.tell(&exited, &[], now))?;
-            of.tell_exited = false;
-            // Not before: the broker is at work meanwhile.
             let instance = of.instance;
+            let exited = Reply::Exited { slot, instance, status, at, cpu, maxrss };
+            room(broker.tell(&exited, &[], now))?;
+            of.news = None;
+            // Not before: the broker is at work meanwhile.
             self.leave_cgroup(slot, instance);
         }
         Some(())

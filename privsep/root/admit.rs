@@ -59,7 +59,7 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
         }
         Request::Ack { slot, instance } => {
             let of = known(slot)?;
-            let told = matches!(of.life, Life::Ended(..)) && of.news.is_none();
+            let told = of.exit().is_some() && of.news.is_none();
             ensure(told && of.instance == instance, Refusal::Moot)?;
         }
         Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}

@@ -61,9 +61,7 @@ struct Pidfile {
 
 /// Everything up to the broker. An error has been said already; it is the exit status.
 pub fn begin(epoch: u32) -> Result<Begun, u8> {
-    let helpers = Helpers::open().map_err(|(path, errno)| {
-        fail(&[b"could not use the helper program ", &path, b": ", name(errno)])
-    })?;
+    let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
     let reading = reading::read(&helpers, &start)?;
@@ -161,12 +159,9 @@ fn report(caller: Option<&OwnedFd>, status: u8) {
 fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
     let (soft, hard) = start.nofile;
     let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 768;
-    let own = if setrlimit(Resource::RLIMIT_NOFILE, soft.max(want), hard.max(want)).is_ok() {
-        (soft.max(want), hard.max(want))
-    } else {
-        (soft.max(want.min(hard)), hard)
-    };
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1);
+    let wishes = [(soft.max(want), hard.max(want)), (soft.max(want.min(hard)), hard)];
+    let set = |own: &Limit| setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1).is_ok();
+    let own = wishes.into_iter().find(set).unwrap_or(start.nofile);
     if own.0 < want {
         let text = format!(
             "Warning: {want} open files may be needed, but no more than {} are allowed (ulimit -n)\n",
@@ -305,15 +300,13 @@ impl Begun {
     pub fn ready(&mut self) {
         let restarted = self.spawner.sealed.epoch > 1;
         let table = &self.spawner.sealed.table;
-        if table.daemon && !restarted {
-            umask(mode(table.umask));
-        }
         if let Some(pidfile) = &self.pidfile {
             pidfile.write();
         }
         if !table.daemon || restarted {
             return;
         }
+        umask(mode(table.umask));
         if let Some(directory) = &table.directory
             && let Err(errno) = chdir(directory.as_slice())
         {

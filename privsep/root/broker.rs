@@ -101,17 +101,17 @@ impl Broker {
         }
     }
 
-    /// Sends one message if there is room for it.
-    pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> bool {
+    /// Sends one message; `None` when there is no room for it.
+    pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> Option<()> {
         match sys::send(&self.socket, &reply.encode(), fds) {
-            Ok(()) => return true,
+            Ok(()) => return Some(()),
             Err(Errno::EPIPE | Errno::ECONNRESET) => self.kill(now),
             Err(Errno::ETOOMANYREFS | Errno::ENOMEM | Errno::ENOBUFS) => {
                 self.blocked = Some(now + NO_ROOM);
             }
             Err(_) => self.blocked = Some(u64::MAX),
         }
-        false
+        None
     }
 
     /// Also where it has only closed its end. How it ended is for its wait status to say.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, renameat};
-use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::sys::stat::{FileStat, fstat, fstatat};
 use nix::unistd::{
     Gid, Uid, UnlinkatFlags, Whence, ftruncate, geteuid, lseek, setgroups, setresgid, setresuid,
     unlinkat,
@@ -16,7 +16,7 @@ use nix::unistd::{
 use privsep::table::{LogFile, Sweep};
 
 use crate::errand::{self, Errand};
-use crate::path::{DIRECTORY, Place, Walk, find, is, sticky, trusted_uid};
+use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
 
 /// What is to be done with a log file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,9 @@ struct Work<'a> {
 
 /// Begins a task. `held` is the open description of the file, if there is one.
 pub fn start(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Started {
-    if let Some(number) = standard(&log.path) {
-        return Started::Done(inherited(number, task));
+    if let Some(name) = standard(&log.path) {
+        let written = task == Task::Write;
+        return Started::Done(if written { inherited(name) } else { Err(Errno::EAGAIN) });
     }
     let work = Work { log, task, held };
     match find(&log.path, Walk::Trusted) {
@@ -89,22 +90,20 @@ const CAREFUL: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O
 const NEW: OFlag = CAREFUL.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
 
 /// The names that mean the daemon's own standard output and error.
-fn standard(path: &[u8]) -> Option<i32> {
+fn standard(path: &[u8]) -> Option<&'static str> {
     match path {
-        b"/dev/stdout" | b"/dev/fd/1" | b"/proc/self/fd/1" => Some(1),
-        b"/dev/stderr" | b"/dev/fd/2" | b"/proc/self/fd/2" => Some(2),
+        b"/dev/stdout" | b"/dev/fd/1" | b"/proc/self/fd/1" => Some(STDOUT),
+        b"/dev/stderr" | b"/dev/fd/2" | b"/proc/self/fd/2" => Some("/proc/self/fd/2"),
         _ => None,
     }
 }
 
+const STDOUT: &str = "/proc/self/fd/1";
+
 /// A description of its own for what standard output or error leads to, so that no flag of the caller's changes.
-fn inherited(number: i32, task: Task) -> Result<OwnedFd, Errno> {
-    if task != Task::Write {
-        return Err(Errno::EAGAIN);
-    }
-    let name: &[u8] = if number == 1 { b"/proc/self/fd/1" } else { b"/proc/self/fd/2" };
+fn inherited(name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::open(name, flags, Mode::empty())?;
+    let file = nix::fcntl::open(name, flags, mode(0))?;
     to_end(&file);
     Ok(file)
 }
@@ -117,7 +116,7 @@ fn to_end(file: &OwnedFd) {
 /// The daemon's standard output for the broker's copy of the log.
 pub fn standard_output() -> Option<OwnedFd> {
     // A socket cannot be opened again; a copy of it is written to without waiting.
-    inherited(1, Task::Write).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
+    inherited(STDOUT).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
 }
 
 /// Another descriptor of the same description.
@@ -296,8 +295,8 @@ mod tests {
 
     #[test]
     fn standard_names_are_text() {
-        assert_eq!(standard(b"/dev/stdout"), Some(1));
-        assert_eq!(standard(b"/proc/self/fd/2"), Some(2));
+        assert_eq!(standard(b"/dev/stdout"), Some("/proc/self/fd/1"));
+        assert_eq!(standard(b"/proc/self/fd/2"), Some("/proc/self/fd/2"));
         assert_eq!(standard(b"/dev/stdout2"), None);
     }
 }

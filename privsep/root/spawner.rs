@@ -146,29 +146,22 @@ impl Spawner {
         match request {
             Request::Spawn { slot } => {
                 let failure = at(Stage::Fork)(errno);
-                self.answer(Reply::SpawnFailed { seq, slot, failure }, None);
+                self.answer(seq, Reply::SpawnFailed { seq, slot, failure }, None);
             }
             _ => self.done(seq, Err(errno)),
         }
     }
 
-    fn answer(&mut self, reply: Reply, file: Option<OwnedFd>) {
-        // Whoever asked for this is gone.
-        if matches!(
-            reply,
-            Reply::Done { seq: 0, .. }
-                | Reply::Opened { seq: 0, .. }
-                | Reply::Probed { seq: 0, .. }
-        ) {
-            return;
-        }
-        if let Some(broker) = &mut self.broker {
+    /// With 0 for `seq` whoever asked for this is gone.
+    fn answer(&mut self, seq: u32, reply: Reply, file: Option<OwnedFd>) {
+        if let Some(broker) = self.broker.as_mut().filter(|_| seq != 0) {
             broker.replies.push_back((reply, file));
         }
     }
 
     fn done(&mut self, seq: u32, result: Result<(), Errno>) {
-        self.answer(Reply::Done { seq, errno: result.err().map_or(0, |errno| errno as i32) }, None);
+        let errno = result.err().map_or(0, |errno| errno as i32);
+        self.answer(seq, Reply::Done { seq, errno }, None);
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
@@ -254,7 +247,7 @@ impl Spawner {
             child::run(&self.sealed, entry, &ends, &report_end)
         };
         let process = Process { pidfd: sys::aside(process.pidfd), ..process };
-        let live = Live { process, stdin, stdout, stderr, failure: None };
+        let live = Live { process, stdin, stdout, stderr, failure: None, exit: None };
         Ok(Starting { live, report, ends: Some((ends, report_end)), deadline: now + CHILD })
     }
 
@@ -288,7 +281,7 @@ impl Spawner {
     }
 
     fn probed(&mut self, seq: u32, slot: u32, failure: Option<Failure>) {
-        self.answer(Reply::Probed { seq, slot, failure }, None);
+        self.answer(seq, Reply::Probed { seq, slot, failure }, None);
     }
 
     fn job(&mut self, seq: u32, what: Work, errand: Errand, now: u64) {
@@ -299,7 +292,7 @@ impl Spawner {
     pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
         let of = self.store.slot(slot).ok_or(Errno::ESRCH)?;
         let live = of.live().ok_or(Errno::ESRCH)?;
-        let alive = of.running().is_some();
+        let alive = live.exit.is_none();
         if whom == Whom::Tree && signo == 9 && self.kill_tree(slot, of.instance).is_ok() {
             return Ok(());
         }
@@ -361,7 +354,8 @@ impl Spawner {
     }
 
     fn opened(&mut self, seq: u32, log: u32, file: OwnedFd) {
-        self.answer(Reply::Opened { seq, log, same: self.store.same_log(log) }, Some(file));
+        let same = self.store.same_log(log);
+        self.answer(seq, Reply::Opened { seq, log, same }, Some(file));
     }
 
     /// Takes the answers of jobs, and ends those that are over their time.
@@ -371,20 +365,19 @@ impl Spawner {
             if late {
                 job.errand.process.kill();
             }
-            let result = match job.errand.answer() {
-                None if !late => {
-                    self.jobs.push(job);
-                    continue;
-                }
-                answer => answer.unwrap_or(Err(Errno::ETIMEDOUT)),
-            };
+            let answer = job.errand.answer();
+            if answer.is_none() && !late {
+                self.jobs.push(job);
+                continue;
+            }
+            let stage = if answer.is_none() { Stage::Deadline } else { Stage::Find };
+            let result = answer.unwrap_or(Err(Errno::ETIMEDOUT));
             match job.what {
                 Work::Log { log, task } => {
                     let file = result.and_then(|file| file.ok_or(Errno::EIO));
                     self.logged(job.seq, log, task, file);
                 }
                 Work::Probe { slot } => {
-                    let stage = if late { Stage::Deadline } else { Stage::Find };
                     self.probed(job.seq, slot, result.err().map(at(stage)));
                 }
             }
@@ -393,11 +386,8 @@ impl Spawner {
 
     /// Looks whether children have become their programs.
     pub fn finish_starts(&mut self, now: u64) {
-        for n in 0..self.store.starting.len() {
-            let slot = self.store.starting.get(n).copied();
-            slot.and_then(|slot| self.store.slot_mut(slot))
-                .into_iter()
-                .for_each(|of| of.let_go(false));
+        for slot in self.store.starting.clone() {
+            self.store.slot_mut(slot).into_iter().for_each(|of| of.let_go(false));
         }
         loop {
             let before = self.store.starting.len();
@@ -481,17 +471,13 @@ impl Spawner {
     }
 
     fn exited(&mut self, slot: u32, exit: Exit) {
-        let Some(of) = self.store.slot_mut(slot) else {
-            return;
-        };
-        match std::mem::replace(&mut of.life, Life::Idle) {
-            Life::Running(live) => {
-                of.life = Life::Ended(live, exit);
-                of.news = of.news.or(Some(News::Exited));
-                self.store.due.insert(slot);
-                self.store.owed.insert(slot, exit.at);
-            }
-            other => of.life = other,
+        if let Some(of) = self.store.slot_mut(slot)
+            && let Life::Running(live) = &mut of.life
+        {
+            live.exit = Some(exit);
+            of.news = of.news.or(Some(News::Exited));
+            self.store.due.insert(slot);
+            self.store.owed.insert(slot, exit.at);
         }
     }
 

@@ -21,6 +21,15 @@ pub struct Live {
     pub stderr: Option<OwnedFd>,
     /// A step before exec failed; it is about to leave with 127.
     pub failure: Option<Failure>,
+    /// How it ended: on record until the broker acknowledges it.
+    pub exit: Option<Exit>,
+}
+
+impl Live {
+    /// Standard output and, where it has one of its own, standard error.
+    pub fn outputs(&self) -> [Option<&OwnedFd>; 2] {
+        [Some(&self.stdout), self.stderr.as_ref()]
+    }
 }
 
 /// Between fork and exec; the report says how it went, at the latest by the deadline.
@@ -36,9 +45,8 @@ pub struct Starting {
 pub enum Life {
     Idle,
     Starting(Starting),
+    /// It runs, or has run.
     Running(Live),
-    /// On record until the broker acknowledges it.
-    Ended(Live, Exit),
 }
 
 /// What the broker is to be told of a slot next.
@@ -62,14 +70,16 @@ impl Slot {
     pub fn live(&self) -> Option<&Live> {
         match &self.life {
             Life::Idle => None,
-            Life::Starting(Starting { live, .. }) | Life::Running(live) | Life::Ended(live, _) => {
-                Some(live)
-            }
+            Life::Starting(Starting { live, .. }) | Life::Running(live) => Some(live),
         }
     }
 
     pub fn running(&self) -> Option<&Live> {
-        self.live().filter(|_| !matches!(self.life, Life::Ended(..)))
+        self.live().filter(|live| live.exit.is_none())
+    }
+
+    pub fn exit(&self) -> Option<Exit> {
+        self.live()?.exit
     }
 
     /// Lets go of what a starting child has in a table of its own by now, which its first byte says, or its death.
@@ -186,12 +196,12 @@ impl Store {
         self.due.clear();
         for (n, slot) in (0..).zip(&mut self.slots) {
             slot.news = slot.live().map(|_| News::Spawned(0));
-            match slot.life {
-                Life::Idle | Life::Starting(_) => continue,
-                Life::Running(_) => {}
-                Life::Ended(..) => drop(self.owed.insert(n, now)),
+            if let Life::Running(live) = &slot.life {
+                if live.exit.is_some() {
+                    self.owed.insert(n, now);
+                }
+                self.due.insert(n);
             }
-            self.due.insert(n);
         }
     }
 }

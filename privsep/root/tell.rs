@@ -8,7 +8,7 @@ use crate::admit::Phase;
 use crate::broker::Broker;
 use crate::logfile;
 use crate::spawner::Spawner;
-use crate::store::{Life, News};
+use crate::store::News;
 use crate::sys::Exit;
 
 impl Spawner {
@@ -33,7 +33,7 @@ impl Spawner {
         while let Some((reply, file)) = broker.replies.front() {
             let (reply, file) = (*reply, file.as_ref().and_then(|f| f.try_clone().ok()));
             let fds: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
-            room(broker.tell(&reply, &fds, now))?;
+            broker.tell(&reply, &fds, now)?;
             broker.replies.pop_front();
         }
         while let Some(slot) = self.store.due.first().copied() {
@@ -41,18 +41,16 @@ impl Spawner {
             self.store.due.remove(&slot);
         }
         if broker.greeting.is_some() {
-            room(broker.tell(&Reply::Complete, &[], now))?;
+            broker.tell(&Reply::Complete, &[], now)?;
             broker.greeting = None;
         }
-        while let Some((signo, since)) =
-            self.untold.first_key_value().map(|(signo, at)| (*signo, *at))
-        {
-            room(broker.tell(&Reply::SignalReceived { signo }, &[], now))?;
-            self.untold.remove(&signo);
+        while let Some(first) = self.untold.first_entry() {
+            broker.tell(&Reply::SignalReceived { signo: *first.key() }, &[], now)?;
+            let (signo, since) = first.remove_entry();
             self.unheard.insert(signo, since);
         }
         while let Some((pid, status)) = self.strangers.front().copied() {
-            room(broker.tell(&Reply::Stranger { pid, status }, &[], now))?;
+            broker.tell(&Reply::Stranger { pid, status }, &[], now)?;
             self.strangers.pop_front();
         }
         Some(())
@@ -62,7 +60,7 @@ impl Spawner {
         if let Some(index) = at.checked_sub(1) {
             let listener = self.sealed.listeners.get(index)?;
             let index = u32::try_from(index).ok()?;
-            return room(broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now));
+            return broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now);
         }
         let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
         let hello = Reply::Hello {
@@ -75,7 +73,7 @@ impl Spawner {
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
         fds.extend(out.iter().map(AsFd::as_fd));
-        room(broker.tell(&hello, &fds, now))
+        broker.tell(&hello, &fds, now)
     }
 
     fn tell_slot(&mut self, broker: &mut Broker, slot: u32, now: u64) -> Option<()> {
@@ -83,32 +81,28 @@ impl Spawner {
             return Some(());
         };
         if let Some(News::Failed(seq, failure)) = of.news {
-            room(broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now))?;
+            broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now)?;
             of.news = None;
         }
         if let (Some(News::Spawned(seq)), Some(live)) = (of.news, of.live()) {
             let (instance, pid, failure) = (of.instance, live.process.pid, live.failure);
             let pipes =
                 reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
-            let mut fds = vec![live.stdin.as_fd(), live.stdout.as_fd()];
-            fds.extend(live.stderr.iter().map(AsFd::as_fd));
+            let outputs = live.outputs().into_iter().flatten();
+            let fds: Vec<_> = [&live.stdin].into_iter().chain(outputs).map(AsFd::as_fd).collect();
             let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
-            room(broker.tell(&spawned, &fds, now))?;
-            of.news = matches!(of.life, Life::Ended(..)).then_some(News::Exited);
+            broker.tell(&spawned, &fds, now)?;
+            of.news = of.exit().map(|_| News::Exited);
         }
-        if let (Some(News::Exited), Life::Ended(_, exit)) = (of.news, &of.life) {
-            let Exit { status, at, cpu, maxrss } = *exit;
+        if let (Some(News::Exited), Some(exit)) = (of.news, of.exit()) {
+            let Exit { status, at, cpu, maxrss } = exit;
             let instance = of.instance;
             let exited = Reply::Exited { slot, instance, status, at, cpu, maxrss };
-            room(broker.tell(&exited, &[], now))?;
+            broker.tell(&exited, &[], now)?;
             of.news = None;
             // Not before: the broker is at work meanwhile.
             self.leave_cgroup(slot, instance);
         }
         Some(())
     }
-}
-
-fn room(sent: bool) -> Option<()> {
-    sent.then_some(())
 }

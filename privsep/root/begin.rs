@@ -6,7 +6,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, SealFlag, fcntl, openat};
 use nix::poll::PollFlags;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{fstat, umask};
@@ -23,7 +22,7 @@ use crate::child::become_user;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
-use crate::reading::{self, Reading};
+use crate::reading::{self, Reading, memfd, seal};
 use crate::socket::{self, Refused};
 use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
 use crate::store::Store;
@@ -66,13 +65,9 @@ pub fn begin(epoch: u32) -> Result<Begun, u8> {
     let start = start_record();
     let reading = reading::read(&helpers, &start)?;
     let caller = if reading.table.daemon && epoch == 1 { Some(detach()?) } else { None };
-    match establish(helpers, &start, reading, epoch) {
-        Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
-        Err(status) => {
-            report(caller.as_ref(), status);
-            Err(status)
-        }
-    }
+    let (spawner, pidfile) = establish(helpers, &start, reading, epoch)
+        .inspect_err(|status| report(caller.as_ref(), *status))?;
+    Ok(Begun { spawner, signals, pidfile, caller })
 }
 
 /// Locks and binds before anything is removed or opened, so that a second daemon destroys nothing of the first.
@@ -92,15 +87,15 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len());
     activity_log(&table, &mut store)?;
-    let journal = make_journal(table.entries.len())
-        .map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
+    let journal =
+        make_journal(table.entries.len()).map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, epoch, limits };
     Ok((Spawner::new(sealed, store), pidfile))
 }
 
-pub fn name(errno: Errno) -> &'static [u8] {
+fn name(errno: Errno) -> &'static [u8] {
     errno.desc().as_bytes()
 }
 
@@ -109,6 +104,10 @@ pub fn fail(parts: &[&[u8]]) -> u8 {
     let argv0 = std::env::args_os().next().unwrap_or_default();
     say(&[b"Error: ", &parts.concat(), b"\nFor help, use ", argv0.as_bytes(), b" -h\n"]);
     USAGE
+}
+
+pub fn cannot(what: &[&[u8]], errno: Errno) -> u8 {
+    fail(&[b"could not ", &what.concat(), b": ", name(errno)])
 }
 
 fn start_record() -> Start {
@@ -129,9 +128,9 @@ fn start_record() -> Start {
 
 /// Goes into the background. The caller's process waits for the outcome and leaves with its status.
 fn detach() -> Result<OwnedFd, u8> {
-    let cannot = |errno| fail(&[b"could not go into the background: ", name(errno)]);
-    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC).map_err(cannot)?;
-    if sys::clone(None, None).map_err(cannot)?.is_none() {
+    let stuck = |errno| cannot(&[b"go into the background"], errno);
+    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC).map_err(stuck)?;
+    if sys::clone(None, None).map_err(stuck)?.is_none() {
         // The fork has lost it.
         let _ = nix::sys::prctl::set_child_subreaper(true);
         let _ = setsid();
@@ -218,27 +217,28 @@ fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
             format!("{a}.{b}.{c}.{d}:{port}").into_bytes()
         }
     };
-    match refused {
-        Refused::Errno(Errno::EADDRINUSE) => fail(&[
+    let why;
+    let (before, after): (&[u8], &[u8]) = match refused {
+        Refused::Errno(Errno::EADDRINUSE) => (
             b"Another program is already listening on a port that one of our HTTP servers is configured to use.  \
               Shut this program down first before starting supervisord.\n  (",
-            &place,
             b")",
-        ]),
+        ),
         Refused::Errno(Errno::ENOTSOCK) => {
-            fail(&[&place, b" exists and is not a socket; remove it, or name another file"])
+            (b"", b" exists and is not a socket; remove it, or name another file")
         }
-        Refused::Owner => fail(&[
+        Refused::Owner => (
             b"Not permitted to chown ",
-            &place,
             b"; adjust \"sockchown\" value in config file or on command line to values that the current user can \
               successfully chown",
-        ]),
+        ),
         Refused::Errno(errno) => {
-            let why = format!("errno.{errno:?} ({})\n  (", *errno as i32);
-            fail(&[b"Cannot open an HTTP server: socket.error reported ", why.as_bytes(), &place, b")"])
+            let number = *errno as i32;
+            why = format!("Cannot open an HTTP server: socket.error reported errno.{errno:?} ({number})\n  (");
+            (why.as_bytes(), b")")
         }
-    }
+    };
+    fail(&[before, &place, after])
 }
 
 /// The activity log is opened before anything starts: without it the daemon would be blind.
@@ -256,15 +256,14 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
         }
     };
     file.and_then(|file| store.keep_log(0, file))
-        .map_err(|errno| fail(&[b"could not open the log file ", &log.path, b": ", name(errno)]))
+        .map_err(|errno| cannot(&[b"open the log file ", &log.path], errno))
 }
 
 fn make_journal(slots: usize) -> Result<OwnedFd, Errno> {
-    let journal = memfd_create("journal", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let journal = memfd("journal")?;
     ftruncate(&journal, i64::try_from(journal::size(slots)).map_err(|_| Errno::EFBIG)?)?;
-    let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
-    fcntl(&journal, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(journal)
+    seal(&journal, SealFlag::empty())?;
+    Ok(journal.into())
 }
 
 /// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.

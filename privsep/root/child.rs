@@ -20,11 +20,20 @@ use privsep::table::{Entry, Identity, Table};
 use crate::spawner::Sealed;
 use crate::sys;
 
-/// What becomes the program's standard input, output and error.
+/// What becomes the program's standard input, output and error, and where it says how the start went.
 pub struct Ends {
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
+    pub report: OwnedFd,
+}
+
+impl Ends {
+    /// In the order of the program's descriptors; the report comes last.
+    pub fn all(&self) -> [BorrowedFd<'_>; 4] {
+        let error = self.stderr.as_ref().unwrap_or(&self.stdout);
+        [&self.stdin, &self.stdout, error, &self.report].map(AsFd::as_fd)
+    }
 }
 
 /// Names the step that failed.
@@ -33,27 +42,22 @@ pub fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
 }
 
 /// Becomes the program, or reports the step that failed and leaves with 127.
-pub fn run(sealed: &Sealed, entry: &Entry, ends: &Ends, report: &OwnedFd) -> ! {
-    let error = ends.stderr.as_ref().unwrap_or(&ends.stdout);
-    let map = [(ends.stdin.as_fd(), 0), (ends.stdout.as_fd(), 1), (error.as_fd(), 2)];
-    let [input, output, error] = map.map(|(fd, _)| fd);
-    sys::keep(&[input, output, error, report.as_fd()]);
-    let _ = write(report, &[0]);
-    let Err(failure) = steps(sealed, entry, &map);
+pub fn run(sealed: &Sealed, entry: &Entry, ends: &Ends) -> ! {
+    sys::keep(&ends.all());
+    let _ = write(&ends.report, &[0]);
+    let Err(failure) = steps(sealed, entry, ends);
     explain(&sealed.table, entry, failure);
-    let _ = write(report, &failure.encode());
+    let _ = write(&ends.report, &failure.encode());
     sys::exit(127)
 }
 
-fn steps(
-    sealed: &Sealed,
-    entry: &Entry,
-    map: &[(BorrowedFd<'_>, i32)],
-) -> Result<Infallible, Failure> {
+fn steps(sealed: &Sealed, entry: &Entry, ends: &Ends) -> Result<Infallible, Failure> {
     let (argv, env) = (strings(&entry.argv), environment(&sealed.table, entry));
     let path = find(entry).map_err(at(Stage::Find))?;
     setsid().map_err(at(Stage::Session))?;
-    descriptors(map).map_err(at(Stage::Descriptors))?;
+    for (fd, to) in ends.all().into_iter().zip(0..3) {
+        sys::place(fd, to).map_err(at(Stage::Descriptors))?;
+    }
     signals().map_err(at(Stage::Signals))?;
     let (nofile, nproc, _) = sealed.limits;
     for (resource, limit) in [(Resource::RLIMIT_NOFILE, nofile), (Resource::RLIMIT_NPROC, nproc)] {
@@ -102,12 +106,6 @@ fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
 
 fn variable(word: &[u8]) -> Option<&[u8]> {
     word.split(|byte| *byte == b'=').next()
-}
-
-/// Gives descriptors their numbers. Every other one goes at exec.
-pub fn descriptors(map: &[(BorrowedFd<'_>, i32)]) -> Result<(), Errno> {
-    sys::cloexec_from(3);
-    map.iter().try_for_each(|(fd, to)| sys::place(*fd, *to))
 }
 
 pub fn signals() -> Result<(), Errno> {

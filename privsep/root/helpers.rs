@@ -12,7 +12,7 @@ use nix::sys::stat::{fstat, stat};
 use nix::unistd::{execveat, setsid};
 use privsep::table::{Identity, Limit};
 
-use crate::begin::{fail, name};
+use crate::begin::cannot;
 use crate::child;
 use crate::path::{HANDLE, mode, trusted_uid};
 use crate::sys::{self, Process};
@@ -38,9 +38,7 @@ impl Helpers {
     /// Opens the files in `../libexec/supervisor` beside this very program. An error has been said; it is the exit
     /// status.
     pub fn open() -> Result<Helpers, u8> {
-        let unusable = |path: &[u8], errno| {
-            fail(&[b"could not use the helper program ", path, b": ", name(errno)])
-        };
+        let unusable = |path: &[u8], errno| cannot(&[b"use the helper program ", path], errno);
         let link = "/proc/self/exe";
         let here = readlink(link).map_err(|errno| unusable(link.as_bytes(), errno))?;
         let own = stat(here.as_os_str()).map_err(|errno| unusable(here.as_bytes(), errno))?;
@@ -82,10 +80,9 @@ impl Launch<'_> {
         // Out of the way of the numbers that are given out next.
         let aside = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(16)).map(sys::adopt);
         let file = aside(self.file.as_fd())?;
-        let copies: Vec<OwnedFd> =
-            self.map.iter().map(|(fd, _)| aside(*fd)).collect::<Result<_, Errno>>()?;
-        let numbers = self.map.iter().map(|(_, to)| *to);
-        child::descriptors(&copies.iter().map(AsFd::as_fd).zip(numbers).collect::<Vec<_>>())?;
+        let map: Vec<(OwnedFd, i32)> =
+            self.map.iter().map(|(fd, to)| Ok((aside(*fd)?, *to))).collect::<Result<_, Errno>>()?;
+        map.iter().try_for_each(|(fd, to)| sys::place(fd.as_fd(), *to))?;
         child::signals()?;
         for (resource, (soft, hard)) in self.limits {
             setrlimit(*resource, *soft, *hard)?;

@@ -34,20 +34,15 @@ pub enum Started {
     Sent(Errand),
 }
 
-/// Who the work is done as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rules {
-    /// The directory is root's (or we are not root and have nothing to lend).
-    Own,
-    /// The directory is somebody else's.
-    Owner,
-}
-
-/// A task, and the open description of the file, if there is one.
+/// A task inside a held directory.
 struct Work<'a> {
     log: &'a LogFile,
     task: Task,
+    /// The open description of the file, if there is one.
     held: Option<&'a OwnedFd>,
+    place: Place,
+    /// The directory is somebody else's, and this is done with its owner's rights.
+    lent: bool,
 }
 
 /// Begins a task. `held` is the open description of the file, if there is one.
@@ -56,10 +51,10 @@ pub fn start(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Started {
         let written = task == Task::Write;
         return Started::Done(if written { inherited(name) } else { Err(Errno::EAGAIN) });
     }
-    let work = Work { log, task, held };
+    let work = |place, lent| Work { log, task, held, place, lent };
     match find(&log.path, Walk::Trusted) {
         Ok(place) if place.exposed.is_none() => {
-            return Started::Done(work.act(&place, Rules::Own));
+            return Started::Done(work(place, false).act());
         }
         // A new AUTO log in a sticky directory of root's: made exclusively, it is nobody else's and nothing can wait.
         Ok(place)
@@ -79,7 +74,7 @@ pub fn start(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Started {
     let sent = errand::send(held, || {
         let place = find(&log.path, Walk::All)?;
         become_owner(&place.parent)?;
-        work.act(&place, Rules::Owner).map(Some)
+        work(place, true).act().map(Some)
     });
     sent.map_or_else(|errno| Started::Done(Err(errno)), Started::Sent)
 }
@@ -125,31 +120,24 @@ pub fn copy(file: &OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 impl Work<'_> {
-    /// Does it inside a held directory.
-    fn act(&self, place: &Place, rules: Rules) -> Result<OwnedFd, Errno> {
-        let open = |access, create| self.open(place, rules, access, create);
+    fn act(&self) -> Result<OwnedFd, Errno> {
         match self.task {
-            Task::Write => open(OFlag::O_WRONLY, true),
-            Task::Read => open(OFlag::O_RDONLY, self.log.auto && self.held.is_none()),
+            Task::Write => self.open(OFlag::O_WRONLY, true),
+            Task::Read => self.open(OFlag::O_RDONLY, self.log.auto && self.held.is_none()),
             Task::Clear => {
-                let file = self.held.map_or_else(|| open(OFlag::O_WRONLY, false), copy)?;
+                let file = self.held.map_or_else(|| self.open(OFlag::O_WRONLY, false), copy)?;
                 ftruncate(&file, 0).map(|()| file)
             }
-            Task::Rotate => self.rotate(place, rules),
+            Task::Rotate => self.rotate(),
         }
     }
 
     /// Opens the file, or makes it where it is not there. Nothing here waits, follows a last link or truncates.
-    fn open(
-        &self,
-        place: &Place,
-        rules: Rules,
-        access: OFlag,
-        create: bool,
-    ) -> Result<OwnedFd, Errno> {
+    fn open(&self, access: OFlag, create: bool) -> Result<OwnedFd, Errno> {
+        let place = &self.place;
         let file = match place.open(access | CAREFUL, 0) {
             Err(Errno::ENOENT) if create => place.open(access | NEW, self.log.mode)?,
-            Err(Errno::EACCES) if rules == Rules::Owner => left_by_root(place, access)?,
+            Err(Errno::EACCES) if self.lent => left_by_root(place, access)?,
             other => other?,
         };
         let stat = fstat(&file)?;
@@ -157,12 +145,12 @@ impl Work<'_> {
         // An AUTO name is known once it is listed: a file that somebody else has put there is not ours to write.
         let planted = self.log.auto && !trusted_uid(stat.st_uid);
         let odd = !is(&stat, libc::S_IFREG) || stat.st_nlink != 1 || planted;
-        if rules == Rules::Owner && odd { Err(Errno::EPERM) } else { Ok(file) }
+        if self.lent && odd { Err(Errno::EPERM) } else { Ok(file) }
     }
 
     /// Shifts the numbered files up and begins a new one; only when the limit is really reached.
-    fn rotate(&self, place: &Place, rules: Rules) -> Result<OwnedFd, Errno> {
-        let (log, held) = (self.log, self.held.ok_or(Errno::EBADF)?);
+    fn rotate(&self) -> Result<OwnedFd, Errno> {
+        let (log, place, held) = (self.log, &self.place, self.held.ok_or(Errno::EBADF)?);
         let size = u64::try_from(fstat(held)?.st_size).unwrap_or(0);
         if log.maxbytes == 0 || size < log.maxbytes {
             return Err(Errno::EAGAIN);
@@ -182,7 +170,7 @@ impl Work<'_> {
                 Err(errno) => return Err(errno),
             }
         }
-        self.open(place, rules, OFlag::O_WRONLY, true)
+        self.open(OFlag::O_WRONLY, true)
     }
 }
 
@@ -287,8 +275,8 @@ mod tests {
             auto: false,
         };
         let place = find(&file.path, Walk::All).unwrap();
-        let work = Work { log: &file, task: Task::Write, held: None };
-        let file = work.act(&place, Rules::Own).unwrap();
+        let work = Work { log: &file, task: Task::Write, held: None, place, lent: false };
+        let file = work.act().unwrap();
         assert_eq!(lseek(&file, 0, Whence::SeekCur), Ok(7));
         std::fs::remove_file(path).unwrap();
     }

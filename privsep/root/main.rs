@@ -31,6 +31,7 @@ mod sys;
 mod tell;
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal::{
@@ -54,11 +55,8 @@ const HEARD: [Signal; 12] = [
 
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn now() -> u64 {
-    let Ok(time) = clock_gettime(ClockId::CLOCK_MONOTONIC) else {
-        return 0;
-    };
-    let part = |n: i64| u64::try_from(n).unwrap_or(0);
-    part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec())
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(time.as_nanos()).unwrap_or(0)
 }
 
 fn main() {

@@ -17,11 +17,12 @@ use privsep::frame::{Error, Wire};
 use privsep::start::{self, SPARE_UID, SPARE_UIDS, Start};
 use privsep::table::{self, Identity, Table};
 
-use crate::begin::{fail, name};
+use crate::begin::{cannot, fail};
 use crate::helpers::{Helpers, Launch};
 use crate::path::{DIRECTORY, Walk, exposed, find, is, mode, sticky};
 use crate::sys;
 
+const CONTENT: SealFlag = SealFlag::F_SEAL_WRITE;
 const DEADLINE: u64 = 30_000_000_000;
 
 /// What a reading gave.
@@ -42,17 +43,12 @@ enum Ended {
 /// Runs the reader to its end. An error has been said; it is the exit status.
 pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, u8> {
     let failed = |what: &'static str| {
-        move |errno| {
-            let parts =
-                [b"could not read the configuration: ", what.as_bytes(), b": ", name(errno)];
-            fail(&parts)
-        }
+        move |errno| cannot(&[b"read the configuration: ", what.as_bytes()], errno)
     };
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let make = |name: &'static str| memfd_create(name, flags).map(File::from).map_err(failed(name));
+    let make = |name| memfd(name).map_err(failed(name));
     let (record, table, settings) = (make("start")?, make("table")?, make("settings")?);
     let written = record.write_all_at(&start.encode(), 0).map_err(|_| Errno::EIO);
-    written.and_then(|()| seal(&record)).map_err(failed("start record"))?;
+    written.and_then(|()| seal(&record, CONTENT)).map_err(failed("start record"))?;
     let (ours, theirs) = sys::datagrams().map_err(failed("socket to the reader"))?;
     // The reader waits for its answers; only this end must not.
     let _ = fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_RDWR));
@@ -88,7 +84,7 @@ pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, u8> {
         Ended::Left(status) => status,
         Ended::Broke(why) => fail(&[b"the configuration reader was ended: ", why.as_bytes()]),
     })?;
-    seal(&table).and_then(|()| seal(&settings)).map_err(failed("seal"))?;
+    seal(&table, CONTENT).and_then(|()| seal(&settings, CONTENT)).map_err(failed("seal"))?;
     let size = fstat(&table).map_err(failed("table"))?.st_size;
     let table = accept(&table, usize::try_from(size).unwrap_or(usize::MAX)).map_err(|error| {
         fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
@@ -114,12 +110,14 @@ fn spare_identity(start: &Start) -> Option<Identity> {
     geteuid().is_root().then_some(Identity { uid, gid: uid, groups: Vec::new() })
 }
 
-fn seal(memfd: &File) -> Result<(), Errno> {
-    let seals = SealFlag::F_SEAL_SEAL
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_WRITE;
-    fcntl(memfd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
+pub fn memfd(name: &str) -> Result<File, Errno> {
+    memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).map(File::from)
+}
+
+/// Fixes its size for ever, and with more seals more.
+pub fn seal(memfd: &File, more: SealFlag) -> Result<(), Errno> {
+    let size = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+    fcntl(memfd, FcntlArg::F_ADD_SEALS(size | more)).map(drop)
 }
 
 /// What was granted so far.

@@ -225,7 +225,7 @@ impl Spawner {
     fn launch(&self, slot: u32, instance: u32, now: u64) -> Result<Starting, Failure> {
         let entry = self.entry(slot).ok_or(at(Stage::Find)(Errno::ENOENT))?;
         let pipe = |reading| pipe(reading).map_err(at(Stage::Pipes));
-        let (stdin_end, stdin) = pipe(false)?;
+        let (stdin, stdin_end) = pipe(false)?;
         let (stdout, stdout_end) = pipe(true)?;
         if self.store.slots.len() <= ROOMY {
             // Fewer, larger moves for a busy writer; with many programs the system's allowance is spent on more pipes.
@@ -235,20 +235,19 @@ impl Spawner {
         let (stderr, stderr_end) = error.unzip();
         let (report, report_end) = pipe(true)?;
         let home = self.cgroup_for(slot, instance);
-        let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
-        let given =
-            [Some(&ends.stdin), Some(&ends.stdout), ends.stderr.as_ref(), Some(&report_end)];
-        let upto = given.into_iter().flatten().map(AsRawFd::as_raw_fd).max();
+        let ends =
+            Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end, report: report_end };
+        let upto = ends.all().iter().map(AsRawFd::as_raw_fd).max();
         let cloned = match &home {
             Some(dir) => sys::clone(Some(dir.as_fd()), upto).or_else(|_| sys::clone(None, upto)),
             None => sys::clone(None, upto),
         };
         let Some(process) = cloned.map_err(at(Stage::Fork))? else {
-            child::run(&self.sealed, entry, &ends, &report_end)
+            child::run(&self.sealed, entry, &ends)
         };
         let process = Process { pidfd: sys::aside(process.pidfd), ..process };
         let live = Live { process, stdin, stdout, stderr, failure: None, exit: None };
-        Ok(Starting { live, report, ends: Some((ends, report_end)), deadline: now + CHILD })
+        Ok(Starting { live, report, ends: Some(ends), deadline: now + CHILD })
     }
 
     fn cgroup_name(&self, slot: u32, instance: u32) -> Vec<u8> {
@@ -404,13 +403,12 @@ impl Spawner {
             return;
         };
         of.let_go(dead);
-        let (answer, late) = match &of.life {
-            Life::Starting(Starting { report: from, ends, deadline, .. }) => {
-                (if ends.is_none() { report(from) } else { None }, now >= *deadline)
-            }
-            // Its start was over before: what it is stays as it is.
-            _ => return,
+        // Where its start was over before, what it is stays as it is.
+        let Life::Starting(Starting { report: from, ends, deadline, .. }) = &of.life else {
+            return;
         };
+        let answer = if ends.is_none() { report(from) } else { None };
+        let late = now >= *deadline;
         let failure = match answer {
             // It has said all that it ever will; somebody who was forked just now may still hold a copy of its end.
             None if dead => None,
@@ -531,12 +529,12 @@ pub fn ends(signo: u8) -> bool {
     matches!(i32::from(signo), libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
 }
 
-/// A pipe of which one end is ours and never waits: the reading one or the writing one. Gives (reading, writing).
+/// A pipe of which the first end given is ours and never waits: the reading one or the writing one.
 fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (r, w) = pipe2(OFlag::O_CLOEXEC)?;
-    let ours = if reading { &r } else { &w };
-    fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok(if reading { (sys::aside(r), w) } else { (r, sys::aside(w)) })
+    let (ours, theirs) = if reading { (r, w) } else { (w, r) };
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((sys::aside(ours), theirs))
 }
 
 /// A child's report: `None` while there is none, then the failed step or, when it is closed empty, nothing.

@@ -37,7 +37,7 @@ pub struct Starting {
     pub live: Live,
     pub report: OwnedFd,
     /// What the child gets, open until it has a table of descriptors of its own.
-    pub ends: Option<(Ends, OwnedFd)>,
+    pub ends: Option<Ends>,
     pub deadline: u64,
 }
 

@@ -5,7 +5,7 @@ use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
@@ -145,12 +145,6 @@ pub fn reap(at: u64) -> Option<(i32, Exit)> {
     (pid > 0).then_some((pid, Exit { status, at, cpu, maxrss: usage.ru_maxrss as u64 }))
 }
 
-/// Marks every descriptor from `first` on close-on-exec.
-pub fn cloexec_from(first: u32) {
-    // SAFETY: no pointers; it changes flags only.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-}
-
 /// Closes every descriptor but the standard ones and these. For the very start, before this program owns any, and the
 /// very start of a child, which would otherwise hold what others wait to see closed.
 pub fn keep(kept: &[BorrowedFd<'_>]) {
@@ -169,8 +163,7 @@ pub fn keep(kept: &[BorrowedFd<'_>]) {
 /// In a new child: makes `fd` the descriptor number `to`, without close-on-exec.
 pub fn place(fd: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
     if fd.as_raw_fd() == to {
-        // SAFETY: no pointers; it clears the close-on-exec flag of a descriptor that `fd` proves open.
-        return Errno::result(unsafe { libc::fcntl(to, libc::F_SETFD, 0) }).map(drop);
+        return fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
     }
     // SAFETY: whatever had the number `to` in this child is an unused copy of its parent's.
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)

@@ -1,6 +1,6 @@
 //! Root. Telling the broker: every message is made from the state as it is, when the socket has room for it.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use privsep::reply::{self, Cause, Reply};
 
@@ -30,11 +30,12 @@ impl Spawner {
             self.tell_greeting(broker, at, now)?;
             broker.greeting = Some(at + 1);
         }
-        while let Some((reply, file)) = broker.replies.front() {
-            let (reply, file) = (*reply, file.as_ref().and_then(|f| f.try_clone().ok()));
-            let fds: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
-            broker.tell(&reply, &fds, now)?;
-            broker.replies.pop_front();
+        while let Some((reply, file)) = broker.replies.pop_front() {
+            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+            if broker.tell(&reply, &fds, now).is_none() {
+                broker.replies.push_front((reply, file));
+                return None;
+            }
         }
         while let Some(slot) = self.store.due.first().copied() {
             self.tell_slot(broker, slot, now)?;

@@ -255,7 +255,7 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
             file.and_then(|file| file.ok_or(Errno::EIO))
         }
     };
-    file.and_then(|file| store.keep_log(0, file))
+    file.and_then(|file| store.keep_log(0, file).map(drop))
         .map_err(|errno| cannot(&[b"open the log file ", &log.path], errno))
 }
 

@@ -156,11 +156,7 @@ impl Service {
 
     fn answer(&mut self, ask: Ask) -> Result<OwnedFd, Answer> {
         match ask {
-            Ask::Main(path) if !self.main => {
-                let file = regular(&path)?;
-                self.main = true;
-                Ok(file)
-            }
+            Ask::Main(path) if !self.main => regular(&path).inspect(|_| self.main = true),
             Ask::Dir(path) if self.main && self.asked < MAX_DIRS => {
                 self.asked += 1;
                 let dir = open(&path, DIRECTORY | OFlag::O_PATH, libc::S_IFDIR)?;

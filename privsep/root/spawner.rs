@@ -177,7 +177,8 @@ impl Spawner {
             Request::OpenLog { log, mode: Mode::Write }
                 if self.store.log(log).is_some() && !self.busy(log, Task::Write) =>
             {
-                self.give(seq, log);
+                let file = self.store.copy_log(log);
+                self.opened(seq, log, file.map(Some));
             }
             Request::OpenLog { log, mode: Mode::Read } => self.log(seq, log, Task::Read, now),
             Request::OpenLog { log, .. } => self.log(seq, log, Task::Write, now),
@@ -331,30 +332,23 @@ impl Spawner {
     }
 
     fn logged(&mut self, seq: u32, log: u32, task: Task, result: Result<OwnedFd, Errno>) {
-        let store = &mut self.store;
-        let kept = result.and_then(|file| match task {
+        let file = result.and_then(|file| match task {
             Task::Read => Ok(Some(file)),
             Task::Clear => Ok(None),
-            Task::Write => store.keep_log(log, file).map(|()| None),
-            Task::Rotate => store.replace_log(log, file).map(|()| None),
+            Task::Write => self.store.keep_log(log, file).map(Some),
+            Task::Rotate => self.store.replace_log(log, file).map(Some),
         });
-        match kept {
-            Ok(Some(file)) => self.opened(seq, log, file),
-            Ok(None) if task != Task::Clear => self.give(seq, log),
-            kept => self.done(seq, kept.map(drop)),
-        }
+        self.opened(seq, log, file);
     }
 
-    fn give(&mut self, seq: u32, log: u32) {
-        match self.store.log(log).ok_or(Errno::EBADF).and_then(|log| logfile::copy(&log.file)) {
-            Ok(file) => self.opened(seq, log, file),
-            Err(errno) => self.done(seq, Err(errno)),
+    fn opened(&mut self, seq: u32, log: u32, file: Result<Option<OwnedFd>, Errno>) {
+        match file {
+            Ok(Some(file)) => {
+                let same = self.store.same_log(log);
+                self.answer(seq, Reply::Opened { seq, log, same }, Some(file));
+            }
+            other => self.done(seq, other.map(drop)),
         }
-    }
-
-    fn opened(&mut self, seq: u32, log: u32, file: OwnedFd) {
-        let same = self.store.same_log(log);
-        self.answer(seq, Reply::Opened { seq, log, same }, Some(file));
     }
 
     /// Takes the answers of jobs, and ends those that are over their time.

@@ -12,7 +12,7 @@ use privsep::reply::Cause;
 use privsep::request::{End, Whom};
 
 use crate::spawner::Spawner;
-use crate::store::Life;
+use crate::store::{Life, Slot};
 
 const CHUNK: usize = 1 << 16;
 /// The most chunks of one stream in one turn.
@@ -67,13 +67,11 @@ impl Spawner {
             return false;
         }
         self.drain(&mut stop);
-        stop.kills
-            .retain(|slot, _| self.store.slot(*slot).is_some_and(|of| of.running().is_some()));
-        let running = |at: &u32| {
-            let of = self.store.slot(*at);
-            of.is_some_and(|of| matches!(of.life, Life::Running(_)) && of.exit().is_none())
-        };
-        let slots: Vec<u32> = (0..).take(self.store.slots.len()).filter(running).collect();
+        let store = &self.store;
+        stop.kills.retain(|slot, _| store.slot(*slot).is_some_and(|of| of.running().is_some()));
+        let runs = |of: &Slot| matches!(&of.life, Life::Running(live) if live.exit.is_none());
+        let slots = (0..).zip(&store.slots).filter(|(_, of)| runs(of));
+        let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
         for slot in slots {
             let Some(entry) = self.entry(slot).filter(|entry| Some(entry.wave) == wave) else {

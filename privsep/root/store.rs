@@ -10,6 +10,7 @@ use nix::unistd::read;
 use privsep::reply::Failure;
 
 use crate::child::Ends;
+use crate::logfile::copy;
 use crate::path::id;
 use crate::sys::{self, Exit, Process};
 
@@ -141,6 +142,11 @@ impl Store {
         at(&self.logs, n)?.as_deref()
     }
 
+    /// Another descriptor of an open log's description.
+    pub fn copy_log(&self, n: u32) -> Result<OwnedFd, Errno> {
+        copy(&self.log(n).ok_or(Errno::EBADF)?.file)
+    }
+
     /// The starts that are looked at. One that began after `since` holds back those behind it, so that starts are told
     /// in their order; an older one, which somebody may have stopped, holds back nobody.
     pub fn awaited(&self, since: u64) -> impl Iterator<Item = (u32, &Starting)> {
@@ -154,8 +160,8 @@ impl Store {
         })
     }
 
-    /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead.
-    pub fn keep_log(&mut self, n: u32, file: OwnedFd) -> Result<(), Errno> {
+    /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead. Gives a copy.
+    pub fn keep_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
         let id = id(&fstat(&file)?);
         let others = (0..).zip(&self.logs).filter(|(at, _)| *at != n);
         let same = others.filter_map(|(_, log)| log.clone()).find(|log| log.id == id);
@@ -163,7 +169,7 @@ impl Store {
         if let Some(place) = usize::try_from(n).ok().and_then(|n| self.logs.get_mut(n)) {
             *place = Some(log);
         }
-        Ok(())
+        self.copy_log(n)
     }
 
     /// The lowest number with the same file as this one.
@@ -173,14 +179,14 @@ impl Store {
         self.logs.iter().position(same).and_then(|at| u32::try_from(at).ok()).unwrap_or(n)
     }
 
-    /// Puts a rotated file in the place of the old one, under every number that had it.
-    pub fn replace_log(&mut self, n: u32, file: OwnedFd) -> Result<(), Errno> {
+    /// Puts a rotated file in the place of the old one, under every number that had it. Gives a copy.
+    pub fn replace_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
         let new = Rc::new(OpenLog { id: id(&fstat(&file)?), file: sys::aside(file) });
         let old = self.log(n).ok_or(Errno::EBADF)?.id;
         for log in self.logs.iter_mut().flatten().filter(|log| log.id == old) {
             *log = new.clone();
         }
-        Ok(())
+        self.copy_log(n)
     }
 
     /// Frees an instance that has ended.

@@ -74,7 +74,7 @@ fn main() {
     std::process::exit(i32::from(status));
 }
 
-/// They come through a descriptor.
+/// The signals of [`HEARD`] come through a descriptor.
 fn signals() -> Option<SignalFd> {
     let mask: SigSet = HEARD.into_iter().collect();
     mask.thread_block().ok()?;

@@ -3,10 +3,9 @@
 //! An [`Act`] exists only if it passed. It names things of the sealed table and nothing else.
 
 use nix::errno::Errno;
-use privsep::request::{End, Mode, Request, Whom};
+use privsep::request::Request;
 use privsep::table::Table;
 
-use crate::logfile::Task;
 use crate::store::{Life, Store};
 
 /// How far the broker is.
@@ -17,38 +16,13 @@ pub enum Phase {
     Serving,
 }
 
-/// A permitted act.
-pub struct Act(pub(crate) Kind);
+/// A permitted request: made here only.
+pub struct Act(Request);
 
-/// What it does. Made here only.
-pub enum Kind {
-    Greet,
-    Spawn {
-        slot: u32,
-    },
-    Probe {
-        slot: u32,
-    },
-    Signal {
-        slot: u32,
-        signo: u8,
-        whom: Whom,
-    },
-    Log {
-        log: u32,
-        task: Task,
-    },
-    /// The file is open already: its description is handed out again.
-    Hand {
-        log: u32,
-    },
-    Free {
-        slot: u32,
-    },
-    Heard {
-        signo: u8,
-    },
-    End(End),
+impl Act {
+    pub fn request(self) -> Request {
+        self.0
+    }
 }
 
 /// Why there is no act.
@@ -62,75 +36,42 @@ pub enum Refusal {
 }
 
 pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Result<Act, Refusal> {
-    if (phase == Phase::Silent) != (request == Request::Ready) {
-        return Err(Refusal::Misbehaved);
-    }
-    let kind = match request {
-        Request::Ready => Kind::Greet,
-        Request::Spawn { slot } => spawn(slot, table, store)?,
-        Request::Probe { slot } => {
-            store.slot(slot).ok_or(Refusal::Misbehaved)?;
-            Kind::Probe { slot }
+    let ensure = |good, refusal| if good { Ok(()) } else { Err(refusal) };
+    let known = |slot| store.slot(slot).ok_or(Refusal::Misbehaved);
+    ensure((phase == Phase::Silent) == (request == Request::Ready), Refusal::Misbehaved)?;
+    match request {
+        Request::Spawn { slot } => {
+            let (of, entry) = (known(slot)?, table.entry(slot));
+            ensure(entry.is_some_and(|entry| !entry.argv.is_empty()), Refusal::Misbehaved)?;
+            let idle = matches!(of.life, Life::Idle) && of.news.is_none();
+            ensure(idle, Refusal::Errno(Errno::EBUSY))?;
         }
-        Request::Signal { slot, instance, signo, whom } => {
-            let of = store.slot(slot).ok_or(Refusal::Misbehaved)?;
-            if of.instance != instance || of.live().is_none() {
-                return Err(Refusal::Errno(Errno::ESRCH));
-            }
-            Kind::Signal { slot, signo, whom }
+        Request::Probe { slot } => drop(known(slot)?),
+        Request::Signal { slot, instance, .. } => {
+            let of = known(slot)?;
+            let there = of.instance == instance && of.live().is_some();
+            ensure(there, Refusal::Errno(Errno::ESRCH))?;
         }
-        Request::OpenLog { log, mode } => open(log, mode, table, store)?,
-        Request::RotateLog { log } => {
-            Kind::Log { log: held(log, table, store)?, task: Task::Rotate }
+        Request::OpenLog { log, .. } | Request::RotateLog { log } | Request::ClearLog { log } => {
+            ensure(table.log(log).is_some(), Refusal::Misbehaved)?;
+            let held = store.log(log).is_some() || !matches!(request, Request::RotateLog { .. });
+            ensure(held, Refusal::Errno(Errno::EBADF))?;
         }
-        Request::ClearLog { log } => Kind::Log { log: known(log, table)?, task: Task::Clear },
         Request::Ack { slot, instance } => {
-            let of = store.slot(slot).ok_or(Refusal::Misbehaved)?;
-            match of.life {
-                Life::Ended(..) if of.instance == instance && !of.tell_exited => {
-                    Kind::Free { slot }
-                }
-                _ => return Err(Refusal::Moot),
-            }
+            let of = known(slot)?;
+            let told = of.exit().is_some() && of.news.is_none();
+            ensure(told && of.instance == instance, Refusal::Moot)?;
         }
-        Request::AckSignal { signo } => Kind::Heard { signo },
-        Request::End(end) => Kind::End(end),
         Request::Reread | Request::Retire { .. } => return Err(Refusal::Errno(Errno::ENOSYS)),
-    };
-    Ok(Act(kind))
-}
-
-fn spawn(slot: u32, table: &Table, store: &Store) -> Result<Kind, Refusal> {
-    let of = store.slot(slot).ok_or(Refusal::Misbehaved)?;
-    if table.entry(slot).is_none_or(|entry| entry.argv.is_empty()) {
-        return Err(Refusal::Misbehaved);
+        Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}
     }
-    match of.life {
-        Life::Idle => Ok(Kind::Spawn { slot }),
-        _ => Err(Refusal::Errno(Errno::EBUSY)),
-    }
-}
-
-fn open(log: u32, mode: Mode, table: &Table, store: &Store) -> Result<Kind, Refusal> {
-    let log = known(log, table)?;
-    Ok(match mode {
-        Mode::Write if store.log(log).is_some() => Kind::Hand { log },
-        Mode::Write | Mode::Reopen => Kind::Log { log, task: Task::Write },
-        Mode::Read => Kind::Log { log, task: Task::Read },
-    })
-}
-
-fn known(log: u32, table: &Table) -> Result<u32, Refusal> {
-    table.log(log).map(|_| log).ok_or(Refusal::Misbehaved)
-}
-
-fn held(log: u32, table: &Table, store: &Store) -> Result<u32, Refusal> {
-    let log = known(log, table)?;
-    store.log(log).map(|_| log).ok_or(Refusal::Errno(Errno::EBADF))
+    Ok(Act(request))
 }
 
 #[cfg(test)]
 mod tests {
+    use privsep::request::{End, Mode, Whom};
+
     use super::*;
 
     fn refused(phase: Phase, request: Request) -> bool {

@@ -1,15 +1,14 @@
 //! Root. From exec to service: read, detach, lock, bind, open, start; and what is taken back at the end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, SealFlag, fcntl, openat};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::poll::PollFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::stat::{Mode, fstat, umask};
+use nix::sys::stat::{fstat, umask};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{
     UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
@@ -22,12 +21,12 @@ use privsep::table::{Limit, Sink, Socket, Table};
 use crate::child::become_user;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
-use crate::path::{Place, Walk, plain, remove_own, trusted_uid, walk};
-use crate::reading::{self, Failed, Reading};
+use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
+use crate::reading::{self, Reading, memfd, seal};
 use crate::socket::{self, Refused};
 use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
 use crate::store::Store;
-use crate::sys::{self, Cloned, say};
+use crate::sys::{self, say};
 
 /// The capabilities that the spawner keeps. The bounding set stays: a program of root's gets all of it at exec.
 const KEPT: [caps::Capability; 9] = [
@@ -54,26 +53,21 @@ pub struct Begun {
 }
 
 struct Pidfile {
+    /// Goes first, while the file is still locked.
+    _name: OwnName,
     file: Flock<OwnedFd>,
-    place: Place,
 }
 
 /// Everything up to the broker. An error has been said already; it is the exit status.
 pub fn begin(epoch: u32) -> Result<Begun, u8> {
-    let helpers = Helpers::open().map_err(|(path, errno)| {
-        fail(&[b"could not use the helper program ", &path, b": ", name(errno)])
-    })?;
+    let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
-    let reading = reading::read(&helpers, &start).map_err(explain)?;
+    let reading = reading::read(&helpers, &start)?;
     let caller = if reading.table.daemon && epoch == 1 { Some(detach()?) } else { None };
-    match establish(helpers, &start, reading, epoch) {
-        Ok((spawner, pidfile)) => Ok(Begun { spawner, signals, pidfile, caller }),
-        Err(status) => {
-            report(caller.as_ref(), status);
-            Err(status)
-        }
-    }
+    let (spawner, pidfile) = establish(helpers, &start, reading, epoch)
+        .inspect_err(|status| report(caller.as_ref(), *status))?;
+    Ok(Begun { spawner, signals, pidfile, caller })
 }
 
 /// Locks and binds before anything is removed or opened, so that a second daemon destroys nothing of the first.
@@ -93,8 +87,7 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len());
     activity_log(&table, &mut store)?;
-    let journal =
-        make_journal().map_err(|errno| fail(&[b"could not make the journal: ", name(errno)]))?;
+    let journal = make_journal().map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, epoch, limits };
@@ -106,23 +99,14 @@ fn name(errno: Errno) -> &'static [u8] {
 }
 
 /// Says why there is no start, in the reference's form.
-fn fail(parts: &[&[u8]]) -> u8 {
+pub fn fail(parts: &[&[u8]]) -> u8 {
     let argv0 = std::env::args_os().next().unwrap_or_default();
     say(&[b"Error: ", &parts.concat(), b"\nFor help, use ", argv0.as_bytes(), b" -h\n"]);
     USAGE
 }
 
-fn explain(failed: Failed) -> u8 {
-    match failed {
-        Failed::Leave(status) => status,
-        Failed::System(what, errno) => {
-            fail(&[b"could not read the configuration: ", what.as_bytes(), b": ", name(errno)])
-        }
-        Failed::Table(error) => {
-            fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
-        }
-        Failed::Reader(why) => fail(&[b"the configuration reader was ended: ", why.as_bytes()]),
-    }
+pub fn cannot(what: &[&[u8]], errno: Errno) -> u8 {
+    fail(&[b"could not ", &what.concat(), b": ", name(errno)])
 }
 
 fn start_record() -> Start {
@@ -144,32 +128,24 @@ fn start_record() -> Start {
 
 /// Goes into the background. The caller's process waits for the outcome and leaves with its status.
 fn detach() -> Result<OwnedFd, u8> {
-    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC)
-        .map_err(|e| fail(&[b"could not go into the background: ", name(e)]))?;
-    match sys::clone(None, None) {
-        Ok(Cloned::Child) => {
-            // The fork has lost it.
-            let _ = nix::sys::prctl::set_child_subreaper(true);
-            let _ = setsid();
-            Ok(ours)
-        }
-        Ok(Cloned::Parent { .. }) => {
-            drop(ours);
-            let _ = nix::sys::signal::SigSet::all().thread_unblock();
-            let _ = poll(
-                &mut [PollFd::new(outcome.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(60_000u16),
-            );
-            let _ = fcntl(&outcome, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-            let mut status = [USAGE];
-            if read(&outcome, &mut status) != Ok(1) {
-                say(&[b"Error: supervisord ended, or took too long, before it was ready\n"]);
-            }
-            let [status] = status;
-            sys::exit(i32::from(status))
-        }
-        Err(errno) => Err(fail(&[b"could not go into the background: ", name(errno)])),
+    let stuck = |errno| cannot(&[b"go into the background"], errno);
+    let (outcome, ours) = pipe2(OFlag::O_CLOEXEC).map_err(stuck)?;
+    if sys::clone(None, None).map_err(stuck)?.is_none() {
+        // The fork has lost it.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+        let _ = setsid();
+        return Ok(ours);
     }
+    drop(ours);
+    let _ = nix::sys::signal::SigSet::all().thread_unblock();
+    let _ = sys::wait(&outcome, PollFlags::POLLIN, 60_000);
+    let _ = fcntl(&outcome, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    let mut status = [USAGE];
+    if read(&outcome, &mut status) != Ok(1) {
+        say(&[b"Error: supervisord ended, or took too long, before it was ready\n"]);
+    }
+    let [status] = status;
+    sys::exit(i32::from(status))
 }
 
 fn report(caller: Option<&OwnedFd>, status: u8) {
@@ -182,12 +158,9 @@ fn report(caller: Option<&OwnedFd>, status: u8) {
 fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
     let (soft, hard) = start.nofile;
     let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 768;
-    let own = if setrlimit(Resource::RLIMIT_NOFILE, soft.max(want), hard.max(want)).is_ok() {
-        (soft.max(want), hard.max(want))
-    } else {
-        (soft.max(want.min(hard)), hard)
-    };
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1);
+    let wishes = [(soft.max(want), hard.max(want)), (soft.max(want.min(hard)), hard)];
+    let set = |own: &Limit| setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1).is_ok();
+    let own = wishes.into_iter().find(set).unwrap_or(start.nofile);
     if own.0 < want {
         let text = format!(
             "Warning: {want} open files may be needed, but no more than {} are allowed (ulimit -n)\n",
@@ -203,50 +176,36 @@ fn lock(table: &Table) -> Result<Option<Pidfile>, u8> {
     let Some(path) = &table.pidfile else {
         return Ok(None);
     };
-    let open = || -> Result<(OwnedFd, Place), Errno> {
-        let place = if geteuid().is_root() { walk(path, Walk::All, false)? } else { plain(path)? };
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_CLOEXEC;
-        let file =
-            openat(&place.dir, place.name.as_slice(), flags, Mode::from_bits_truncate(0o644))?;
+    let open = || {
+        let place = find(path, Walk::All)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = place.open(flags, 0o644)?;
         let stat = fstat(&file)?;
-        let ours = stat.st_mode & libc::S_IFMT == libc::S_IFREG
-            && stat.st_nlink == 1
-            && trusted_uid(stat.st_uid);
-        if ours { Ok((file, place)) } else { Err(Errno::EPERM) }
+        let ours = is(&stat, libc::S_IFREG) && stat.st_nlink == 1 && trusted_uid(stat.st_uid);
+        if ours { Ok((file, place, id(&stat))) } else { Err(Errno::EPERM) }
     };
-    match open() {
-        Ok((file, place)) => match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            // A daemon that was just ending has removed the name meanwhile: its successor makes a new file.
-            Ok(file) if fstat(&*file).is_ok_and(|stat| stat.st_nlink == 0) => {
-                drop(file);
-                lock(table)
-            }
-            Ok(file) => Ok(Some(Pidfile { file, place })),
-            Err(_) => {
-                Err(fail(&[b"Another supervisord is already running: it holds the pidfile ", path]))
-            }
-        },
+    let (file, place, id) = match open() {
+        Ok(opened) => opened,
         Err(errno) => {
             say(&[b"could not write pidfile ", path, b": ", name(errno), b"\n"]);
-            Ok(None)
+            return Ok(None);
         }
+    };
+    let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        fail(&[b"Another supervisord is already running: it holds the pidfile ", path])
+    })?;
+    // A daemon that was just ending has removed the name meanwhile: its successor makes a new file.
+    if fstat(&*file).is_ok_and(|stat| stat.st_nlink == 0) {
+        drop(file);
+        return lock(table);
     }
+    Ok(Some(Pidfile { _name: OwnName { place, id }, file }))
 }
 
 impl Pidfile {
     fn write(&self) {
         let text = format!("{}\n", std::process::id());
         let _ = ftruncate(&*self.file, 0).and_then(|()| write(&*self.file, text.as_bytes()));
-    }
-}
-
-impl Drop for Pidfile {
-    fn drop(&mut self) {
-        remove_own(&self.place, fstat(&*self.file).ok().map(|s| (s.st_dev, s.st_ino)));
     }
 }
 
@@ -258,25 +217,28 @@ fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
             format!("{a}.{b}.{c}.{d}:{port}").into_bytes()
         }
     };
-    match refused {
-        Refused::Busy => fail(&[
+    let why;
+    let (before, after): (&[u8], &[u8]) = match refused {
+        Refused::Errno(Errno::EADDRINUSE) => (
             b"Another program is already listening on a port that one of our HTTP servers is configured to use.  \
               Shut this program down first before starting supervisord.\n  (",
-            &place,
             b")",
-        ]),
-        Refused::Occupied => fail(&[&place, b" exists and is not a socket; remove it, or name another file"]),
-        Refused::Owner => fail(&[
+        ),
+        Refused::Errno(Errno::ENOTSOCK) => {
+            (b"", b" exists and is not a socket; remove it, or name another file")
+        }
+        Refused::Owner => (
             b"Not permitted to chown ",
-            &place,
             b"; adjust \"sockchown\" value in config file or on command line to values that the current user can \
               successfully chown",
-        ]),
+        ),
         Refused::Errno(errno) => {
-            let text = format!("Cannot open an HTTP server: socket.error reported errno.{errno:?} ({})\n  (", *errno as i32);
-            fail(&[text.as_bytes(), &place, b")"])
+            let number = *errno as i32;
+            why = format!("Cannot open an HTTP server: socket.error reported errno.{errno:?} ({number})\n  (");
+            (why.as_bytes(), b")")
         }
-    }
+    };
+    fail(&[before, &place, after])
 }
 
 /// The activity log is opened before anything starts: without it the daemon would be blind.
@@ -286,34 +248,28 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
     };
     let file = match logfile::start(log, Task::Write, None) {
         Started::Done(result) => result,
-        Started::Job { answer, pidfd, .. } => {
-            let _ = poll(
-                &mut [PollFd::new(answer.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(5000u16),
-            );
-            let file = logfile::answer(&answer).unwrap_or(Err(Errno::ETIMEDOUT));
-            sys::end(&pidfd, None);
-            file
+        Started::Sent(errand) => {
+            let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 5000);
+            let file = errand.answer().unwrap_or(Err(Errno::ETIMEDOUT));
+            errand.process.end(false);
+            file.and_then(|file| file.ok_or(Errno::EIO))
         }
     };
     let path = if let Sink::File(log) = log { log.path.as_slice() } else { b"(inherited)" };
-    file.and_then(|file| store.keep_log(0, file))
-        .map_err(|errno| fail(&[b"could not open the log file ", path, b": ", name(errno)]))
+    file.and_then(|file| store.keep_log(0, file).map(drop))
+        .map_err(|errno| cannot(&[b"open the log file ", path], errno))
 }
 
 fn make_journal() -> Result<OwnedFd, Errno> {
-    let journal = memfd_create("journal", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let journal = memfd("journal")?;
     ftruncate(&journal, i64::try_from(journal::SIZE).map_err(|_| Errno::EFBIG)?)?;
-    let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
-    fcntl(&journal, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(journal)
+    seal(&journal, SealFlag::empty())?;
+    Ok(journal.into())
 }
-
-const LIST: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.
 fn cgroup(table: &Table) -> Option<OwnedFd> {
-    let home = nix::fcntl::open(table.cgroup.as_deref()?, LIST, Mode::empty()).ok()?;
+    let home = nix::fcntl::open(table.cgroup.as_deref()?, DIRECTORY, mode(0)).ok()?;
     let version2 = fstatfs(&home).ok()?.filesystem_type() == CGROUP2_SUPER_MAGIC;
     version2.then(|| sweep_cgroups(&home))?;
     Some(home)
@@ -321,8 +277,7 @@ fn cgroup(table: &Table) -> Option<OwnedFd> {
 
 /// Removes what instances of any daemon here left; one that somebody lives in cannot be removed.
 fn sweep_cgroups(home: &OwnedFd) {
-    let Ok(listing) = openat(home, ".", LIST, Mode::empty()).and_then(nix::dir::Dir::from_fd)
-    else {
+    let Ok(listing) = openat(home, ".", DIRECTORY, mode(0)).and_then(nix::dir::Dir::from_fd) else {
         return;
     };
     for entry in listing.into_iter().flatten() {
@@ -345,15 +300,13 @@ impl Begun {
     pub fn ready(&mut self) {
         let restarted = self.spawner.sealed.epoch > 1;
         let table = &self.spawner.sealed.table;
-        if table.daemon && !restarted {
-            umask(Mode::from_bits_truncate(table.umask));
-        }
         if let Some(pidfile) = &self.pidfile {
             pidfile.write();
         }
         if !table.daemon || restarted {
             return;
         }
+        umask(mode(table.umask));
         if let Some(directory) = &table.directory
             && let Err(errno) = chdir(directory.as_slice())
         {

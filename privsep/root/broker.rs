@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::sys::resource::Resource;
+use privsep::frame::Error;
 use privsep::reply::{Cause, Reply};
 use privsep::request::{Request, SIZE};
 use privsep::start;
@@ -13,7 +14,7 @@ use privsep::table::{Limit, Table};
 
 use crate::admit::Phase;
 use crate::helpers::{Helpers, Launch};
-use crate::sys;
+use crate::sys::{self, Process};
 
 /// Waits before the next broker, in nanoseconds.
 #[cfg(not(supervisor_hooks))]
@@ -23,14 +24,13 @@ const BACKOFF: [u64; 5] = [0, 1_000_000, 2_000_000, 5_000_000, 10_000_000];
 /// After so long in service the waits begin again.
 const GOOD_SERVICE: u64 = 60_000_000_000;
 /// How long a broker may take to be ready.
-const READY: u64 = 10_000_000_000;
+pub const READY: u64 = 10_000_000_000;
 /// Pause after the kernel had no room for descriptors in flight.
 const NO_ROOM: u64 = 10_000_000;
 
 /// A broker that runs.
 pub struct Broker {
-    pub pid: i32,
-    pidfd: OwnedFd,
+    pub process: Process,
     pub socket: OwnedFd,
     pub phase: Phase,
     /// When the phase began.
@@ -57,14 +57,6 @@ pub struct Succession {
     pub restart_at: Option<u64>,
 }
 
-/// What a read gave.
-pub enum Heard {
-    Request(u32, Request),
-    Nothing,
-    /// Something the border refuses.
-    Refused,
-}
-
 impl Broker {
     pub fn start(
         helpers: &Helpers,
@@ -82,10 +74,8 @@ impl Broker {
             identity: table.broker.as_ref(),
             limits: &[(Resource::RLIMIT_NOFILE, nofile), (Resource::RLIMIT_CORE, (0, 0))],
         };
-        let (pid, pidfd) = launch.start()?;
         Ok(Broker {
-            pid,
-            pidfd,
+            process: launch.start()?,
             socket,
             phase: Phase::Silent,
             since: now,
@@ -98,56 +88,47 @@ impl Broker {
     }
 
     /// One datagram. There is no control buffer, so an attached descriptor shows as a truncated message and is gone.
-    pub fn hear(&mut self, now: u64) -> Heard {
-        let mut bytes = [0; SIZE + 1];
-        match sys::receive(&self.socket, &mut bytes) {
-            Err(Errno::EAGAIN | Errno::EINTR) => Heard::Nothing,
+    pub fn hear(&mut self, now: u64) -> Result<Option<(u32, Request)>, Error> {
+        match sys::receive(&self.socket, &mut [0; SIZE + 1]) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
             // An empty datagram reads like the end; only the latter hangs up.
             Ok([]) if self.hung_up() => {
                 self.kill(now);
-                Heard::Nothing
+                Ok(None)
             }
-            received => match received.ok().map(Request::decode) {
-                Some(Ok((seq, request))) => Heard::Request(seq, request),
-                _ => Heard::Refused,
-            },
+            Ok(bytes) => Request::decode(bytes).map(Some),
+            Err(_) => Err(Error::Long),
         }
     }
 
-    /// Sends one message if there is room for it.
-    pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> bool {
+    /// Sends one message; `None` when there is no room for it.
+    pub fn tell(&mut self, reply: &Reply, fds: &[BorrowedFd<'_>], now: u64) -> Option<()> {
         match sys::send(&self.socket, &reply.encode(), fds) {
-            Ok(()) => return true,
+            Ok(()) => return Some(()),
             Err(Errno::EPIPE | Errno::ECONNRESET) => self.kill(now),
             Err(Errno::ETOOMANYREFS | Errno::ENOMEM | Errno::ENOBUFS) => {
                 self.blocked = Some(now + NO_ROOM);
             }
             Err(_) => self.blocked = Some(u64::MAX),
         }
-        false
+        None
     }
 
     /// Also where it has only closed its end. How it ended is for its wait status to say.
     fn kill(&mut self, now: u64) {
         self.killed.get_or_insert(now);
-        let _ = sys::signal(self.pidfd.as_fd(), 9, None, true);
+        self.process.kill();
     }
 
     fn hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
-        let _ = poll(&mut fds, PollTimeout::ZERO);
-        fds.iter().any(|fd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+        let events = sys::wait(&self.socket, PollFlags::empty(), 0);
+        events.is_ok_and(|events| events.contains(PollFlags::POLLHUP))
     }
 
     /// Ends it. It is reaped, and then replaced.
     pub fn end(&mut self, cause: Cause, now: u64) {
         self.doomed = self.doomed.or(Some(cause));
         self.kill(now);
-    }
-
-    /// When it counts as dead unless it gets ready.
-    pub fn ready_by(&self) -> Option<u64> {
-        (self.phase == Phase::Silent).then_some(self.since + READY)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Root, then the program's user. The steps between fork and exec, in their order, each with its name.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
@@ -14,58 +15,54 @@ use nix::unistd::{
 };
 use privsep::frame::Wire;
 use privsep::reply::{Failure, Stage};
-use privsep::table::{Entry, Identity, Limit, Table};
+use privsep::table::{Entry, Identity, Table};
 
+use crate::spawner::Sealed;
 use crate::sys;
 
-/// What becomes the program's standard input, output and error.
+/// What becomes the program's standard input, output and error, and where it says how the start went.
 pub struct Ends {
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
+    pub report: OwnedFd,
 }
 
-/// All of a start, made before the fork.
-pub struct Plan<'a> {
-    pub table: &'a Table,
-    pub entry: &'a Entry,
-    pub nofile: Limit,
-    pub nproc: Limit,
+impl Ends {
+    /// In the order of the program's descriptors; the report comes last.
+    pub fn all(&self) -> [BorrowedFd<'_>; 4] {
+        let error = self.stderr.as_ref().unwrap_or(&self.stdout);
+        [&self.stdin, &self.stdout, error, &self.report].map(AsFd::as_fd)
+    }
 }
 
-type Step = Result<(), Errno>;
+/// Names the step that failed.
+pub fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { stage, errno: errno as i32 }
+}
 
 /// Becomes the program, or reports the step that failed and leaves with 127.
-pub fn run(plan: &Plan<'_>, ends: &Ends, report: &OwnedFd) -> ! {
-    let (stderr, report_end) = (ends.stderr.as_ref().unwrap_or(&ends.stdout), report.as_fd());
-    sys::keep(&[ends.stdin.as_fd(), ends.stdout.as_fd(), stderr.as_fd(), report_end]);
-    let _ = write(report, &[0]);
-    let failure = match steps(plan, ends) {
-        Ok(never) => match never {},
-        Err(failure) => failure,
-    };
-    explain(plan, failure);
-    let _ = write(report, &failure.encode());
+pub fn run(sealed: &Sealed, entry: &Entry, ends: &Ends) -> ! {
+    sys::keep(&ends.all());
+    let _ = write(&ends.report, &[0]);
+    let Err(failure) = steps(sealed, entry, ends);
+    explain(entry, failure);
+    let _ = write(&ends.report, &failure.encode());
     sys::exit(127)
 }
 
-/// Reports whether the executable could be started; 0 as a stage says yes.
-pub fn probe(entry: &Entry, report: &OwnedFd) -> ! {
-    sys::keep(&[report.as_fd()]);
-    let errno = find(entry).err().map_or(0, |errno| errno as i32);
-    let _ = write(report, &Failure { stage: Stage::Find, errno }.encode());
-    sys::exit(0)
-}
-
-fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failure> {
-    let entry = plan.entry;
-    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
-    let (argv, env) = (strings(&entry.argv), environment(plan.table, entry));
+fn steps(sealed: &Sealed, entry: &Entry, ends: &Ends) -> Result<Infallible, Failure> {
+    let (argv, env) = (strings(&entry.argv), environment(&sealed.table, entry));
     let path = find(entry).map_err(at(Stage::Find))?;
     setsid().map_err(at(Stage::Session))?;
-    descriptors(ends).map_err(at(Stage::Descriptors))?;
+    for (fd, to) in ends.all().into_iter().zip(0..3) {
+        sys::place(fd, to).map_err(at(Stage::Descriptors))?;
+    }
     signals().map_err(at(Stage::Signals))?;
-    rlimits(plan).map_err(at(Stage::Rlimits))?;
+    let (nofile, nproc, _) = sealed.limits;
+    for (resource, limit) in [(Resource::RLIMIT_NOFILE, nofile), (Resource::RLIMIT_NPROC, nproc)] {
+        setrlimit(resource, limit.0, limit.1).map_err(at(Stage::Rlimits))?;
+    }
     if let Some(identity) = &entry.identity {
         become_user(identity)?;
     }
@@ -79,7 +76,7 @@ fn steps(plan: &Plan<'_>, ends: &Ends) -> Result<std::convert::Infallible, Failu
 }
 
 /// The first of the paths that can be executed, as execvp does; else the most telling reason.
-fn find(entry: &Entry) -> Result<CString, Errno> {
+pub fn find(entry: &Entry) -> Result<CString, Errno> {
     let mut reason = Errno::ENOENT;
     for path in &entry.executables {
         let refused = match stat(path.as_slice()) {
@@ -96,43 +93,28 @@ fn find(entry: &Entry) -> Result<CString, Errno> {
     Err(reason)
 }
 
-fn strings(words: &[Vec<u8>]) -> Vec<CString> {
+fn strings<'a>(words: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<CString> {
     // The table holds no NUL.
-    words.iter().filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+    words.into_iter().filter_map(|word| CString::new(word.as_slice()).ok()).collect()
 }
 
 /// The inherited variables, less those that the entry sets, and the entry's.
 fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
-    let name = |word: &'_ [u8]| word.iter().position(|b| *b == b'=').unwrap_or(word.len());
-    let set = |word: &Vec<u8>| {
-        let inherited = word.split_at(name(word)).0;
-        entry.env.iter().any(|own| own.split_at(name(own)).0 == inherited)
-    };
-    let kept = table.env.iter().filter(|word| !set(word));
-    kept.chain(&entry.env).filter_map(|word| CString::new(word.as_slice()).ok()).collect()
+    let set = |word: &Vec<u8>| entry.env.iter().any(|own| variable(own) == variable(word));
+    strings(table.env.iter().filter(|word| !set(word)).chain(&entry.env))
 }
 
-fn descriptors(ends: &Ends) -> Step {
-    sys::place(ends.stdin.as_fd(), 0)?;
-    sys::place(ends.stdout.as_fd(), 1)?;
-    sys::place(ends.stderr.as_ref().unwrap_or(&ends.stdout).as_fd(), 2)?;
-    sys::cloexec_from(3);
-    Ok(())
+fn variable(word: &[u8]) -> Option<&[u8]> {
+    word.split(|byte| *byte == b'=').next()
 }
 
-pub fn signals() -> Step {
+pub fn signals() -> Result<(), Errno> {
     sys::default_signals();
     SigSet::empty().thread_set_mask()
 }
 
-fn rlimits(plan: &Plan<'_>) -> Step {
-    setrlimit(Resource::RLIMIT_NOFILE, plan.nofile.0, plan.nofile.1)?;
-    setrlimit(Resource::RLIMIT_NPROC, plan.nproc.0, plan.nproc.1)
-}
-
 /// Groups before gid before uid; −1 was refused with the table; the drop is checked, and that it cannot be undone.
 pub fn become_user(identity: &Identity) -> Result<(), Failure> {
-    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
     if !geteuid().is_root() {
         return if geteuid() == uid { Ok(()) } else { Err(at(Stage::Uid)(Errno::EPERM)) };
@@ -149,26 +131,23 @@ pub fn become_user(identity: &Identity) -> Result<(), Failure> {
 }
 
 /// What the reference's child says on standard error before it leaves.
-fn explain(plan: &Plan<'_>, failure: Failure) {
+fn explain(entry: &Entry, failure: Failure) {
     let reason = Errno::from_raw(failure.errno);
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).display().to_string();
-    let uid = plan.entry.identity.as_ref().map_or(0, |identity| identity.uid);
+    let uid = entry.identity.as_ref().map_or(0, |identity| identity.uid);
+    let user = |why: &str| format!("couldn't setuid to {uid}: {why}");
     let why = match failure.stage {
-        Stage::Groups => {
-            format!("couldn't setuid to {uid}: Could not set groups of effective user")
-        }
-        Stage::Gid => format!("couldn't setuid to {uid}: Could not set group id of effective user"),
-        Stage::Uid if !geteuid().is_root() => {
-            format!("couldn't setuid to {uid}: Can't drop privilege as nonroot user")
-        }
-        Stage::Uid => format!("couldn't setuid to {uid}: {reason:?}"),
+        Stage::Groups => user("Could not set groups of effective user"),
+        Stage::Gid => user("Could not set group id of effective user"),
+        Stage::Uid if !geteuid().is_root() => user("Can't drop privilege as nonroot user"),
+        Stage::Uid => user(&format!("{reason:?}")),
         Stage::Rlimits => format!("couldn't set resource limits: {reason:?}"),
         Stage::Chdir => {
-            let directory = plan.entry.directory.as_deref().unwrap_or_default();
+            let directory = entry.directory.as_deref().unwrap_or_default();
             format!("couldn't chdir to {}: {reason:?}", text(directory))
         }
         Stage::Exec => {
-            let word = plan.entry.argv.first().map(Vec::as_slice).unwrap_or_default();
+            let word = entry.argv.first().map(Vec::as_slice).unwrap_or_default();
             format!("couldn't exec {}: {reason:?}", text(word))
         }
         _ => return,

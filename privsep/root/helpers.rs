@@ -2,18 +2,20 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, readlink};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{fstat, stat};
 use nix::unistd::{execveat, setsid};
 use privsep::table::{Identity, Limit};
 
+use crate::begin::cannot;
 use crate::child;
-use crate::path::{open_to_others, trusted_uid};
-use crate::sys::{self, Cloned};
+use crate::path::{HANDLE, mode, trusted_uid};
+use crate::sys::{self, Process};
 
 /// The helpers' files, and /dev/null.
 pub struct Helpers {
@@ -33,50 +35,44 @@ pub struct Launch<'a> {
 }
 
 impl Helpers {
-    /// Opens the files in `../libexec/supervisor` beside this very program. On failure gives the path in question.
-    pub fn open() -> Result<Helpers, (Vec<u8>, Errno)> {
-        let here = nix::fcntl::readlink("/proc/self/exe")
-            .map_err(|e| (b"/proc/self/exe".to_vec(), e))?
-            .into_vec();
-        let root = std::path::Path::new(std::ffi::OsStr::from_bytes(&here))
-            .ancestors()
-            .nth(2)
-            .map(|p| p.as_os_str().as_bytes());
-        let dir = [root.unwrap_or_default(), b"/libexec/supervisor/"].concat();
-        let own = nix::sys::stat::stat(here.as_slice()).map_err(|e| (here.clone(), e))?;
-        let helper = |name: &[u8]| {
-            let path = [dir.as_slice(), name].concat();
-            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let file = open(path.as_slice(), flags, Mode::empty()).and_then(|file| {
+    /// Opens the files in `../libexec/supervisor` beside this very program. An error has been said; it is the exit
+    /// status.
+    pub fn open() -> Result<Helpers, u8> {
+        let unusable = |path: &[u8], errno| cannot(&[b"use the helper program ", path], errno);
+        let link = "/proc/self/exe";
+        let here = readlink(link).map_err(|errno| unusable(link.as_bytes(), errno))?;
+        let own = stat(here.as_os_str()).map_err(|errno| unusable(here.as_bytes(), errno))?;
+        let dir = Path::new(&here).ancestors().nth(2).unwrap_or(Path::new(""));
+        let helper = |helper: &str| {
+            let path = [dir.as_os_str().as_bytes(), b"/libexec/supervisor/", helper.as_bytes()];
+            let path = path.concat();
+            let file = open(path.as_slice(), HANDLE, mode(0)).and_then(|file| {
                 let stat = fstat(&file)?;
                 // Whoever owns this program could have replaced it as well.
                 let ours = trusted_uid(stat.st_uid) || stat.st_uid == own.st_uid;
-                let others = open_to_others(&stat, 0).is_some_and(|e| e.mode & 0o022 != 0);
-                if ours && !others { Ok(file) } else { Err(Errno::EPERM) }
+                if ours && stat.st_mode & 0o022 == 0 { Ok(file) } else { Err(Errno::EPERM) }
             });
-            file.map_err(|errno| (path, errno))
+            file.map_err(|errno| unusable(&path, errno))
         };
-        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
+        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, mode(0));
         Ok(Helpers {
-            reader: helper(b"supervisor-reader")?,
-            broker: helper(b"supervisor-broker")?,
-            null: null.map_err(|errno| (b"/dev/null".to_vec(), errno))?,
+            reader: helper("supervisor-reader")?,
+            broker: helper("supervisor-broker")?,
+            null: null.map_err(|errno| unusable(b"/dev/null", errno))?,
         })
     }
 }
 
 impl Launch<'_> {
     /// Starts the helper with an empty environment. A step that fails in the child ends it with 126.
-    pub fn start(&self) -> Result<(i32, OwnedFd), Errno> {
-        match sys::clone(None, None)? {
-            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
-            Cloned::Child => {
-                let kept = self.map.iter().map(|(fd, _)| *fd).chain([self.file.as_fd()]);
-                sys::keep(&kept.collect::<Vec<_>>());
-                let _ = self.become_helper();
-                sys::exit(126)
-            }
+    pub fn start(&self) -> Result<Process, Errno> {
+        if let Some(process) = sys::clone(None, None)? {
+            return Ok(process);
         }
+        let kept = self.map.iter().map(|(fd, _)| *fd).chain([self.file.as_fd()]);
+        sys::keep(&kept.collect::<Vec<_>>());
+        let _ = self.become_helper();
+        sys::exit(126)
     }
 
     fn become_helper(&self) -> Result<(), Errno> {
@@ -86,10 +82,7 @@ impl Launch<'_> {
         let file = aside(self.file.as_fd())?;
         let map: Vec<(OwnedFd, i32)> =
             self.map.iter().map(|(fd, to)| Ok((aside(*fd)?, *to))).collect::<Result<_, Errno>>()?;
-        sys::cloexec_from(3);
-        for (fd, to) in &map {
-            sys::place(fd.as_fd(), *to)?;
-        }
+        map.iter().try_for_each(|(fd, to)| sys::place(fd.as_fd(), *to))?;
         child::signals()?;
         for (resource, (soft, hard)) in self.limits {
             setrlimit(*resource, *soft, *hard)?;

@@ -7,17 +7,17 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, fstat, fstatat};
 use nix::unistd::{
     Gid, Uid, UnlinkatFlags, Whence, ftruncate, geteuid, lseek, setgroups, setresgid, setresuid,
     unlinkat,
 };
 use privsep::table::{LogFile, Sink, Sweep};
 
-use crate::path::{Exposed, Place, Walk, plain, trusted_uid, walk};
-use crate::sys::{self, Cloned};
+use crate::errand::{self, Errand};
+use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
 
 /// What is to be done with a log file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,21 +31,19 @@ pub enum Task {
 /// What became of it.
 pub enum Started {
     Done(Result<OwnedFd, Errno>),
-    /// A child works on it and answers on this socket.
-    Job {
-        pid: i32,
-        pidfd: OwnedFd,
-        answer: OwnedFd,
-    },
+    /// A child works on it.
+    Sent(Errand),
 }
 
-/// Who the work is done as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rules {
-    /// The directory is root's (or we are not root and have nothing to lend).
-    Own,
-    /// The directory is somebody else's.
-    Owner,
+/// A task inside a held directory.
+struct Work<'a> {
+    log: &'a LogFile,
+    task: Task,
+    /// The open description of the file, if there is one.
+    held: Option<&'a OwnedFd>,
+    place: Place,
+    /// The directory is somebody else's, and this is done with its owner's rights.
+    lent: bool,
 }
 
 /// Begins a task. `held` is the open description of the file, if there is one.
@@ -56,20 +54,19 @@ pub fn start(sink: &Sink, task: Task, held: Option<&OwnedFd>) -> Started {
         Sink::Inherited(number) => return Started::Done(inherited(*number)),
         Sink::Syslog => return Started::Done(syslog()),
     };
-    if !geteuid().is_root() {
-        return Started::Done(
-            plain(&log.path).and_then(|place| act(&place, log, task, held, Rules::Own)),
-        );
-    }
-    match walk(&log.path, Walk::Trusted, false) {
+    let work = |place, lent| Work { log, task, held, place, lent };
+    match find(&log.path, Walk::Trusted) {
         Ok(place) if place.exposed.is_none() => {
-            return Started::Done(act(&place, log, task, held, Rules::Own));
+            return Started::Done(work(place, false).act());
         }
         // A new AUTO log in a sticky directory of root's: made exclusively, it is nobody else's and nothing can wait.
-        Ok(Place { dir, name, parent, .. })
-            if log.auto && task == Task::Write && parent.sticky() && parent.uid == 0 =>
+        Ok(place)
+            if log.auto
+                && task == Task::Write
+                && sticky(&place.parent)
+                && place.parent.st_uid == 0 =>
         {
-            match openat(&dir, name.as_slice(), OFlag::O_WRONLY | NEW, mode(log)) {
+            match place.open(OFlag::O_WRONLY | NEW, log.mode) {
                 Err(Errno::EEXIST) => {}
                 made => return Started::Done(made),
             }
@@ -77,24 +74,24 @@ pub fn start(sink: &Sink, task: Task, held: Option<&OwnedFd>) -> Started {
         Ok(_) | Err(Errno::EXDEV) => {}
         Err(errno) => return Started::Done(Err(errno)),
     }
-    delegate(log, task, held).unwrap_or_else(|errno| Started::Done(Err(errno)))
+    let sent = errand::send(held, || {
+        let place = find(&log.path, Walk::All)?;
+        become_owner(&place.parent)?;
+        work(place, true).act().map(Some)
+    });
+    sent.map_or_else(|errno| Started::Done(Err(errno)), Started::Sent)
 }
 
 /// Nothing waits, and no last link is followed.
-const CAREFUL: OFlag =
-    OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+const CAREFUL: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 /// And it must not be there yet.
 const NEW: OFlag = CAREFUL.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
 
-fn mode(log: &LogFile) -> Mode {
-    Mode::from_bits_truncate(log.mode)
-}
-
 /// A description of its own for what standard output or error leads to, so that no flag of the caller's changes.
 fn inherited(number: u8) -> Result<OwnedFd, Errno> {
-    let name: &[u8] = if number == 1 { b"/proc/self/fd/1" } else { b"/proc/self/fd/2" };
+    let name = if number == 1 { "/proc/self/fd/1" } else { "/proc/self/fd/2" };
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::open(name, flags, Mode::empty())?;
+    let file = nix::fcntl::open(name, flags, mode(0))?;
     to_end(&file);
     Ok(file)
 }
@@ -117,173 +114,131 @@ pub fn standard_output() -> Option<OwnedFd> {
     inherited(1).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
 }
 
-/// Does a task inside a held directory.
-fn act(
-    place: &Place,
-    log: &LogFile,
-    task: Task,
-    held: Option<&OwnedFd>,
-    rules: Rules,
-) -> Result<OwnedFd, Errno> {
-    match task {
-        Task::Write => open(place, log, rules, OFlag::O_WRONLY, true),
-        Task::Read => open(place, log, rules, OFlag::O_RDONLY, log.auto && held.is_none()),
-        Task::Clear => {
-            let file = match held {
-                Some(file) => file.try_clone().map_err(|_| Errno::EMFILE)?,
-                None => open(place, log, rules, OFlag::O_WRONLY, false)?,
-            };
-            ftruncate(&file, 0).map(|()| file)
-        }
-        Task::Rotate => rotate(place, log, held.ok_or(Errno::EBADF)?, rules),
-    }
+/// Another descriptor of the same description.
+pub fn copy(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    file.try_clone().map_err(|_| Errno::EMFILE)
 }
 
-/// Opens the file, or makes it where it is not there. Nothing here waits, follows a last link or truncates.
-fn open(
-    place: &Place,
-    log: &LogFile,
-    rules: Rules,
-    access: OFlag,
-    create: bool,
-) -> Result<OwnedFd, Errno> {
-    let (name, flags) = (place.name.as_slice(), access | CAREFUL);
-    let file = match openat(&place.dir, name, flags, Mode::empty()) {
-        Err(Errno::ENOENT) if create => openat(&place.dir, name, access | NEW, mode(log))?,
-        Err(Errno::EACCES) if rules == Rules::Owner => left_by_root(place, flags)?,
-        other => other?,
-    };
-    let stat = fstat(&file)?;
-    let regular = stat.st_mode & libc::S_IFMT == SFlag::S_IFREG.bits();
-    to_end(&file);
-    // An AUTO name is known once it is listed: a file that somebody else has put there is not ours to write.
-    let planted = log.auto && !trusted_uid(stat.st_uid);
-    if rules == Rules::Owner && (!regular || stat.st_nlink != 1 || planted) {
-        return Err(Errno::EPERM);
+impl Work<'_> {
+    fn act(&self) -> Result<OwnedFd, Errno> {
+        match self.task {
+            Task::Write => self.open(OFlag::O_WRONLY, true),
+            Task::Read => self.open(OFlag::O_RDONLY, self.log.auto && self.held.is_none()),
+            Task::Clear => {
+                let file = self.held.map_or_else(|| self.open(OFlag::O_WRONLY, false), copy)?;
+                ftruncate(&file, 0).map(|()| file)
+            }
+            Task::Rotate => self.rotate(),
+        }
     }
-    Ok(file)
+
+    /// Opens the file, or makes it where it is not there. Nothing here waits, follows a last link or truncates.
+    fn open(&self, access: OFlag, create: bool) -> Result<OwnedFd, Errno> {
+        let place = &self.place;
+        let file = match place.open(access | CAREFUL, 0) {
+            Err(Errno::ENOENT) if create => place.open(access | NEW, self.log.mode)?,
+            Err(Errno::EACCES) if self.lent => left_by_root(place, access)?,
+            other => other?,
+        };
+        let stat = fstat(&file)?;
+        to_end(&file);
+        // An AUTO name is known once it is listed: a file that somebody else has put there is not ours to write.
+        let planted = self.log.auto && !trusted_uid(stat.st_uid);
+        let odd = !is(&stat, libc::S_IFREG) || stat.st_nlink != 1 || planted;
+        if self.lent && odd { Err(Errno::EPERM) } else { Ok(file) }
+    }
+
+    /// Shifts the numbered files up and begins a new one; only when the limit is really reached.
+    fn rotate(&self) -> Result<OwnedFd, Errno> {
+        let (log, place, held) = (self.log, &self.place, self.held.ok_or(Errno::EBADF)?);
+        let size = u64::try_from(fstat(held)?.st_size).unwrap_or(0);
+        if log.maxbytes == 0 || size < log.maxbytes {
+            return Err(Errno::EAGAIN);
+        }
+        if log.backups == 0 {
+            ftruncate(held, 0)?;
+            return copy(held);
+        }
+        let numbered = |n: u32| match n {
+            0 => place.name.clone(),
+            n => [place.name.as_slice(), b".", n.to_string().as_bytes()].concat(),
+        };
+        for n in (0..log.backups).rev() {
+            let (from, to) = (numbered(n), numbered(n + 1));
+            match renameat(&place.dir, from.as_slice(), &place.dir, to.as_slice()) {
+                Err(Errno::ENOENT) | Ok(()) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        self.open(OFlag::O_WRONLY, true)
+    }
 }
 
 /// What the reference leaves behind: a file of root's, with one name, in somebody else's directory.
-fn left_by_root(place: &Place, flags: OFlag) -> Result<OwnedFd, Errno> {
+fn left_by_root(place: &Place, access: OFlag) -> Result<OwnedFd, Errno> {
     let owner = geteuid();
-    setresuid(Uid::from_raw(u32::MAX), Uid::from_raw(0), Uid::from_raw(u32::MAX))?;
-    let file = openat(&place.dir, place.name.as_slice(), flags, Mode::empty());
-    setresuid(Uid::from_raw(u32::MAX), owner, Uid::from_raw(u32::MAX))?;
+    effective(Uid::from_raw(0))?;
+    let file = place.open(access | CAREFUL, 0);
+    effective(owner)?;
     let file = file?;
     if fstat(&file)?.st_uid == 0 { Ok(file) } else { Err(Errno::EACCES) }
 }
 
-/// Shifts the numbered files up and begins a new one; only when the limit is really reached.
-fn rotate(place: &Place, log: &LogFile, held: &OwnedFd, rules: Rules) -> Result<OwnedFd, Errno> {
-    let size = u64::try_from(fstat(held)?.st_size).unwrap_or(0);
-    if log.maxbytes == 0 || size < log.maxbytes {
-        return Err(Errno::EAGAIN);
-    }
-    if log.backups == 0 {
-        ftruncate(held, 0)?;
-        return held.try_clone().map_err(|_| Errno::EMFILE);
-    }
-    let numbered = |n: u32| [place.name.as_slice(), b".", n.to_string().as_bytes()].concat();
-    let shift = |from: &[u8], to: &[u8]| match renameat(&place.dir, from, &place.dir, to) {
-        Err(Errno::ENOENT) | Ok(()) => Ok(()),
-        Err(errno) => Err(errno),
-    };
-    for n in (1..log.backups).rev() {
-        shift(&numbered(n), &numbered(n + 1))?;
-    }
-    shift(&place.name, &numbered(1))?;
-    open(place, log, rules, OFlag::O_WRONLY, true)
+/// Changes the effective user id alone. The real id stays root, so that the owner can neither stop nor trace this
+/// child.
+fn effective(uid: Uid) -> Result<(), Errno> {
+    let keep = Uid::from_raw(u32::MAX);
+    setresuid(keep, uid, keep)
 }
 
-/// Has a child do it that has become the directory's owner.
-fn delegate(log: &LogFile, task: Task, held: Option<&OwnedFd>) -> Result<Started, Errno> {
-    let (answer, ours) = sys::datagrams()?;
-    match sys::clone(None, None)? {
-        Cloned::Parent { pid, pidfd } => Ok(Started::Job { pid, pidfd, answer }),
-        Cloned::Child => {
-            sys::keep(&held.into_iter().chain([&ours]).map(AsFd::as_fd).collect::<Vec<_>>());
-            let file = walk(&log.path, Walk::All, false).and_then(|place| {
-                become_owner(&place.parent)?;
-                act(&place, log, task, held, Rules::Owner)
-            });
-            let errno = file.as_ref().err().map_or(0, |errno| *errno as i32).to_le_bytes();
-            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
-            let _ = sys::send(&ours, &errno, &fds);
-            sys::exit(0)
-        }
-    }
-}
-
-/// Takes on the owner's rights. The real id stays root, so that the owner can neither stop nor trace this child.
-fn become_owner(parent: &Exposed) -> Result<(), Errno> {
-    let keep = (Gid::from_raw(u32::MAX), Uid::from_raw(u32::MAX));
-    if parent.uid == u32::MAX || parent.gid == u32::MAX {
+/// Takes on the owner's rights.
+fn become_owner(parent: &FileStat) -> Result<(), Errno> {
+    if parent.st_uid == u32::MAX || parent.st_gid == u32::MAX {
         return Err(Errno::EPERM);
     }
     setgroups(&[])?;
-    if parent.uid != 0 {
-        setresgid(keep.0, Gid::from_raw(parent.gid), keep.0)?;
-        setresuid(keep.1, Uid::from_raw(parent.uid), keep.1)?;
+    if parent.st_uid != 0 {
+        let keep = Gid::from_raw(u32::MAX);
+        setresgid(keep, Gid::from_raw(parent.st_gid), keep)?;
+        effective(Uid::from_raw(parent.st_uid))?;
     }
-    if geteuid().as_raw() == parent.uid { Ok(()) } else { Err(Errno::EPERM) }
-}
-
-/// The answer of a child, once there is one: the file, or why not. A child that died without one gives EIO.
-pub fn answer(from: &OwnedFd) -> Option<Result<OwnedFd, Errno>> {
-    match sys::receive_file(from) {
-        Err(Errno::EAGAIN | Errno::EINTR) => None,
-        Err(errno) => Some(Err(errno)),
-        Ok((_, Some(file))) => Some(Ok(file)),
-        Ok(([0, 0, 0, 0], None)) => Some(Err(Errno::EIO)),
-        Ok((errno, None)) => Some(Err(Errno::from_raw(i32::from_le_bytes(errno)))),
-    }
+    if geteuid().as_raw() == parent.st_uid { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Removes the AUTO logs of earlier starts: regular files of our own whose names carry the infix.
 pub fn sweep(what: &Sweep) {
-    let place = if geteuid().is_root() {
-        walk(&what.directory, Walk::Config, true)
-    } else {
-        plain(&what.directory)
-    };
-    let Ok(place) = place.as_ref() else { return };
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let Ok(dir) = openat(&place.dir, place.name.as_slice(), flags, Mode::empty()) else {
+    let list = |place: Place| place.open(DIRECTORY | OFlag::O_NOFOLLOW, 0);
+    let dir = find(&what.directory, Walk::Config).and_then(list);
+    let Ok(mut listing) = dir.and_then(nix::dir::Dir::from_fd) else {
         return;
     };
-    let Ok(mut listing) = nix::dir::Dir::from_fd(dir) else {
-        return;
-    };
-    let names: Vec<Vec<u8>> =
-        listing.iter().flatten().map(|e| e.file_name().to_bytes().to_vec()).collect();
-    for name in names.iter().filter(|name| is_auto_log(name, &what.infix)) {
-        let stat = nix::sys::stat::fstatat(
-            listing.as_fd(),
-            name.as_slice(),
-            nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
-        );
-        let ours = stat.is_ok_and(|s| {
-            trusted_uid(s.st_uid) && s.st_mode & libc::S_IFMT == SFlag::S_IFREG.bits()
-        });
-        if ours {
-            let _ = unlinkat(listing.as_fd(), name.as_slice(), UnlinkatFlags::NoRemoveDir);
+    let names = listing.iter().flatten().map(|entry| entry.file_name().to_owned());
+    let names: Vec<_> = names.filter(|name| is_auto_log(name.to_bytes(), &what.infix)).collect();
+    for name in names {
+        let name = name.as_c_str();
+        let stat = fstatat(listing.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        if stat.is_ok_and(|stat| trusted_uid(stat.st_uid) && is(&stat, libc::S_IFREG)) {
+            let _ = unlinkat(listing.as_fd(), name, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
 
 /// `SOMETHING---IDENTIFIER-XXXX.log`, perhaps with a number behind.
 fn is_auto_log(name: &[u8], infix: &[u8]) -> bool {
-    let Some(at) = name.windows(infix.len()).position(|part| part == infix) else {
+    let Some((before, rest)) = cut(name, infix) else {
         return false;
     };
-    let rest = name.split_at(at + infix.len()).1;
-    let Some(dot) = rest.windows(4).position(|part| part == b".log") else {
-        return false;
-    };
-    let tail = rest.split_at(dot + 4).1;
-    let number = tail.strip_prefix(b".").unwrap_or(tail);
-    at > 0 && dot > 0 && number.len() <= 4 && number.iter().all(u8::is_ascii_digit)
+    cut(rest, b".log").is_some_and(|(unique, tail)| {
+        let number = tail.strip_prefix(b".").unwrap_or(tail);
+        let counted = number.len() <= 4 && number.iter().all(u8::is_ascii_digit);
+        !before.is_empty() && !unique.is_empty() && counted
+    })
+}
+
+/// What stands before and after the first `mark`.
+fn cut<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = text.windows(mark.len()).position(|part| part == mark)?;
+    Some((text.get(..at)?, text.get(at + mark.len()..)?))
 }
 
 #[cfg(test)]
@@ -312,7 +267,7 @@ mod tests {
     fn what_is_written_comes_after_what_is_there() {
         let path = std::env::temp_dir().join(format!("logfile-{}", std::process::id()));
         std::fs::write(&path, "history").unwrap();
-        let log = LogFile {
+        let file = LogFile {
             path: path.as_os_str().as_encoded_bytes().to_vec(),
             maxbytes: 0,
             backups: 0,
@@ -322,8 +277,9 @@ mod tests {
             gid: None,
             auto: false,
         };
-        let place = plain(&log.path).unwrap();
-        let file = act(&place, &log, Task::Write, None, Rules::Own).unwrap();
+        let place = find(&file.path, Walk::All).unwrap();
+        let work = Work { log: &file, task: Task::Write, held: None, place, lent: false };
+        let file = work.act().unwrap();
         assert_eq!(lseek(&file, 0, Whence::SeekCur), Ok(7));
         std::fs::remove_file(path).unwrap();
     }

@@ -18,6 +18,7 @@ mod admit;
 mod begin;
 mod broker;
 mod child;
+mod errand;
 mod helpers;
 mod logfile;
 mod path;
@@ -30,8 +31,13 @@ mod sys;
 mod tell;
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal::{
+    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGXFSZ,
+};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
@@ -41,13 +47,16 @@ use privsep::request::End;
 use crate::spawner::{Spawner, ends};
 use crate::stop::Stop;
 
+/// The signals that would end the daemon or tell it something.
+const HEARD: [Signal; 12] = [
+    SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF,
+    SIGIO, SIGXFSZ,
+];
+
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn now() -> u64 {
-    let Ok(time) = clock_gettime(ClockId::CLOCK_MONOTONIC) else {
-        return 0;
-    };
-    let part = |n: i64| u64::try_from(n).unwrap_or(0);
-    part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec())
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(time.as_nanos()).unwrap_or(0)
 }
 
 fn main() {
@@ -65,25 +74,9 @@ fn main() {
     std::process::exit(i32::from(status));
 }
 
-/// Every signal that would end the daemon or tells it something comes through a descriptor.
+/// The signals of [`HEARD`] come through a descriptor.
 fn signals() -> Option<SignalFd> {
-    let mut mask = SigSet::empty();
-    for signal in [
-        Signal::SIGCHLD,
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-        Signal::SIGALRM,
-        Signal::SIGVTALRM,
-        Signal::SIGPROF,
-        Signal::SIGIO,
-        Signal::SIGXFSZ,
-    ] {
-        mask.add(signal);
-    }
+    let mask: SigSet = HEARD.into_iter().collect();
     mask.thread_block().ok()?;
     SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok()
 }
@@ -130,32 +123,14 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
         events.set(PollFlags::POLLOUT, broker.blocked == Some(u64::MAX));
         fds.push(PollFd::new(broker.socket.as_fd(), events));
     }
-    let awaited = spawner.store.awaited(at + spawner::HELD);
-    fds.extend(awaited.map(|(_, report, _)| PollFd::new(report.as_fd(), PollFlags::POLLIN)));
-    fds.extend(spawner.jobs.iter().map(|job| PollFd::new(job.answer.as_fd(), PollFlags::POLLIN)));
-    if let Some(stop) = spawner.stop.as_ref().filter(|_| spawner.broker.is_none()) {
-        for (n, slot) in (0..).zip(&spawner.store.slots) {
-            let Some(live) = slot.running() else { continue };
-            let pipes = [Some(&live.stdout), live.stderr.as_ref()];
-            let open = pipes
-                .into_iter()
-                .enumerate()
-                .filter(|(which, _)| !stop.closed.contains(&(n, *which)));
-            fds.extend(
-                open.filter_map(|(_, pipe)| Some(PollFd::new(pipe?.as_fd(), PollFlags::POLLIN))),
-            );
-        }
-    }
-    let timeout = match spawner.deadline(at) {
-        None => PollTimeout::NONE,
-        Some(due) => {
-            let millis = due.saturating_sub(at).div_ceil(1_000_000).min(86_400_000);
-            i32::try_from(millis)
-                .ok()
-                .and_then(|n| PollTimeout::try_from(n).ok())
-                .unwrap_or(PollTimeout::ZERO)
-        }
-    };
+    let reports = spawner.store.awaited(at + spawner::HELD).map(|(_, starting)| &starting.report);
+    let answers = spawner.jobs.iter().map(|job| &job.errand.answer);
+    let readable = reports.chain(answers).chain(spawner.drained());
+    fds.extend(readable.map(|from| PollFd::new(from.as_fd(), PollFlags::POLLIN)));
+    let timeout = spawner.deadline(at).map_or(PollTimeout::NONE, |due| {
+        let millis = due.saturating_sub(at).div_ceil(1_000_000).min(86_400_000);
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO)
+    });
     let _ = poll(&mut fds, timeout);
 }
 
@@ -166,18 +141,16 @@ impl Spawner {
     }
 
     /// Whether requests are taken just now.
-    fn hearing(&self) -> bool {
-        let unanswered =
-            self.broker.as_ref().map_or(0, |broker| broker.replies.len()) + self.jobs.len();
-        unanswered < spawner::TURN
-            && self.broker.as_ref().is_some_and(|broker| broker.doomed.is_none())
+    pub fn hearing(&self) -> bool {
+        self.broker.as_ref().is_some_and(|broker| {
+            broker.doomed.is_none() && broker.replies.len() + self.jobs.len() < spawner::TURN
+        })
     }
 
     /// Takes note of a signal to the daemon.
     fn signalled(&mut self, signo: u32, at: u64) {
-        if let Some(signo) =
-            u8::try_from(signo).ok().filter(|signo| i32::from(*signo) != libc::SIGCHLD)
-        {
+        let signo = u8::try_from(signo).unwrap_or(0);
+        if i32::from(signo) != libc::SIGCHLD {
             self.untold.entry(signo).or_insert(at);
         }
     }

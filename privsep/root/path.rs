@@ -3,7 +3,7 @@
 //! A component is trusted when only root (or, not started as root, the daemon's user) can write it. Symbolic links
 //! are followed only where a trusted directory holds one that its owner may be trusted with.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
@@ -12,34 +12,19 @@ use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 const MAX_LINKS: usize = 40;
-pub const DIRECTORY: OFlag =
-    OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-
-/// A directory that others may write into.
-#[derive(Clone, Copy)]
-pub struct Exposed {
-    /// Bytes of the path that lead to it, as far as no link was followed.
-    pub upto: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mode: u32,
-}
-
-impl Exposed {
-    /// In a sticky directory of a trusted owner, others cannot replace what is not theirs.
-    pub fn sticky(&self) -> bool {
-        self.mode & 0o1000 != 0 && trusted_uid(self.uid)
-    }
-}
+pub const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
+/// Names a file without opening it.
+pub const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// The directory of a path, held open, and the name in it.
 pub struct Place {
     pub dir: OwnedFd,
     pub name: Vec<u8>,
-    /// The first directory on the way that others may write into.
-    pub exposed: Option<Exposed>,
+    /// The first directory on the way that others may write into, and how many bytes of the path lead to it, as far as
+    /// no link was followed.
+    pub exposed: Option<(usize, FileStat)>,
     /// The last directory itself.
-    pub parent: Exposed,
+    pub parent: FileStat,
 }
 
 /// How far to walk.
@@ -49,7 +34,8 @@ pub enum Walk {
     Trusted,
     /// To the end.
     All,
-    /// To the end, where a sticky directory exposes only what does not belong to a trusted owner.
+    /// To the end, where a sticky directory exposes only what does not belong to a trusted owner; a link there is
+    /// followed too.
     Config,
 }
 
@@ -57,70 +43,75 @@ pub fn trusted_uid(uid: u32) -> bool {
     uid == 0 || uid == geteuid().as_raw()
 }
 
-fn exposed(stat: &FileStat, upto: usize) -> Option<Exposed> {
-    let e = describe(stat, upto);
-    (!trusted_uid(e.uid) || e.mode & 0o022 != 0).then_some(e)
+/// Whether anybody but a trusted owner could change this very file or directory.
+pub fn exposed(stat: &FileStat) -> bool {
+    !trusted_uid(stat.st_uid) || stat.st_mode & 0o022 != 0
 }
 
-fn describe(stat: &FileStat, upto: usize) -> Exposed {
-    let upto = u32::try_from(upto).unwrap_or(u32::MAX);
-    Exposed { upto, uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode }
+/// In a sticky directory of a trusted owner, others cannot replace what is not theirs.
+pub fn sticky(stat: &FileStat) -> bool {
+    stat.st_mode & 0o1000 != 0 && trusted_uid(stat.st_uid)
 }
 
-/// Whether anybody but a trusted owner could change this very file.
-pub fn open_to_others(stat: &FileStat, upto: usize) -> Option<Exposed> {
-    exposed(stat, upto)
-}
-
-fn is(stat: &FileStat, kind: libc::mode_t) -> bool {
+pub fn is(stat: &FileStat, kind: libc::mode_t) -> bool {
     stat.st_mode & libc::S_IFMT == kind
 }
 
-/// Walks to the last component of an absolute path. With `follow`, a link there is followed too.
-pub fn walk(path: &[u8], how: Walk, follow: bool) -> Result<Place, Errno> {
+/// Which file it is, under whatever name: device and inode.
+pub fn id(stat: &FileStat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// The place of an absolute path. A daemon that is not root risks only its own rights: ordinary rules are enough.
+pub fn find(path: &[u8], how: Walk) -> Result<Place, Errno> {
+    if geteuid().is_root() { walk(path, how) } else { plain(path) }
+}
+
+/// Walks to the last component.
+fn walk(path: &[u8], how: Walk) -> Result<Place, Errno> {
     let mut todo = components(path);
-    let mut dir = openat(AT_FDCWD, "/", DIRECTORY, Mode::empty())?;
-    let mut stat = fstat(&dir)?;
-    let mut first: Option<Exposed> = exposed(&stat, 1);
+    let mut dir = openat(AT_FDCWD, "/", HANDLE, mode(0))?;
+    let mut parent = fstat(&dir)?;
+    let mut first = exposed(&parent).then_some((1, parent));
     let (mut upto, mut links) = (0, 0);
     while let Some(name) = todo.pop() {
         let last = todo.is_empty();
-        if last && !follow {
-            return Ok(Place { dir, name, exposed: first, parent: describe(&stat, upto) });
+        if last && how != Walk::Config {
+            return Ok(Place { dir, name, exposed: first, parent });
         }
         if how == Walk::Trusted && first.is_some() {
             return Err(Errno::EXDEV);
         }
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let next = openat(&dir, name.as_slice(), flags, Mode::empty())?;
+        let next = openat(&dir, name.as_slice(), HANDLE, mode(0))?;
         let inner = fstat(&next)?;
         if links == 0 {
             upto += 1 + name.len();
         }
         if is(&inner, libc::S_IFLNK) {
             links += 1;
-            let sticky = how == Walk::Config && exposed(&stat, 0).is_none_or(|e| e.sticky());
-            if links > MAX_LINKS || !trusted_uid(inner.st_uid) || (first.is_some() && !sticky) {
+            let safe = how == Walk::Config && (!exposed(&parent) || sticky(&parent));
+            if links > MAX_LINKS || !trusted_uid(inner.st_uid) || (first.is_some() && !safe) {
                 return Err(Errno::ELOOP);
             }
             let target = readlinkat(&next, "")?.into_vec();
             if target.first() == Some(&b'/') {
-                dir = openat(AT_FDCWD, "/", DIRECTORY, Mode::empty())?;
-                stat = fstat(&dir)?;
+                dir = openat(AT_FDCWD, "/", HANDLE, mode(0))?;
+                parent = fstat(&dir)?;
             }
             todo.append(&mut components(&target));
             continue;
         }
         if last {
-            return Ok(Place { dir, name, exposed: first, parent: describe(&stat, upto) });
+            return Ok(Place { dir, name, exposed: first, parent });
         }
         if !is(&inner, libc::S_IFDIR) {
             return Err(Errno::ENOTDIR);
         }
-        (dir, stat) = (next, inner);
-        let here = exposed(&stat, upto);
-        let harmless = how == Walk::Config && here.is_some_and(|e| e.sticky());
-        first = first.or(here.filter(|_| !harmless));
+        (dir, parent) = (next, inner);
+        let harmless = how == Walk::Config && sticky(&parent);
+        if first.is_none() && exposed(&parent) && !harmless {
+            first = Some((upto, parent));
+        }
     }
     Err(Errno::EISDIR)
 }
@@ -131,26 +122,45 @@ fn components(path: &[u8]) -> Vec<Vec<u8>> {
     parts.rev().map(<[u8]>::to_vec).collect()
 }
 
-/// The directory of a path by ordinary rules, for a daemon that is not root and risks only its own rights.
-pub fn plain(path: &[u8]) -> Result<Place, Errno> {
+fn plain(path: &[u8]) -> Result<Place, Errno> {
     let cut = path.iter().rposition(|b| *b == b'/').ok_or(Errno::EINVAL)?;
     let (parent, name) = path.split_at(cut + 1);
-    let dir = openat(
-        AT_FDCWD,
-        parent,
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
-    let parent = describe(&fstat(dir.as_fd())?, cut);
+    let dir = openat(AT_FDCWD, parent, DIRECTORY | OFlag::O_PATH, mode(0))?;
+    let parent = fstat(&dir)?;
     Ok(Place { dir, name: name.to_vec(), exposed: None, parent })
 }
 
-/// Removes a name of ours at the end, if it is still the same file.
-pub fn remove_own(place: &Place, file: Option<(u64, u64)>) {
-    let name = place.name.as_slice();
-    let there = fstatat(&place.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-    if there.is_ok_and(|stat| Some((stat.st_dev, stat.st_ino)) == file) {
-        let _ = unlinkat(&place.dir, name, UnlinkatFlags::NoRemoveDir);
+pub fn mode(bits: u32) -> Mode {
+    Mode::from_bits_truncate(bits)
+}
+
+impl Place {
+    /// Opens what has the name; `mode` is for a file that this makes.
+    pub fn open(&self, flags: OFlag, mode: u32) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlag::O_CLOEXEC;
+        openat(&self.dir, self.name.as_slice(), flags, self::mode(mode))
+    }
+
+    pub fn stat(&self) -> Result<FileStat, Errno> {
+        fstatat(&self.dir, self.name.as_slice(), AtFlags::AT_SYMLINK_NOFOLLOW)
+    }
+
+    pub fn remove(&self) -> Result<(), Errno> {
+        unlinkat(&self.dir, self.name.as_slice(), UnlinkatFlags::NoRemoveDir)
+    }
+}
+
+/// A name of ours, removed at the end if it is still the same file.
+pub struct OwnName {
+    pub place: Place,
+    pub id: (u64, u64),
+}
+
+impl Drop for OwnName {
+    fn drop(&mut self) {
+        if self.place.stat().is_ok_and(|stat| id(&stat) == self.id) {
+            let _ = self.place.remove();
+        }
     }
 }
 
@@ -172,9 +182,9 @@ mod tests {
     fn the_name_is_what_is_left() {
         let place = plain(b"/etc/passwd").unwrap();
         assert_eq!(place.name, b"passwd");
-        let place = walk(b"/etc/passwd", Walk::All, false).unwrap();
+        let place = walk(b"/etc/passwd", Walk::All).unwrap();
         assert_eq!(place.name, b"passwd");
-        assert_eq!(walk(b"/", Walk::All, false).err(), Some(Errno::EISDIR));
-        assert_eq!(walk(b"/etc/passwd/x", Walk::All, false).err(), Some(Errno::ENOTDIR));
+        assert_eq!(walk(b"/", Walk::All).err(), Some(Errno::EISDIR));
+        assert_eq!(walk(b"/etc/passwd/x", Walk::All).err(), Some(Errno::ENOTDIR));
     }
 }

@@ -5,22 +5,24 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::mkdirat;
 use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
 use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
-use privsep::request::{Request, Whom};
+use privsep::request::{Mode, Request, Whom};
 use privsep::table::{Entry, Limit, Table};
 
-use crate::admit::{Act, Kind, Phase, Refusal, admit};
-use crate::broker::{Broker, Heard, Succession};
-use crate::child::{self, Ends, Plan};
+use crate::admit::{Act, Phase, Refusal, admit};
+use crate::broker::{Broker, READY, Succession};
+use crate::child::{self, Ends, at};
+use crate::errand::{self, Errand};
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
+use crate::path::{DIRECTORY, mode};
 use crate::socket::Bound;
 use crate::stop::Stop;
-use crate::store::{Exit, Life, Live, Store};
-use crate::sys::{self, Cloned};
+use crate::store::{Life, Live, News, Starting, Store};
+use crate::sys::{self, Exit, Process};
 
 /// How long a child may take to exec, and a log child to open.
 const CHILD: u64 = 5_000_000_000;
@@ -40,12 +42,11 @@ const ROOMY: usize = 64;
 /// How the names of instances' cgroups begin.
 pub const CGROUP_PREFIX: &[u8] = b"supervisor-";
 
-/// Work that a child of ours does on a request.
+/// What a child of ours does on a request.
 pub struct Job {
     seq: u32,
     what: Work,
-    pidfd: OwnedFd,
-    pub answer: OwnedFd,
+    pub errand: Errand,
     deadline: u64,
 }
 
@@ -123,16 +124,14 @@ impl Spawner {
     /// Hears the broker, a bounded number of requests.
     pub fn hear(&mut self, now: u64) {
         for _ in 0..TURN {
-            let Some(broker) = &mut self.broker else {
+            let hearing = self.hearing();
+            let Some(broker) = self.broker.as_mut().filter(|_| hearing) else {
                 return;
             };
-            if broker.doomed.is_some() || broker.replies.len() + self.jobs.len() >= TURN {
-                return;
-            }
             let (seq, request) = match broker.hear(now) {
-                Heard::Request(seq, request) => (seq, request),
-                Heard::Nothing => return,
-                Heard::Refused => return broker.end(Cause::Misbehaved, now),
+                Ok(Some(heard)) => heard,
+                Ok(None) => return,
+                Err(_) => return broker.end(Cause::Misbehaved, now),
             };
             match admit(broker.phase, request, &self.sealed.table, &self.store) {
                 Ok(act) => self.act(seq, act, now),
@@ -144,56 +143,53 @@ impl Spawner {
     }
 
     fn refuse(&mut self, seq: u32, request: Request, errno: Errno) {
-        let errno = errno as i32;
-        let answer = match request {
+        match request {
             Request::Spawn { slot } => {
-                Reply::SpawnFailed { seq, slot, failure: Failure { stage: Stage::Fork, errno } }
+                let failure = at(Stage::Fork)(errno);
+                self.answer(seq, Reply::SpawnFailed { seq, slot, failure }, None);
             }
-            _ => Reply::Done { seq, errno },
-        };
-        self.answer(answer, None);
+            _ => self.done(seq, Err(errno)),
+        }
     }
 
-    fn answer(&mut self, reply: Reply, file: Option<OwnedFd>) {
-        // Whoever asked for this is gone.
-        if matches!(
-            reply,
-            Reply::Done { seq: 0, .. }
-                | Reply::Opened { seq: 0, .. }
-                | Reply::Probed { seq: 0, .. }
-        ) {
-            return;
-        }
-        if let Some(broker) = &mut self.broker {
+    /// With 0 for `seq` whoever asked for this is gone.
+    fn answer(&mut self, seq: u32, reply: Reply, file: Option<OwnedFd>) {
+        if let Some(broker) = self.broker.as_mut().filter(|_| seq != 0) {
             broker.replies.push_back((reply, file));
         }
     }
 
     fn done(&mut self, seq: u32, result: Result<(), Errno>) {
-        self.answer(Reply::Done { seq, errno: result.err().map_or(0, |errno| errno as i32) }, None);
+        let errno = result.err().map_or(0, |errno| errno as i32);
+        self.answer(seq, Reply::Done { seq, errno }, None);
     }
 
-    fn act(&mut self, seq: u32, Act(kind): Act, now: u64) {
-        match kind {
-            Kind::Greet => self.greet(now),
-            Kind::Spawn { slot } => self.spawn(seq, slot, now),
-            Kind::Probe { slot } => self.probe(seq, slot, now),
-            Kind::Signal { slot, signo, whom } => {
+    fn act(&mut self, seq: u32, act: Act, now: u64) {
+        match act.request() {
+            Request::Ready => self.greet(now),
+            Request::Spawn { slot } => self.spawn(seq, slot, now),
+            Request::Probe { slot } => self.probe(seq, slot, now),
+            Request::Signal { slot, signo, whom, .. } => {
                 let result = self.signal(slot, signo, whom);
                 self.done(seq, result);
             }
-            Kind::Hand { log } if self.busy(log, Task::Write) => self.done(seq, Err(Errno::EBUSY)),
-            Kind::Hand { log } => {
-                let file = self.store.log(log).ok_or(Errno::EBADF);
-                let file = file.and_then(|l| l.file.try_clone().map_err(|_| Errno::EMFILE));
-                self.opened(seq, log, file);
+            // The file is open already: its description is handed out again.
+            Request::OpenLog { log, mode: Mode::Write }
+                if self.store.log(log).is_some() && !self.busy(log, Task::Write) =>
+            {
+                let file = self.store.copy_log(log);
+                self.opened(seq, log, file.map(Some));
             }
-            Kind::Log { log, task } => self.log(seq, log, task, now),
-            Kind::Free { slot } => self.store.free(slot),
-            Kind::Heard { signo } => {
+            Request::OpenLog { log, mode: Mode::Read } => self.log(seq, log, Task::Read, now),
+            Request::OpenLog { log, .. } => self.log(seq, log, Task::Write, now),
+            Request::RotateLog { log } => self.log(seq, log, Task::Rotate, now),
+            Request::ClearLog { log } => self.log(seq, log, Task::Clear, now),
+            Request::Ack { slot, .. } => self.store.free(slot),
+            Request::AckSignal { signo } => {
                 self.leaving |= self.unheard.remove(&signo).is_some() && ends(signo);
             }
-            Kind::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
+            Request::Reread | Request::Retire { .. } => {}
+            Request::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
         }
     }
 
@@ -208,70 +204,52 @@ impl Spawner {
 
     /// Makes the pipes and the child; how it went is known when the report closes.
     fn spawn(&mut self, seq: u32, slot: u32, now: u64) {
-        let failed = |stage| move |errno: Errno| Failure { stage, errno: errno as i32 };
-        let result = self.launch(slot, now).map_err(|(stage, errno)| failed(stage)(errno));
+        let instance = self.store.slot(slot).map_or(0, |of| of.instance).wrapping_add(1).max(1);
+        let started = self.launch(slot, instance, now);
         let Some(of) = self.store.slot_mut(slot) else {
             return;
         };
-        match result {
-            Ok((pid, life)) => {
-                of.instance = of.instance.wrapping_add(1).max(1);
-                of.tell_spawned = Some(seq);
+        match started {
+            Ok(starting) => {
+                let pid = starting.live.process.pid;
+                (of.instance, of.life) = (instance, Life::Starting(starting));
+                of.news = Some(News::Spawned(seq));
                 self.store.pids.insert(pid, slot);
                 self.store.starting.push_back(slot);
-                if let Some(of) = self.store.slot_mut(slot) {
-                    of.life = life;
-                }
             }
             Err(failure) => {
-                of.tell_failed = Some((seq, failure));
+                of.news = Some(News::Failed(seq, failure));
                 self.store.due.insert(slot);
             }
         }
     }
 
-    fn launch(&self, slot: u32, now: u64) -> Result<(i32, Life), (Stage, Errno)> {
-        let pipes = |errno| (Stage::Pipes, errno);
-        let entry = self.entry(slot).ok_or((Stage::Find, Errno::ENOENT))?;
-        let (stdin_end, stdin) = pipe(false).map_err(pipes)?;
-        let (stdout, stdout_end) = pipe(true).map_err(pipes)?;
+    fn launch(&self, slot: u32, instance: u32, now: u64) -> Result<Starting, Failure> {
+        let entry = self.entry(slot).ok_or(at(Stage::Find)(Errno::ENOENT))?;
+        let pipe = |reading| pipe(reading).map_err(at(Stage::Pipes));
+        let (stdin, stdin_end) = pipe(false)?;
+        let (stdout, stdout_end) = pipe(true)?;
         if self.store.slots.len() <= ROOMY {
             // Fewer, larger moves for a busy writer; with many programs the system's allowance is spent on more pipes.
             let _ = fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(1 << 18));
         }
-        let (stderr, stderr_end) = if entry.redirect_stderr {
-            (None, None)
-        } else {
-            pipe(true).map(|(r, w)| (Some(r), Some(w))).map_err(pipes)?
-        };
-        let (report, report_end) = pipe(true).map_err(pipes)?;
-        let instance = self.store.slot(slot).map_or(0, |of| of.instance.wrapping_add(1).max(1));
+        let error = if entry.redirect_stderr { None } else { Some(pipe(true)?) };
+        let (stderr, stderr_end) = error.unzip();
+        let (report, report_end) = pipe(true)?;
         let home = self.cgroup_for(slot, instance);
-        let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
-        let given =
-            [Some(&ends.stdin), Some(&ends.stdout), ends.stderr.as_ref(), Some(&report_end)];
-        let upto = given.into_iter().flatten().map(AsRawFd::as_raw_fd).max();
+        let ends =
+            Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end, report: report_end };
+        let upto = ends.all().iter().map(AsRawFd::as_raw_fd).max();
         let cloned = match &home {
             Some(dir) => sys::clone(Some(dir.as_fd()), upto).or_else(|_| sys::clone(None, upto)),
             None => sys::clone(None, upto),
         };
-        match cloned.map_err(|errno| (Stage::Fork, errno))? {
-            Cloned::Child => {
-                let plan = Plan {
-                    table: &self.sealed.table,
-                    entry,
-                    nofile: self.sealed.limits.0,
-                    nproc: self.sealed.limits.1,
-                };
-                child::run(&plan, &ends, &report_end)
-            }
-            Cloned::Parent { pid, pidfd } => {
-                let pidfd = sys::aside(pidfd);
-                let live = Live { pid, pidfd, stdin, stdout, stderr, failure: None };
-                let (ends, deadline) = (Some((ends, report_end)), now + CHILD);
-                Ok((pid, Life::Starting { live, report, ends, deadline }))
-            }
-        }
+        let Some(process) = cloned.map_err(at(Stage::Fork))? else {
+            child::run(&self.sealed, entry, &ends)
+        };
+        let process = Process { pidfd: sys::aside(process.pidfd), ..process };
+        let live = Live { process, stdin, stdout, stderr, failure: None, exit: None };
+        Ok(Starting { live, report, ends: Some(ends), deadline: now + CHILD })
     }
 
     fn cgroup_name(&self, slot: u32, instance: u32) -> Vec<u8> {
@@ -281,24 +259,15 @@ impl Spawner {
 
     fn cgroup_for(&self, slot: u32, instance: u32) -> Option<OwnedFd> {
         let (base, name) = (self.sealed.cgroup.as_ref()?, self.cgroup_name(slot, instance));
-        mkdirat(base, name.as_slice(), Mode::from_bits_truncate(0o755)).ok()?;
-        openat(
-            base,
-            name.as_slice(),
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .ok()
+        mkdirat(base, name.as_slice(), mode(0o755)).ok()?;
+        openat(base, name.as_slice(), DIRECTORY, mode(0)).ok()
     }
 
     /// Removes the cgroup of an instance that has ended; one that others still live in stays until the daemon's start.
     pub fn leave_cgroup(&self, slot: u32, instance: u32) {
         if let Some(base) = &self.sealed.cgroup {
-            let _ = unlinkat(
-                base,
-                self.cgroup_name(slot, instance).as_slice(),
-                UnlinkatFlags::RemoveDir,
-            );
+            let name = self.cgroup_name(slot, instance);
+            let _ = unlinkat(base, name.as_slice(), UnlinkatFlags::RemoveDir);
         }
     }
 
@@ -306,48 +275,35 @@ impl Spawner {
         let Some(entry) = self.entry(slot) else {
             return;
         };
-        let made = pipe(true).and_then(|(answer, end)| match sys::clone(None, None)? {
-            Cloned::Child => child::probe(entry, &end),
-            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd, answer)),
-        });
-        match made {
-            Ok((pid, pidfd, answer)) => {
-                self.job(seq, Work::Probe { slot }, (pid, pidfd, answer), now)
-            }
-            Err(errno) => {
-                let failure = Some(Failure { stage: Stage::Fork, errno: errno as i32 });
-                self.answer(Reply::Probed { seq, slot, failure }, None);
-            }
+        match errand::send(None, || child::find(entry).map(|_| None)) {
+            Ok(errand) => self.job(seq, Work::Probe { slot }, errand, now),
+            Err(errno) => self.probed(seq, slot, Some(at(Stage::Fork)(errno))),
         }
     }
 
-    fn job(
-        &mut self,
-        seq: u32,
-        what: Work,
-        (pid, pidfd, answer): (i32, OwnedFd, OwnedFd),
-        now: u64,
-    ) {
-        self.ours.insert(pid);
-        self.jobs.push(Job { seq, what, pidfd, answer, deadline: now + CHILD });
+    fn probed(&mut self, seq: u32, slot: u32, failure: Option<Failure>) {
+        self.answer(seq, Reply::Probed { seq, slot, failure }, None);
+    }
+
+    fn job(&mut self, seq: u32, what: Work, errand: Errand, now: u64) {
+        self.ours.insert(errand.process.pid);
+        self.jobs.push(Job { seq, what, errand, deadline: now + CHILD });
     }
 
     pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
         let of = self.store.slot(slot).ok_or(Errno::ESRCH)?;
         let live = of.live().ok_or(Errno::ESRCH)?;
-        let alive = of.running().is_some();
+        let alive = live.exit.is_none();
         if whom == Whom::Tree && signo == 9 && self.kill_tree(slot, of.instance).is_ok() {
             return Ok(());
         }
-        let group = (whom != Whom::Process).then_some(live.pid);
-        sys::signal(live.pidfd.as_fd(), signo, group, alive)
+        live.process.signal(signo, whom != Whom::Process, alive)
     }
 
     fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
         let base = self.sealed.cgroup.as_ref().ok_or(Errno::ENOENT)?;
         let path = [self.cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
-        let file =
-            openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let file = openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, mode(0))?;
         write(&file, b"1").map(drop)
     }
 
@@ -372,36 +328,27 @@ impl Spawner {
         let held = self.store.log(log).map(|log| &log.file);
         match logfile::start(sink, task, held) {
             Started::Done(result) => self.logged(seq, log, task, result),
-            Started::Job { pid, pidfd, answer } => {
-                self.job(seq, Work::Log { log, task }, (pid, pidfd, answer), now)
-            }
+            Started::Sent(errand) => self.job(seq, Work::Log { log, task }, errand, now),
         }
     }
 
     fn logged(&mut self, seq: u32, log: u32, task: Task, result: Result<OwnedFd, Errno>) {
-        let copy = |file: &OwnedFd| file.try_clone().map_err(|_| Errno::EMFILE);
-        let store = &mut self.store;
-        let kept = result.and_then(|file| match task {
-            Task::Read | Task::Clear => Ok(file),
-            Task::Write => {
-                store.keep_log(log, file)?;
-                copy(&store.log(log).ok_or(Errno::EBADF)?.file)
-            }
-            Task::Rotate => store.replace_log(log, &file).map(|()| file),
+        let file = result.and_then(|file| match task {
+            Task::Read => Ok(Some(file)),
+            Task::Clear => Ok(None),
+            Task::Write => self.store.keep_log(log, file).map(Some),
+            Task::Rotate => self.store.replace_log(log, file).map(Some),
         });
-        match (kept, task) {
-            (Ok(_), Task::Clear) => self.done(seq, Ok(())),
-            (Ok(file), _) => self.opened(seq, log, Ok(file)),
-            (Err(errno), _) => self.done(seq, Err(errno)),
-        }
+        self.opened(seq, log, file);
     }
 
-    fn opened(&mut self, seq: u32, log: u32, file: Result<OwnedFd, Errno>) {
+    fn opened(&mut self, seq: u32, log: u32, file: Result<Option<OwnedFd>, Errno>) {
         match file {
-            Ok(file) => {
-                self.answer(Reply::Opened { seq, log, same: self.store.same_log(log) }, Some(file))
+            Ok(Some(file)) => {
+                let same = self.store.same_log(log);
+                self.answer(seq, Reply::Opened { seq, log, same }, Some(file));
             }
-            Err(errno) => self.done(seq, Err(errno)),
+            other => self.done(seq, other.map(drop)),
         }
     }
 
@@ -410,37 +357,35 @@ impl Spawner {
         for job in std::mem::take(&mut self.jobs) {
             let late = now >= job.deadline;
             if late {
-                let _ = sys::signal(job.pidfd.as_fd(), 9, None, true);
+                job.errand.process.kill();
             }
+            let answer = job.errand.answer();
+            if answer.is_none() && !late {
+                self.jobs.push(job);
+                continue;
+            }
+            let stage = if answer.is_none() { Stage::Deadline } else { Stage::Find };
+            let result = answer.unwrap_or(Err(Errno::ETIMEDOUT));
             match job.what {
-                Work::Log { log, task } => match logfile::answer(&job.answer) {
-                    None if !late => self.jobs.push(job),
-                    answer => {
-                        self.logged(job.seq, log, task, answer.unwrap_or(Err(Errno::ETIMEDOUT)))
-                    }
-                },
-                Work::Probe { slot } => match report(&job.answer) {
-                    None if !late => self.jobs.push(job),
-                    answer => {
-                        let timeout =
-                            Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 };
-                        let failure = answer.unwrap_or(Some(timeout)).filter(|f| f.errno != 0);
-                        self.answer(Reply::Probed { seq: job.seq, slot, failure }, None);
-                    }
-                },
+                Work::Log { log, task } => {
+                    let file = result.and_then(|file| file.ok_or(Errno::EIO));
+                    self.logged(job.seq, log, task, file);
+                }
+                Work::Probe { slot } => {
+                    self.probed(job.seq, slot, result.err().map(at(stage)));
+                }
             }
         }
     }
 
     /// Looks whether children have become their programs.
     pub fn finish_starts(&mut self, now: u64) {
-        for slot in &self.store.starting {
-            let of = usize::try_from(*slot).ok().and_then(|n| self.store.slots.get_mut(n));
-            of.into_iter().for_each(|of| of.let_go(false));
+        for slot in self.store.starting.clone() {
+            self.store.slot_mut(slot).into_iter().for_each(|of| of.let_go(false));
         }
         loop {
             let before = self.store.starting.len();
-            let awaited: Vec<u32> = self.store.awaited(now + HELD).map(|(slot, ..)| slot).collect();
+            let awaited: Vec<u32> = self.store.awaited(now + HELD).map(|(slot, _)| slot).collect();
             awaited.into_iter().for_each(|slot| self.finish_start(slot, false, now));
             if self.store.starting.len() == before {
                 return;
@@ -453,60 +398,58 @@ impl Spawner {
             return;
         };
         of.let_go(dead);
-        let (answer, late) = match &of.life {
-            Life::Starting { report: from, ends, deadline, .. } => {
-                (if ends.is_none() { report(from) } else { None }, now >= *deadline)
-            }
-            // Its start was over before: what it is stays as it is.
-            _ => return,
+        // Where its start was over before, what it is stays as it is.
+        let Life::Starting(Starting { report: from, ends, deadline, .. }) = &of.life else {
+            return;
         };
+        let answer = if ends.is_none() { report(from) } else { None };
+        let late = now >= *deadline;
         let failure = match answer {
             // It has said all that it ever will; somebody who was forked just now may still hold a copy of its end.
             None if dead => None,
             None if !late => return,
-            None => Some(Failure { stage: Stage::Deadline, errno: Errno::ETIMEDOUT as i32 }),
+            None => Some(at(Stage::Deadline)(Errno::ETIMEDOUT)),
             Some(failure) => failure,
         };
-        self.store.starting.retain(|other| *other != slot);
-        self.store.due.insert(slot);
-        let Some(of) = self.store.slot_mut(slot) else {
+        let life = std::mem::replace(&mut of.life, Life::Idle);
+        let Life::Starting(Starting { mut live, .. }) = life else {
             return;
         };
-        let Life::Starting { mut live, .. } = std::mem::replace(&mut of.life, Life::Idle) else {
-            return;
-        };
-        if failure.is_some_and(|failure| failure.stage == Stage::Deadline) {
-            let _ = sys::signal(live.pidfd.as_fd(), 9, None, true);
-        }
         live.failure = failure;
+        if failure.is_some_and(|failure| failure.stage == Stage::Deadline) {
+            live.process.kill();
+        }
         match failure {
             // It never was a program: no descriptor of it is worth anything.
             Some(failure) if failure.stage <= Stage::Descriptors => {
-                of.tell_failed = of.tell_spawned.take().map(|seq| (seq, failure));
-                self.store.pids.remove(&live.pid);
-                self.ours.insert(live.pid);
+                if let Some(News::Spawned(seq)) = of.news {
+                    of.news = Some(News::Failed(seq, failure));
+                }
+                self.store.pids.remove(&live.process.pid);
+                self.ours.insert(live.process.pid);
             }
             _ => of.life = Life::Running(live),
         }
+        self.store.starting.retain(|other| *other != slot);
+        self.store.due.insert(slot);
     }
 
     /// Takes note of every child that has ended.
     pub fn reap(&mut self, now: u64) {
         // The reference hears of orphans as pid 1 alone.
         let init = std::process::id() == 1;
-        while let Some(dead) = sys::reap() {
-            let exit = Exit { status: dead.status, at: now, cpu: dead.cpu, maxrss: dead.maxrss };
-            if let Some(slot) = self.store.pids.get(&dead.pid).copied() {
+        while let Some((pid, exit)) = sys::reap(now) {
+            if let Some(slot) = self.store.pids.get(&pid).copied() {
                 // A dead child's report is complete.
                 self.finish_start(slot, true, now);
-                self.ours.remove(&dead.pid);
-                if self.store.pids.remove(&dead.pid).is_some() {
+                self.ours.remove(&pid);
+                if self.store.pids.remove(&pid).is_some() {
                     self.exited(slot, exit);
                 }
-            } else if self.broker.as_ref().is_some_and(|broker| broker.pid == dead.pid) {
-                self.bury(dead.status, now);
-            } else if !self.ours.remove(&dead.pid) && init && self.strangers.len() < STRANGERS {
-                self.strangers.push_back((dead.pid, dead.status));
+            } else if self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid) {
+                self.bury(exit.status, now);
+            } else if !self.ours.remove(&pid) && init && self.strangers.len() < STRANGERS {
+                self.strangers.push_back((pid, exit.status));
             }
         }
         self.finish_jobs(now);
@@ -521,17 +464,13 @@ impl Spawner {
     }
 
     fn exited(&mut self, slot: u32, exit: Exit) {
-        let Some(of) = self.store.slot_mut(slot) else {
-            return;
-        };
-        match std::mem::replace(&mut of.life, Life::Idle) {
-            Life::Running(live) => {
-                of.life = Life::Ended(live, exit);
-                of.tell_exited = true;
-                self.store.due.insert(slot);
-                self.store.owed.insert(slot, exit.at);
-            }
-            other => of.life = other,
+        if let Some(of) = self.store.slot_mut(slot)
+            && let Life::Running(live) = &mut of.life
+        {
+            live.exit = Some(exit);
+            of.news = of.news.or(Some(News::Exited));
+            self.store.due.insert(slot);
+            self.store.owed.insert(slot, exit.at);
         }
     }
 
@@ -545,7 +484,7 @@ impl Spawner {
         if broker.killed.is_none() {
             return broker.end(Cause::Hung, now);
         }
-        self.ours.insert(broker.pid);
+        self.ours.insert(broker.process.pid);
         self.bury(libc::SIGKILL, now);
     }
 
@@ -555,7 +494,7 @@ impl Spawner {
             return Some(at + DYING);
         }
         if broker.phase == Phase::Silent {
-            return broker.ready_by();
+            return Some(broker.since + READY);
         }
         let exits = self.store.owed.values().map(|at| (*at).max(broker.since) + OWED);
         let signals = self.untold.iter().chain(&self.unheard);
@@ -566,8 +505,9 @@ impl Spawner {
     /// When something is due by time alone.
     pub fn deadline(&self, now: u64) -> Option<u64> {
         let behind = self.store.starting.len() > 1;
-        let starting = self.store.awaited(now + HELD).map(move |(.., deadline)| {
-            if behind && deadline > now + HELD { deadline - HELD } else { deadline }
+        let starting = self.store.awaited(now + HELD).map(|(_, starting)| {
+            let held = behind && starting.deadline > now + HELD;
+            starting.deadline - if held { HELD } else { 0 }
         });
         let heard = self.broker.as_ref().filter(|broker| broker.killed.is_none());
         let room = heard.and_then(|broker| broker.blocked).filter(|at| *at != u64::MAX);
@@ -584,12 +524,12 @@ pub fn ends(signo: u8) -> bool {
     matches!(i32::from(signo), libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
 }
 
-/// A pipe of which one end is ours and never waits: the reading one or the writing one. Gives (reading, writing).
+/// A pipe of which the first end given is ours and never waits: the reading one or the writing one.
 fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (r, w) = pipe2(OFlag::O_CLOEXEC)?;
-    let ours = if reading { &r } else { &w };
-    fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok(if reading { (sys::aside(r), w) } else { (r, sys::aside(w)) })
+    let (ours, theirs) = if reading { (r, w) } else { (w, r) };
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((sys::aside(ours), theirs))
 }
 
 /// A child's report: `None` while there is none, then the failed step or, when it is closed empty, nothing.

@@ -12,13 +12,13 @@ use privsep::reply::Cause;
 use privsep::request::{End, Whom};
 
 use crate::spawner::Spawner;
-use crate::store::Life;
+use crate::store::{Life, Slot};
 
 const CHUNK: usize = 1 << 16;
 /// The most chunks of one stream in one turn.
 const CHUNKS: usize = 16;
-/// The most turns that a dead process's stream gets: far more than a pipe holds.
-const LAST_ROUNDS: usize = 64;
+/// The most chunks of a dead process's stream: far more than a pipe holds.
+const LAST_CHUNKS: usize = 64 * CHUNKS;
 
 /// A stop that has begun.
 pub struct Stop {
@@ -27,7 +27,7 @@ pub struct Stop {
     /// Slots that got their stop signal, and when SIGKILL is due.
     kills: BTreeMap<u32, u64>,
     /// Streams that have ended.
-    pub closed: BTreeSet<(u32, usize)>,
+    closed: BTreeSet<(u32, usize)>,
 }
 
 impl Stop {
@@ -41,6 +41,21 @@ impl Stop {
 }
 
 impl Spawner {
+    /// The pipes that a stop without a broker moves into the logs.
+    pub fn drained(&self) -> Vec<&OwnedFd> {
+        let mut open = Vec::new();
+        let Some(stop) = self.stop.as_ref().filter(|_| self.broker.is_none()) else {
+            return open;
+        };
+        for (n, slot) in (0..).zip(&self.store.slots) {
+            let Some(live) = slot.running() else { continue };
+            let pipes = live.outputs().into_iter().enumerate();
+            let pipes = pipes.filter(|(which, _)| !stop.closed.contains(&(n, *which)));
+            open.extend(pipes.filter_map(|(_, pipe)| pipe));
+        }
+        open
+    }
+
     /// One step of the stop. True when nothing is left.
     pub fn step_stop(&mut self, now: u64) -> bool {
         let Some(mut stop) = self.stop.take() else {
@@ -52,11 +67,11 @@ impl Spawner {
             return false;
         }
         self.drain(&mut stop);
-        stop.kills
-            .retain(|slot, _| self.store.slot(*slot).is_some_and(|of| of.running().is_some()));
-        let running =
-            |at: &u32| self.store.slot(*at).is_some_and(|of| matches!(of.life, Life::Running(_)));
-        let slots: Vec<u32> = (0..).take(self.store.slots.len()).filter(running).collect();
+        let store = &self.store;
+        stop.kills.retain(|slot, _| store.slot(*slot).is_some_and(|of| of.running().is_some()));
+        let runs = |of: &Slot| matches!(&of.life, Life::Running(live) if live.exit.is_none());
+        let slots = (0..).zip(&store.slots).filter(|(_, of)| runs(of));
+        let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
         for slot in slots {
             let Some(entry) = self.entry(slot).filter(|entry| Some(entry.wave) == wave) else {
@@ -83,24 +98,18 @@ impl Spawner {
             let (Some(live), Some(entry)) = (of.live(), self.entry(slot)) else {
                 continue;
             };
-            let over = matches!(of.life, Life::Ended(..));
-            let streams =
-                [(Some(&live.stdout), entry.stdout_log), (live.stderr.as_ref(), entry.stderr_log)];
-            for (which, (pipe, log)) in streams.into_iter().enumerate() {
-                let log = log
-                    .and_then(|log| self.store.log(log))
-                    .map_or(&self.sealed.helpers.null, |log| &log.file);
-                // A dead process's pipe is drained whole; but others may hold its other end, and write for ever.
-                for _ in 0..if over { LAST_ROUNDS } else { 1 } {
-                    let open = pipe.filter(|_| !stop.closed.contains(&(slot, which)));
-                    match open.map_or(Pumped::Empty, |pipe| pump(pipe, log)) {
-                        Pumped::Closed => drop(stop.closed.insert((slot, which))),
-                        Pumped::Empty => break,
-                        Pumped::More => {}
-                    }
+            // A dead process's pipe is drained whole; but others may hold its other end, and write for ever.
+            let chunks = if live.exit.is_some() { LAST_CHUNKS } else { CHUNKS };
+            let logs = [entry.stdout_log, entry.stderr_log];
+            for (which, (pipe, log)) in live.outputs().into_iter().zip(logs).enumerate() {
+                let log = log.and_then(|log| self.store.log(log));
+                let log = log.map_or(&self.sealed.helpers.null, |log| &log.file);
+                let open = pipe.filter(|_| !stop.closed.contains(&(slot, which)));
+                if open.is_some_and(|pipe| pump(pipe, log, chunks)) {
+                    stop.closed.insert((slot, which));
                 }
             }
-            if over {
+            if live.exit.is_some() {
                 ended.push(slot);
             }
         }
@@ -111,29 +120,22 @@ impl Spawner {
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Pumped {
-    More,
-    Empty,
-    Closed,
-}
-
-fn pump(pipe: &OwnedFd, log: &OwnedFd) -> Pumped {
-    for _ in 0..CHUNKS {
+/// Moves so many chunks at most. True when the pipe has ended.
+fn pump(pipe: &OwnedFd, log: &OwnedFd, chunks: usize) -> bool {
+    for _ in 0..chunks {
         let _ = lseek(log, 0, Whence::SeekEnd);
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-        match splice(pipe, None, log, None, CHUNK, flags) {
-            Ok(0) => return Pumped::Closed,
+        let moved = match splice(pipe, None, log, None, CHUNK, flags) {
+            Err(Errno::EAGAIN | Errno::EINTR) => return false,
+            moved => moved.or_else(|_| copy(pipe, log)),
+        };
+        match moved {
+            Ok(0) => return true,
             Ok(_) => {}
-            Err(Errno::EAGAIN | Errno::EINTR) => return Pumped::Empty,
-            Err(_) => match copy(pipe, log) {
-                Ok(0) => return Pumped::Closed,
-                Ok(_) => {}
-                Err(_) => return Pumped::Empty,
-            },
+            Err(_) => return false,
         }
     }
-    Pumped::More
+    false
 }
 
 /// For a target that refuses splice.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
@@ -9,79 +10,86 @@ use nix::unistd::read;
 use privsep::reply::Failure;
 
 use crate::child::Ends;
-use crate::sys;
+use crate::logfile::copy;
+use crate::path::id;
+use crate::sys::{self, Exit, Process};
 
 /// A process and the daemon's ends of its pipes.
 pub struct Live {
-    pub pid: i32,
-    pub pidfd: OwnedFd,
+    pub process: Process,
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
     /// A step before exec failed; it is about to leave with 127.
     pub failure: Option<Failure>,
+    /// How it ended: on record until the broker acknowledges it.
+    pub exit: Option<Exit>,
 }
 
-/// How an instance ended.
-#[derive(Clone, Copy)]
-pub struct Exit {
-    pub status: i32,
-    /// CLOCK_MONOTONIC in nanoseconds.
-    pub at: u64,
-    pub cpu: u64,
-    pub maxrss: u64,
+impl Live {
+    /// Standard output and, where it has one of its own, standard error.
+    pub fn outputs(&self) -> [Option<&OwnedFd>; 2] {
+        [Some(&self.stdout), self.stderr.as_ref()]
+    }
+}
+
+/// Between fork and exec; the report says how it went, at the latest by the deadline.
+pub struct Starting {
+    pub live: Live,
+    pub report: OwnedFd,
+    /// What the child gets, open until it has a table of descriptors of its own.
+    pub ends: Option<Ends>,
+    pub deadline: u64,
 }
 
 /// What a slot is doing.
 pub enum Life {
     Idle,
-    /// Between fork and exec; the report says how it went, at the latest by the deadline.
-    Starting {
-        live: Live,
-        report: OwnedFd,
-        /// What the child gets, open until it has a table of descriptors of its own.
-        ends: Option<(Ends, OwnedFd)>,
-        deadline: u64,
-    },
+    Starting(Starting),
+    /// It runs, or has run.
     Running(Live),
-    /// On record until the broker acknowledges it.
-    Ended(Live, Exit),
+}
+
+/// What the broker is to be told of a slot next.
+#[derive(Clone, Copy)]
+pub enum News {
+    /// It could not be started, as the answer to this request.
+    Failed(u32, Failure),
+    /// It runs, as the answer to this request; that it has ended comes after that.
+    Spawned(u32),
+    Exited,
 }
 
 /// One program process over its lives, and what the broker is still to be told of it.
 pub struct Slot {
     pub instance: u32,
     pub life: Life,
-    /// `Spawned` is due, as the answer to this request.
-    pub tell_spawned: Option<u32>,
-    /// `SpawnFailed` is due.
-    pub tell_failed: Option<(u32, Failure)>,
-    /// `Exited` is due.
-    pub tell_exited: bool,
+    pub news: Option<News>,
 }
 
 impl Slot {
     pub fn live(&self) -> Option<&Live> {
         match &self.life {
             Life::Idle => None,
-            Life::Starting { live, .. } | Life::Running(live) | Life::Ended(live, _) => Some(live),
-        }
-    }
-
-    /// Lets go of what a starting child has in a table of its own by now, which its first byte says, or its death.
-    pub fn let_go(&mut self, dead: bool) {
-        if let Life::Starting { report, ends, .. } = &mut self.life
-            && ends.is_some()
-            && (read(&*report, &mut [0]) == Ok(1) || dead)
-        {
-            *ends = None;
+            Life::Starting(Starting { live, .. }) | Life::Running(live) => Some(live),
         }
     }
 
     pub fn running(&self) -> Option<&Live> {
-        match &self.life {
-            Life::Starting { live, .. } | Life::Running(live) => Some(live),
-            Life::Idle | Life::Ended(..) => None,
+        self.live().filter(|live| live.exit.is_none())
+    }
+
+    pub fn exit(&self) -> Option<Exit> {
+        self.live()?.exit
+    }
+
+    /// Lets go of what a starting child has in a table of its own by now, which its first byte says, or its death.
+    pub fn let_go(&mut self, dead: bool) {
+        if let Life::Starting(Starting { report, ends, .. }) = &mut self.life
+            && ends.is_some()
+            && (read(&*report, &mut [0]) == Ok(1) || dead)
+        {
+            *ends = None;
         }
     }
 }
@@ -89,8 +97,7 @@ impl Slot {
 /// A log file's description and which file it is.
 pub struct OpenLog {
     pub file: OwnedFd,
-    pub device: u64,
-    pub inode: u64,
+    id: (u64, u64),
 }
 
 #[derive(Default)]
@@ -104,27 +111,27 @@ pub struct Store {
     pub due: BTreeSet<u32>,
     /// Slots whose exit the broker has not acknowledged, and since when that is owed.
     pub owed: BTreeMap<u32, u64>,
-    pub logs: Vec<Option<OpenLog>>,
+    /// Numbers of the same file share its description.
+    logs: Vec<Option<Rc<OpenLog>>>,
+}
+
+/// What has this number in a list.
+pub fn at<T>(list: &[T], n: u32) -> Option<&T> {
+    list.get(usize::try_from(n).ok()?)
 }
 
 impl Store {
     pub fn new(slots: usize, logs: usize) -> Store {
-        let slot = || Slot {
-            instance: 0,
-            life: Life::Idle,
-            tell_spawned: None,
-            tell_failed: None,
-            tell_exited: false,
-        };
+        let slot = || Slot { instance: 0, life: Life::Idle, news: None };
         Store {
             slots: (0..slots).map(|_| slot()).collect(),
-            logs: (0..logs).map(|_| None).collect(),
+            logs: vec![None; logs],
             ..Store::default()
         }
     }
 
     pub fn slot(&self, n: u32) -> Option<&Slot> {
-        self.slots.get(usize::try_from(n).ok()?)
+        at(&self.slots, n)
     }
 
     pub fn slot_mut(&mut self, n: u32) -> Option<&mut Slot> {
@@ -132,64 +139,61 @@ impl Store {
     }
 
     pub fn log(&self, n: u32) -> Option<&OpenLog> {
-        self.logs.get(usize::try_from(n).ok()?)?.as_ref()
+        at(&self.logs, n)?.as_deref()
+    }
+
+    /// Another descriptor of an open log's description.
+    pub fn copy_log(&self, n: u32) -> Result<OwnedFd, Errno> {
+        copy(&self.log(n).ok_or(Errno::EBADF)?.file)
     }
 
     /// The starts that are looked at. One that began after `since` holds back those behind it, so that starts are told
     /// in their order; an older one, which somebody may have stopped, holds back nobody.
-    pub fn awaited(&self, since: u64) -> impl Iterator<Item = (u32, &OwnedFd, u64)> {
+    pub fn awaited(&self, since: u64) -> impl Iterator<Item = (u32, &Starting)> {
         let mut held = false;
         self.starting.iter().map_while(move |slot| match &self.slot(*slot)?.life {
-            Life::Starting { report, deadline, .. } if !held => {
-                held = *deadline > since;
-                Some((*slot, report, *deadline))
+            Life::Starting(starting) if !held => {
+                held = starting.deadline > since;
+                Some((*slot, starting))
             }
             _ => None,
         })
     }
 
-    /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead.
-    pub fn keep_log(&mut self, n: u32, file: OwnedFd) -> Result<(), Errno> {
-        let stat = fstat(&file)?;
-        let (device, inode) = (stat.st_dev, stat.st_ino);
-        let others =
-            (0..).zip(&self.logs).filter(|(at, _)| *at != n).filter_map(|(_, log)| log.as_ref());
-        let file = match others.into_iter().find(|log| (log.device, log.inode) == (device, inode)) {
-            Some(other) => other.file.try_clone().map_err(|_| Errno::EMFILE)?,
-            None => sys::aside(file),
-        };
-        if let Some(log) = usize::try_from(n).ok().and_then(|n| self.logs.get_mut(n)) {
-            *log = Some(OpenLog { file, device, inode });
+    /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead. Gives a copy.
+    pub fn keep_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
+        let id = id(&fstat(&file)?);
+        let others = (0..).zip(&self.logs).filter(|(at, _)| *at != n);
+        let same = others.filter_map(|(_, log)| log.clone()).find(|log| log.id == id);
+        let log = same.unwrap_or_else(|| Rc::new(OpenLog { file: sys::aside(file), id }));
+        if let Some(place) = usize::try_from(n).ok().and_then(|n| self.logs.get_mut(n)) {
+            *place = Some(log);
         }
-        Ok(())
+        self.copy_log(n)
     }
 
     /// The lowest number with the same file as this one.
     pub fn same_log(&self, n: u32) -> u32 {
         let Some(own) = self.log(n) else { return n };
-        let is = |log: &Option<OpenLog>| {
-            log.as_ref().is_some_and(|l| (l.device, l.inode) == (own.device, own.inode))
-        };
-        self.logs.iter().position(is).and_then(|at| u32::try_from(at).ok()).unwrap_or(n)
+        let same = |log: &Option<Rc<OpenLog>>| log.as_ref().is_some_and(|log| log.id == own.id);
+        self.logs.iter().position(same).and_then(|at| u32::try_from(at).ok()).unwrap_or(n)
     }
 
-    /// Puts a rotated file in the place of the old one, under every number that had it.
-    pub fn replace_log(&mut self, n: u32, file: &OwnedFd) -> Result<(), Errno> {
-        let stat = fstat(file)?;
-        let old = self.log(n).map(|log| (log.device, log.inode)).ok_or(Errno::EBADF)?;
-        for log in self.logs.iter_mut().flatten().filter(|log| (log.device, log.inode) == old) {
-            let file = file.try_clone().map_err(|_| Errno::EMFILE)?;
-            *log = OpenLog { file, device: stat.st_dev, inode: stat.st_ino };
+    /// Puts a rotated file in the place of the old one, under every number that had it. Gives a copy.
+    pub fn replace_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
+        let new = Rc::new(OpenLog { id: id(&fstat(&file)?), file: sys::aside(file) });
+        let old = self.log(n).ok_or(Errno::EBADF)?.id;
+        for log in self.logs.iter_mut().flatten().filter(|log| log.id == old) {
+            *log = new.clone();
         }
-        Ok(())
+        self.copy_log(n)
     }
 
     /// Frees an instance that has ended.
     pub fn free(&mut self, n: u32) {
         self.owed.remove(&n);
         if let Some(slot) = self.slot_mut(n) {
-            slot.life = Life::Idle;
-            slot.tell_exited = false;
+            (slot.life, slot.news) = (Life::Idle, None);
         }
     }
 
@@ -197,21 +201,13 @@ impl Store {
     pub fn hand_back(&mut self, now: u64) {
         self.due.clear();
         for (n, slot) in (0..).zip(&mut self.slots) {
-            (slot.tell_spawned, slot.tell_failed, slot.tell_exited) = (None, None, false);
-            match slot.life {
-                Life::Running(_) => slot.tell_spawned = Some(0),
-                Life::Ended(..) => {
-                    slot.tell_spawned = Some(0);
-                    slot.tell_exited = true;
+            slot.news = slot.live().map(|_| News::Spawned(0));
+            if let Life::Running(live) = &slot.life {
+                if live.exit.is_some() {
                     self.owed.insert(n, now);
                 }
-                Life::Starting { .. } => {
-                    slot.tell_spawned = Some(0);
-                    continue;
-                }
-                Life::Idle => continue,
+                self.due.insert(n);
             }
-            self.due.insert(n);
         }
     }
 }
@@ -234,8 +230,8 @@ mod tests {
             assert_eq!(store.same_log(n), same);
         }
         let new = file(&dir, "c");
-        store.replace_log(2, &new).unwrap();
-        let inode = |n| store.log(n).map(|log| log.inode);
+        store.replace_log(2, new).unwrap();
+        let inode = |n| store.log(n).map(|log| log.id);
         assert_eq!(inode(1), inode(2));
         assert_ne!(inode(0), inode(1));
 

@@ -5,43 +5,29 @@ use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
 };
 
-/// The two sides of a new process.
-pub enum Cloned {
-    Child,
-    Parent { pid: i32, pidfd: OwnedFd },
+/// A child of ours. Its pidfd names it and nobody else, also when its pid has another owner.
+pub struct Process {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
 }
 
 /// How a child ended, and what it used.
-pub struct Reaped {
-    pub pid: i32,
+#[derive(Clone, Copy)]
+pub struct Exit {
     pub status: i32,
+    /// CLOCK_MONOTONIC in nanoseconds.
+    pub at: u64,
     /// Microseconds of CPU time.
     pub cpu: u64,
     /// KiB.
     pub maxrss: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
 }
 
 /// From which number on descriptors are that no child gets.
@@ -49,38 +35,30 @@ pub const ASIDE: i32 = 512;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
-/// A copy of this process, in `cgroup` where one is given. Where clone3 is missing or refused, fork and pidfd_open.
+/// A copy of this process, in `cgroup` where one is given; it gets `None`, this one the child. Where clone3 is missing
+/// or refused, fork and pidfd_open.
 ///
 /// With `upto` the child gets no descriptor above it, which saves copying and closing what others have. Until it runs,
 /// the two share one table: what the child is to have must stay open here until it says something.
-pub fn clone(cgroup: Option<BorrowedFd<'_>>, upto: Option<i32>) -> Result<Cloned, Errno> {
+pub fn clone(cgroup: Option<BorrowedFd<'_>>, upto: Option<i32>) -> Result<Option<Process>, Errno> {
     let mut pidfd: libc::c_int = -1;
-    let mut args = CloneArgs {
-        flags: libc::CLONE_PIDFD as u64,
-        pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    if upto.is_some() {
-        args.flags |= libc::CLONE_FILES as u64;
-    }
-    if let Some(cgroup) = cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+    let flags = libc::CLONE_PIDFD as u64
+        | upto.map_or(0, |_| libc::CLONE_FILES as u64)
+        | cgroup.map_or(0, |_| CLONE_INTO_CGROUP);
+    let (pidfd_at, signal) = (&raw mut pidfd as u64, libc::SIGCHLD as u64);
+    let cgroup = cgroup.map_or(0, |dir| dir.as_raw_fd() as u64);
+    // The kernel's struct clone_args: flags, where the pidfd goes, two more such places, the signal at its end, stack
+    // and its size, thread storage, chosen pids and their number, cgroup.
+    let args: [u64; 11] = [flags, pidfd_at, 0, 0, signal, 0, 0, 0, 0, 0, cgroup];
     // SAFETY: `args` and the `pidfd` it points to outlive the call; no new stack is given, so the child goes on with
     // a copy of this one, as after fork. The process has one thread, so no lock is held by another.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
     match Errno::result(pid) {
         Ok(0) => {
             upto.into_iter().for_each(own_table);
-            Ok(Cloned::Child)
+            Ok(None)
         }
-        Ok(pid) => {
-            // SAFETY: the kernel has just written a descriptor there that nobody else knows.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Cloned::Parent { pid: pid as i32, pidfd })
-        }
+        Ok(pid) => Ok(Some(Process { pid: pid as i32, pidfd: adopt(pidfd) })),
         Err(Errno::ENOSYS | Errno::EPERM) => fork(),
         Err(errno) => Err(errno),
     }
@@ -98,82 +76,73 @@ fn own_table(upto: i32) {
     }
 }
 
-fn fork() -> Result<Cloned, Errno> {
+fn fork() -> Result<Option<Process>, Errno> {
     // SAFETY: the process has one thread.
     let pid = Errno::result(unsafe { libc::fork() })?;
     if pid == 0 {
-        return Ok(Cloned::Child);
+        return Ok(None);
     }
     // SAFETY: no pointers; the child is not reaped yet, so the pid is its own.
     let pidfd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: a new descriptor that nobody else knows.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
-    Ok(Cloned::Parent { pid, pidfd })
+    Ok(Some(Process { pid, pidfd: adopt(pidfd as i32) }))
 }
 
-/// Sends a signal to the process behind a pidfd, or to its process group. On a kernel that cannot name a group by
-/// pidfd, `alive` tells that the leader is not reaped, so that its pid still names the group.
-pub fn signal(
-    pidfd: BorrowedFd<'_>,
-    signo: u8,
-    group: Option<i32>,
-    alive: bool,
-) -> Result<(), Errno> {
-    let flags = if group.is_some() { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
-    let (fd, signo) = (pidfd.as_raw_fd(), libc::c_int::from(signo));
-    // SAFETY: the siginfo pointer may be null: the kernel then fills in one as for kill.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            fd,
-            signo,
-            std::ptr::null::<libc::siginfo_t>(),
-            flags,
-        )
-    };
-    match (Errno::result(sent), group) {
-        (Err(Errno::EINVAL), Some(pid)) if alive && pid > 1 => {
-            // SAFETY: no pointers; the leader is a live or unreaped child, so −pid is its group and no other.
-            Errno::result(unsafe { libc::kill(-pid, signo) }).map(drop)
+impl Process {
+    /// Sends a signal to it, or with `group` to its process group. On a kernel that cannot name a group by pidfd,
+    /// `alive` tells that the leader is not reaped, so that its pid still names the group.
+    pub fn signal(&self, signo: u8, group: bool, alive: bool) -> Result<(), Errno> {
+        let flags = if group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+        let (fd, signo) = (self.pidfd.as_raw_fd(), libc::c_int::from(signo));
+        let info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the siginfo pointer may be null: the kernel then fills in one as for kill.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signo, info, flags) };
+        match Errno::result(sent) {
+            Err(Errno::EINVAL) if group && alive && self.pid > 1 => {
+                // SAFETY: no pointers; the leader is a live or unreaped child, so −pid is its group and no other.
+                Errno::result(unsafe { libc::kill(-self.pid, signo) }).map(drop)
+            }
+            result => result.map(drop),
         }
-        (result, _) => result.map(drop),
+    }
+
+    pub fn kill(&self) {
+        let _ = self.signal(9, false, true);
+    }
+
+    /// Ends it, or with `group` its whole group, and reaps it: a second at most after its death. For the start, before
+    /// anything else runs.
+    pub fn end(&self, group: bool) {
+        let _ = self.signal(9, group, true);
+        let _ = wait(&self.pidfd, PollFlags::POLLIN, 5000);
+        for _ in 0..1000 {
+            while reap(0).is_some() {}
+            // SAFETY: no pointers, and signal 0 touches nobody; it asks whether the group has anybody left.
+            if !group || unsafe { libc::kill(-self.pid, 0) } != 0 {
+                return;
+            }
+            let _ = poll(&mut [], PollTimeout::from(1u16));
+        }
     }
 }
 
-/// The next child that has ended, if any.
-pub fn reap() -> Option<Reaped> {
+/// Waits so many milliseconds for these events; gives those that came, none when it is over.
+pub fn wait(on: &OwnedFd, events: PollFlags, millis: u64) -> Result<PollFlags, Errno> {
+    let mut fds = [PollFd::new(on.as_fd(), events)];
+    poll(&mut fds, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX))?;
+    let [fd] = fds;
+    Ok(fd.revents().unwrap_or(PollFlags::empty()))
+}
+
+/// The pid of the next child that has ended, if any, and how.
+pub fn reap(at: u64) -> Option<(i32, Exit)> {
     let mut status = 0;
     // SAFETY: rusage is plain numbers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live locals of the right types.
     let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
     let micros = |t: libc::timeval| (t.tv_sec as u64) * 1_000_000 + t.tv_usec as u64;
-    (pid > 0).then(|| Reaped {
-        pid,
-        status,
-        cpu: micros(usage.ru_utime) + micros(usage.ru_stime),
-        maxrss: usage.ru_maxrss as u64,
-    })
-}
-
-/// Ends a helper, or its whole group, and reaps it: a second at most. For the start, before anything else runs.
-pub fn end(pidfd: &OwnedFd, group: Option<i32>) {
-    let _ = signal(pidfd.as_fd(), 9, group, true);
-    let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
-    for _ in 0..1000 {
-        while reap().is_some() {}
-        // SAFETY: no pointers, and signal 0 touches nobody; it asks whether the group has anybody left.
-        if group.is_none_or(|pid| unsafe { libc::kill(-pid, 0) } != 0) {
-            return;
-        }
-        let _ = poll(&mut [], PollTimeout::from(1u16));
-    }
-}
-
-/// Marks every descriptor from `first` on close-on-exec.
-pub fn cloexec_from(first: u32) {
-    // SAFETY: no pointers; it changes flags only.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let cpu = micros(usage.ru_utime) + micros(usage.ru_stime);
+    (pid > 0).then_some((pid, Exit { status, at, cpu, maxrss: usage.ru_maxrss as u64 }))
 }
 
 /// Closes every descriptor but the standard ones and these. For the very start, before this program owns any, and the
@@ -194,8 +163,7 @@ pub fn keep(kept: &[BorrowedFd<'_>]) {
 /// In a new child: makes `fd` the descriptor number `to`, without close-on-exec.
 pub fn place(fd: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
     if fd.as_raw_fd() == to {
-        // SAFETY: no pointers; it clears the close-on-exec flag of a descriptor that `fd` proves open.
-        return Errno::result(unsafe { libc::fcntl(to, libc::F_SETFD, 0) }).map(drop);
+        return fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
     }
     // SAFETY: whatever had the number `to` in this child is an unused copy of its parent's.
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)

@@ -1,6 +1,6 @@
 //! Root. Telling the broker: every message is made from the state as it is, when the socket has room for it.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use privsep::reply::{self, Cause, Reply};
 
@@ -8,7 +8,8 @@ use crate::admit::Phase;
 use crate::broker::Broker;
 use crate::logfile;
 use crate::spawner::Spawner;
-use crate::store::{Exit, Life};
+use crate::store::News;
+use crate::sys::Exit;
 
 impl Spawner {
     /// Tells the broker what it is to know, from the state as it is now, while there is room.
@@ -29,29 +30,28 @@ impl Spawner {
             self.tell_greeting(broker, at, now)?;
             broker.greeting = Some(at + 1);
         }
-        while let Some((reply, file)) = broker.replies.front() {
-            let (reply, file) = (*reply, file.as_ref().and_then(|f| f.try_clone().ok()));
-            let fds: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
-            room(broker.tell(&reply, &fds, now))?;
-            broker.replies.pop_front();
+        while let Some((reply, file)) = broker.replies.pop_front() {
+            let fds: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+            if broker.tell(&reply, &fds, now).is_none() {
+                broker.replies.push_front((reply, file));
+                return None;
+            }
         }
         while let Some(slot) = self.store.due.first().copied() {
             self.tell_slot(broker, slot, now)?;
             self.store.due.remove(&slot);
         }
         if broker.greeting.is_some() {
-            room(broker.tell(&Reply::Complete, &[], now))?;
+            broker.tell(&Reply::Complete, &[], now)?;
             broker.greeting = None;
         }
-        while let Some((signo, since)) =
-            self.untold.first_key_value().map(|(signo, at)| (*signo, *at))
-        {
-            room(broker.tell(&Reply::SignalReceived { signo }, &[], now))?;
-            self.untold.remove(&signo);
+        while let Some(first) = self.untold.first_entry() {
+            broker.tell(&Reply::SignalReceived { signo: *first.key() }, &[], now)?;
+            let (signo, since) = first.remove_entry();
             self.unheard.insert(signo, since);
         }
         while let Some((pid, status)) = self.strangers.front().copied() {
-            room(broker.tell(&Reply::Stranger { pid, status }, &[], now))?;
+            broker.tell(&Reply::Stranger { pid, status }, &[], now)?;
             self.strangers.pop_front();
         }
         Some(())
@@ -61,7 +61,7 @@ impl Spawner {
         if let Some(index) = at.checked_sub(1) {
             let listener = self.sealed.listeners.get(index)?;
             let index = u32::try_from(index).ok()?;
-            return room(broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now));
+            return broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now);
         }
         let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
         let hello = Reply::Hello {
@@ -74,40 +74,36 @@ impl Spawner {
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
         fds.extend(out.iter().map(AsFd::as_fd));
-        room(broker.tell(&hello, &fds, now))
+        broker.tell(&hello, &fds, now)
     }
 
     fn tell_slot(&mut self, broker: &mut Broker, slot: u32, now: u64) -> Option<()> {
         let Some(of) = self.store.slot_mut(slot) else {
             return Some(());
         };
-        if let Some((seq, failure)) = of.tell_failed {
-            room(broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now))?;
-            of.tell_failed = None;
+        if let Some(News::Failed(seq, failure)) = of.news {
+            broker.tell(&Reply::SpawnFailed { seq, slot, failure }, &[], now)?;
+            of.news = None;
         }
-        if let (Some(seq), Some(live)) = (of.tell_spawned, of.live()) {
-            let (instance, pid, failure) = (of.instance, live.pid, live.failure);
+        if let (Some(News::Spawned(seq)), Some(live)) = (of.news, of.live()) {
+            let (instance, pid, failure) = (of.instance, live.process.pid, live.failure);
             let pipes =
                 reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
-            let mut fds = vec![live.stdin.as_fd(), live.stdout.as_fd()];
-            fds.extend(live.stderr.iter().map(AsFd::as_fd));
+            let outputs = live.outputs().into_iter().flatten();
+            let fds: Vec<_> = [&live.stdin].into_iter().chain(outputs).map(AsFd::as_fd).collect();
             let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
-            room(broker.tell(&spawned, &fds, now))?;
-            of.tell_spawned = None;
+            broker.tell(&spawned, &fds, now)?;
+            of.news = of.exit().map(|_| News::Exited);
         }
-        if let (true, Life::Ended(_, exit)) = (of.tell_exited, &of.life) {
-            let Exit { status, at, cpu, maxrss } = *exit;
-            let exited = Reply::Exited { slot, instance: of.instance, status, at, cpu, maxrss };
-            room(broker.tell(&exited, &[], now))?;
-            of.tell_exited = false;
-            // Not before: the broker is at work meanwhile.
+        if let (Some(News::Exited), Some(exit)) = (of.news, of.exit()) {
+            let Exit { status, at, cpu, maxrss } = exit;
             let instance = of.instance;
+            let exited = Reply::Exited { slot, instance, status, at, cpu, maxrss };
+            broker.tell(&exited, &[], now)?;
+            of.news = None;
+            // Not before: the broker is at work meanwhile.
             self.leave_cgroup(slot, instance);
         }
         Some(())
     }
-}
-
-fn room(sent: bool) -> Option<()> {
-    sent.then_some(())
 }

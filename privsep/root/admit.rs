@@ -62,8 +62,8 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
             let told = of.exit().is_some() && of.news.is_none();
             ensure(told && of.instance == instance, Refusal::Moot)?;
         }
-        Request::Reread | Request::Retire { .. } => return Err(Refusal::Errno(Errno::ENOSYS)),
-        Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}
+        Request::Retire { slot } => drop(known(slot)?),
+        Request::Reread | Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}
     }
     Ok(Act(request))
 }

@@ -16,13 +16,13 @@ use nix::unistd::{
 };
 use privsep::journal;
 use privsep::start::Start;
-use privsep::table::{Limit, Sink, Socket, Table};
+use privsep::table::{Limit, Shared, Sink, Socket, Table};
 
 use crate::child::become_user;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
-use crate::reading::{self, Reading, memfd, seal};
+use crate::reading::{self, memfd, seal};
 use crate::socket::{self, Refused};
 use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
 use crate::store::Store;
@@ -59,13 +59,13 @@ struct Pidfile {
 }
 
 /// Everything up to the broker. An error has been said already; it is the exit status.
-pub fn begin(epoch: u32) -> Result<Begun, u8> {
+pub fn begin(run: u32) -> Result<Begun, u8> {
     let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = start_record();
-    let reading = reading::read(&helpers, &start)?;
-    let caller = if reading.table.daemon && epoch == 1 { Some(detach()?) } else { None };
-    let (spawner, pidfile) = establish(helpers, &start, reading, epoch)
+    let (table, settings) = reading::read(&helpers, &start)?;
+    let caller = if table.daemon && run == 1 { Some(detach()?) } else { None };
+    let (spawner, pidfile) = establish(helpers, start, (table, settings.into()), run)
         .inspect_err(|status| report(caller.as_ref(), *status))?;
     Ok(Begun { spawner, signals, pidfile, caller })
 }
@@ -73,11 +73,11 @@ pub fn begin(epoch: u32) -> Result<Begun, u8> {
 /// Locks and binds before anything is removed or opened, so that a second daemon destroys nothing of the first.
 fn establish(
     helpers: Helpers,
-    start: &Start,
-    Reading { table, settings }: Reading,
-    epoch: u32,
+    start: Start,
+    (table, settings): (Table, OwnedFd),
+    run: u32,
 ) -> Result<(Spawner, Option<Pidfile>), u8> {
-    let limits = raise_limits(start, &table);
+    let limits = raise_limits(&start, &table);
     if let Some(user) = &table.user {
         become_user(user).map_err(|_| fail(&[b"Can't drop privilege as nonroot user"]))?;
     }
@@ -90,7 +90,21 @@ fn establish(
     let journal = make_journal().map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
-    let sealed = Sealed { table, helpers, settings, journal, listeners, cgroup, epoch, limits };
+    // One that is taken fails its program, when that starts.
+    let held = |wanted: &Shared| if wanted.held { socket::shared(wanted).ok() } else { None };
+    store.bound = table.shared.iter().map(|wanted| held(wanted.as_ref()?)).collect();
+    let sealed = Sealed {
+        start,
+        table,
+        helpers,
+        settings,
+        journal,
+        listeners,
+        cgroup,
+        run,
+        epoch: run,
+        limits,
+    };
     Ok((Spawner::new(sealed, store), pidfile))
 }
 
@@ -117,7 +131,7 @@ fn start_record() -> Start {
     Start {
         uid: geteuid().as_raw(),
         gid: getegid().as_raw(),
-        spare: if geteuid().is_root() { reading::spare_uids() } else { 0 },
+        spare: 0,
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
         again: false,
@@ -158,7 +172,10 @@ fn report(caller: Option<&OwnedFd>, status: u8) {
 fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
     let (soft, hard) = start.nofile;
     let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 768;
-    let wishes = [(soft.max(want), hard.max(want)), (soft.max(want.min(hard)), hard)];
+    // A later reading may need more: root asks for all that any table can need.
+    let most = want.max(1 << 17);
+    let raised = |to: u64| (soft.max(to), hard.max(to));
+    let wishes = [raised(most), raised(want), (soft.max(most.min(hard)), hard)];
     let set = |own: &Limit| setrlimit(Resource::RLIMIT_NOFILE, own.0, own.1).is_ok();
     let own = wishes.into_iter().find(set).unwrap_or(start.nofile);
     if own.0 < want {
@@ -199,7 +216,7 @@ fn lock(table: &Table) -> Result<Option<Pidfile>, u8> {
         drop(file);
         return lock(table);
     }
-    Ok(Some(Pidfile { _name: OwnName { place, id }, file }))
+    Ok(Some(Pidfile { _name: OwnName::new(place, id), file }))
 }
 
 impl Pidfile {
@@ -250,9 +267,9 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
         Started::Done(result) => result,
         Started::Sent(errand) => {
             let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 5000);
-            let file = errand.answer().unwrap_or(Err(Errno::ETIMEDOUT));
+            let made = errand.answer().unwrap_or(Err(Errno::ETIMEDOUT));
             errand.process.end(false);
-            file.and_then(|file| file.ok_or(Errno::EIO))
+            made
         }
     };
     let path = if let Sink::File(log) = log { log.path.as_slice() } else { b"(inherited)" };
@@ -298,7 +315,7 @@ fn trim_capabilities() {
 impl Begun {
     /// The broker serves: the pidfile is written, and a daemon lets go of its caller.
     pub fn ready(&mut self) {
-        let restarted = self.spawner.sealed.epoch > 1;
+        let restarted = self.spawner.sealed.run > 1;
         let table = &self.spawner.sealed.table;
         if let Some(pidfile) = &self.pidfile {
             pidfile.write();
@@ -337,5 +354,10 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
+        for bound in std::mem::take(&mut self.spawner.store.bound).into_iter().flatten() {
+            if let Some(errand) = socket::close(bound) {
+                let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 1000);
+            }
+        }
     }
 }

@@ -25,14 +25,20 @@ pub struct Ends {
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
+    /// From descriptor 3 on; they and the report have numbers above all of these.
+    pub listen: Vec<OwnedFd>,
     pub report: OwnedFd,
 }
 
+/// The least number of the sockets and the report in a child.
+pub const ABOVE: i32 = 128;
+
 impl Ends {
     /// In the order of the program's descriptors; the report comes last.
-    pub fn all(&self) -> [BorrowedFd<'_>; 4] {
+    pub fn all(&self) -> Vec<BorrowedFd<'_>> {
         let error = self.stderr.as_ref().unwrap_or(&self.stdout);
-        [&self.stdin, &self.stdout, error, &self.report].map(AsFd::as_fd)
+        let standard = [&self.stdin, &self.stdout, error].into_iter();
+        standard.chain(&self.listen).chain([&self.report]).map(AsFd::as_fd).collect()
     }
 }
 
@@ -55,7 +61,8 @@ fn steps(sealed: &Sealed, entry: &Entry, ends: &Ends) -> Result<Infallible, Fail
     let (argv, env) = (strings(&entry.argv), environment(&sealed.table, entry));
     let path = find(entry).map_err(at(Stage::Find))?;
     setsid().map_err(at(Stage::Session))?;
-    for (fd, to) in ends.all().into_iter().zip(0..3) {
+    let number = 3 + ends.listen.len();
+    for (fd, to) in ends.all().into_iter().take(number).zip(0..) {
         sys::place(fd, to).map_err(at(Stage::Descriptors))?;
     }
     signals().map_err(at(Stage::Signals))?;
@@ -101,7 +108,9 @@ fn strings<'a>(words: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<CString> {
 /// The inherited variables, less those that the entry sets, and the entry's.
 fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
     let set = |word: &Vec<u8>| entry.env.iter().any(|own| variable(own) == variable(word));
-    strings(table.env.iter().filter(|word| !set(word)).chain(&entry.env))
+    let own = format!("LISTEN_PID={}", std::process::id()).into_bytes();
+    let own = Some(own).filter(|_| !entry.listen.is_empty());
+    strings(table.env.iter().filter(|word| !set(word)).chain(&entry.env).chain(&own))
 }
 
 fn variable(word: &[u8]) -> Option<&[u8]> {

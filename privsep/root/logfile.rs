@@ -9,14 +9,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use nix::sys::stat::{FileStat, fstat, fstatat};
+use nix::sys::stat::{FileStat, fchmod, fstat, fstatat};
 use nix::unistd::{
-    Gid, Uid, UnlinkatFlags, Whence, ftruncate, geteuid, lseek, setgroups, setresgid, setresuid,
-    unlinkat,
+    Gid, Uid, UnlinkatFlags, Whence, fchown, ftruncate, geteuid, lseek, setgroups, setresgid,
+    setresuid, unlinkat,
 };
 use privsep::table::{LogFile, Sink, Sweep};
 
-use crate::errand::{self, Errand};
+use crate::errand::{self, Errand, Made};
 use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
 
 /// What is to be done with a log file.
@@ -30,7 +30,7 @@ pub enum Task {
 
 /// What became of it.
 pub enum Started {
-    Done(Result<OwnedFd, Errno>),
+    Done(Result<Made, Errno>),
     /// A child works on it.
     Sent(Errand),
 }
@@ -51,13 +51,13 @@ pub fn start(sink: &Sink, task: Task, held: Option<&OwnedFd>) -> Started {
     let log = match sink {
         Sink::File(log) => log,
         _ if task != Task::Write => return Started::Done(Err(Errno::EAGAIN)),
-        Sink::Inherited(number) => return Started::Done(inherited(*number)),
-        Sink::Syslog => return Started::Done(syslog()),
+        Sink::Inherited(number) => return Started::Done(inherited(*number).and_then(Made::one)),
+        Sink::Syslog => return Started::Done(syslog().and_then(Made::one)),
     };
     let work = |place, lent| Work { log, task, held, place, lent };
     match find(&log.path, Walk::Trusted) {
         Ok(place) if place.exposed.is_none() => {
-            return Started::Done(work(place, false).act());
+            return Started::Done(work(place, false).act().and_then(Made::one));
         }
         // A new AUTO log in a sticky directory of root's: made exclusively, it is nobody else's and nothing can wait.
         Ok(place)
@@ -66,18 +66,19 @@ pub fn start(sink: &Sink, task: Task, held: Option<&OwnedFd>) -> Started {
                 && sticky(&place.parent)
                 && place.parent.st_uid == 0 =>
         {
-            match place.open(OFlag::O_WRONLY | NEW, log.mode) {
+            let work = work(place, false);
+            match work.make(OFlag::O_WRONLY) {
                 Err(Errno::EEXIST) => {}
-                made => return Started::Done(made),
+                made => return Started::Done(made.and_then(Made::one)),
             }
         }
         Ok(_) | Err(Errno::EXDEV) => {}
         Err(errno) => return Started::Done(Err(errno)),
     }
-    let sent = errand::send(held, || {
+    let sent = errand::send(&held.map(AsFd::as_fd).into_iter().collect::<Vec<_>>(), || {
         let place = find(&log.path, Walk::All)?;
         become_owner(&place.parent)?;
-        work(place, true).act().map(Some)
+        work(place, true).act().and_then(Made::one)
     });
     sent.map_or_else(|errno| Started::Done(Err(errno)), Started::Sent)
 }
@@ -136,8 +137,8 @@ impl Work<'_> {
     fn open(&self, access: OFlag, create: bool) -> Result<OwnedFd, Errno> {
         let place = &self.place;
         let file = match place.open(access | CAREFUL, 0) {
-            Err(Errno::ENOENT) if create => place.open(access | NEW, self.log.mode)?,
-            Err(Errno::EACCES) if self.lent => left_by_root(place, access)?,
+            Err(Errno::ENOENT) if create => self.make(access)?,
+            Err(Errno::EACCES) if self.lent => self.left_by_root(access)?,
             other => other?,
         };
         let stat = fstat(&file)?;
@@ -146,6 +147,37 @@ impl Work<'_> {
         let planted = self.log.auto && !trusted_uid(stat.st_uid);
         let odd = !is(&stat, libc::S_IFREG) || stat.st_nlink != 1 || planted;
         if self.lent && odd { Err(Errno::EPERM) } else { Ok(file) }
+    }
+
+    /// Makes the file, and gives it its owner: what nobody had open before is nobody else's.
+    fn make(&self, access: OFlag) -> Result<OwnedFd, Errno> {
+        let log = self.log;
+        let file = self.place.open(access | NEW, log.mode)?;
+        if log.exact {
+            fchmod(&file, mode(log.mode))?;
+        }
+        if log.uid.or(log.gid).is_some() {
+            let (uid, gid) = (log.uid.map(Uid::from_raw), log.gid.map(Gid::from_raw));
+            self.as_root(|| fchown(&file, uid, gid))?;
+        }
+        Ok(file)
+    }
+
+    /// What the reference leaves behind, a file of root's in somebody else's directory, or one of the configured owner.
+    fn left_by_root(&self, access: OFlag) -> Result<OwnedFd, Errno> {
+        let file = self.as_root(|| self.place.open(access | CAREFUL, 0))?;
+        let owner = fstat(&file)?.st_uid;
+        if owner == 0 || self.log.uid == Some(owner) { Ok(file) } else { Err(Errno::EACCES) }
+    }
+
+    /// Does one thing with root's rights, also where they were lent away.
+    fn as_root<T>(&self, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        let owner = geteuid();
+        if self.lent {
+            effective(Uid::from_raw(0))?;
+        }
+        let result = act();
+        effective(owner).and(result)
     }
 
     /// Shifts the numbered files up and begins a new one; only when the limit is really reached.
@@ -172,16 +204,6 @@ impl Work<'_> {
         }
         self.open(OFlag::O_WRONLY, true)
     }
-}
-
-/// What the reference leaves behind: a file of root's, with one name, in somebody else's directory.
-fn left_by_root(place: &Place, access: OFlag) -> Result<OwnedFd, Errno> {
-    let owner = geteuid();
-    effective(Uid::from_raw(0))?;
-    let file = place.open(access | CAREFUL, 0);
-    effective(owner)?;
-    let file = file?;
-    if fstat(&file)?.st_uid == 0 { Ok(file) } else { Err(Errno::EACCES) }
 }
 
 /// Changes the effective user id alone. The real id stays root, so that the owner can neither stop nor trace this

@@ -17,6 +17,7 @@
 mod admit;
 mod begin;
 mod broker;
+mod change;
 mod child;
 mod errand;
 mod helpers;
@@ -63,10 +64,10 @@ fn main() {
     sys::keep(&[]);
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let mut epoch = 1;
+    let mut run = 1;
     let status = loop {
-        match begin::begin(epoch).and_then(serve) {
-            Ok(End::Restart) => epoch += 1,
+        match begin::begin(run).and_then(serve) {
+            Ok(End::Restart) => run += 1,
             Ok(End::Exit) => break 0,
             Err(status) => break status,
         }

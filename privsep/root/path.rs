@@ -150,17 +150,31 @@ impl Place {
     }
 }
 
-/// A name of ours, removed at the end if it is still the same file.
+/// A name of ours, removed at the end if it is still the same file; `None` leaves it.
 pub struct OwnName {
-    pub place: Place,
-    pub id: (u64, u64),
+    pub dir: OwnedFd,
+    pub name: Vec<u8>,
+    pub id: Option<(u64, u64)>,
+}
+
+impl OwnName {
+    pub fn new(Place { dir, name, .. }: Place, id: (u64, u64)) -> OwnName {
+        OwnName { dir, name, id: Some(id) }
+    }
+
+    /// Removes it if it is this file.
+    pub fn remove(&self, file: (u64, u64)) {
+        let name = self.name.as_slice();
+        let there = fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        if there.is_ok_and(|stat| id(&stat) == file) {
+            let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
+        }
+    }
 }
 
 impl Drop for OwnName {
     fn drop(&mut self) {
-        if self.place.stat().is_ok_and(|stat| id(&stat) == self.id) {
-            let _ = self.place.remove();
-        }
+        self.id.iter().for_each(|id| self.remove(*id));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::errno::Errno;
@@ -23,84 +23,123 @@ use crate::path::{DIRECTORY, Walk, exposed, find, is, mode, sticky};
 use crate::sys;
 
 const CONTENT: SealFlag = SealFlag::F_SEAL_WRITE;
-const DEADLINE: u64 = 30_000_000_000;
+/// How long a reading may take, in nanoseconds.
+pub const DEADLINE: u64 = 30_000_000_000;
 
-/// What a reading gave.
-pub struct Reading {
-    pub table: Table,
+/// What the reader fills.
+pub struct Sheets {
+    table: File,
     /// For the broker; unread here.
-    pub settings: OwnedFd,
+    pub settings: File,
 }
 
-/// Why the reader gave nothing.
-enum Ended {
-    /// It has said why.
+/// Why there is no table.
+pub enum Ended {
+    /// The reader has said why.
     Left(u8),
     /// It went beyond its rules, died, or took too long.
     Broke(&'static str),
+    /// It could not be run.
+    System(&'static str, Errno),
 }
 
-/// Runs the reader to its end. An error has been said; it is the exit status.
-pub fn read(helpers: &Helpers, start: &Start) -> Result<Reading, u8> {
-    let failed = |what: &'static str| {
-        move |errno| cannot(&[b"read the configuration: ", what.as_bytes()], errno)
-    };
-    let make = |name| memfd(name).map_err(failed(name));
-    let (record, table, settings) = (make("start")?, make("table")?, make("settings")?);
-    let written = record.write_all_at(&start.encode(), 0).map_err(|_| Errno::EIO);
-    written.and_then(|()| seal(&record, CONTENT)).map_err(failed("start record"))?;
-    let (ours, theirs) = sys::datagrams().map_err(failed("socket to the reader"))?;
-    // The reader waits for its answers; only this end must not.
-    let _ = fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_RDWR));
-    let (out, err) = (std::io::stdout(), std::io::stderr());
-    let map = [
-        (helpers.null.as_fd(), 0),
-        (out.as_fd(), 1),
-        (err.as_fd(), 2),
-        (theirs.as_fd(), start::SOCKET),
-        (record.as_fd(), start::START),
-        (table.as_fd(), start::TABLE),
-        (settings.as_fd(), start::SETTINGS),
-    ];
-    let identity = spare_identity(start);
-    let launch = Launch {
-        name: c"supervisor-reader",
-        file: &helpers.reader,
-        map: &map,
-        identity: identity.as_ref(),
-        limits: &[
-            (Resource::RLIMIT_CPU, (10, 10)),
-            (Resource::RLIMIT_AS, (2 << 30, 2 << 30)),
-            (Resource::RLIMIT_FSIZE, (64 << 20, 64 << 20)),
-            (Resource::RLIMIT_CORE, (0, 0)),
-        ],
-    };
-    let reader = launch.start().map_err(failed("reader"))?;
-    drop(theirs);
-    let verdict = Service::default().serve(&ours);
-    // Whatever it has forked ends with it: nobody may still write to what is read next.
-    reader.end(true);
-    verdict.map_err(|ended| match ended {
+/// Reads the configuration at the start. An error has been said; it is the exit status.
+pub fn read(helpers: &Helpers, start: &Start) -> Result<(Table, File), u8> {
+    let sheets =
+        Sheets::new().map_err(|errno| cannot(&[b"read the configuration: sheets"], errno))?;
+    sheets.fill(helpers, start.clone(), None).map_err(|ended| match ended {
         Ended::Left(status) => status,
         Ended::Broke(why) => fail(&[b"the configuration reader was ended: ", why.as_bytes()]),
+        Ended::System(what, errno) => {
+            cannot(&[b"read the configuration: ", what.as_bytes()], errno)
+        }
     })?;
-    seal(&table, CONTENT).and_then(|()| seal(&settings, CONTENT)).map_err(failed("seal"))?;
-    let size = fstat(&table).map_err(failed("table"))?.st_size;
-    let table = accept(&table, usize::try_from(size).unwrap_or(usize::MAX)).map_err(|error| {
+    let table = sheets.table().map_err(|error| {
         fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
     })?;
-    Ok(Reading { table, settings: settings.into() })
+    let permit = table.permit(geteuid().as_raw());
+    permit.map_err(|error| {
+        fail(&[b"the launch table was refused: ", error.to_string().as_bytes()])
+    })?;
+    Ok((table, sheets.settings))
 }
 
-/// The sealed table, when it is one.
-fn accept(file: &File, size: usize) -> Result<Table, Error> {
-    if size > table::MAX {
-        return Err(Error::Limit);
+impl Sheets {
+    pub fn new() -> Result<Sheets, Errno> {
+        Ok(Sheets { table: memfd("table")?, settings: memfd("settings")? })
     }
-    let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, 0).map_err(|_| Error::Short)?;
-    let table = Table::read(&bytes)?;
-    table.permit(geteuid().as_raw()).map(|()| table)
+
+    /// What a child needs that fills them.
+    pub fn held<'a>(&'a self, helpers: &'a Helpers) -> [BorrowedFd<'a>; 4] {
+        [self.table.as_fd(), self.settings.as_fd(), helpers.reader.as_fd(), helpers.null.as_fd()]
+    }
+
+    /// Runs the reader to its end and seals what it has written. `current` is the table in force, at a later reading.
+    pub fn fill(
+        &self,
+        helpers: &Helpers,
+        mut start: Start,
+        current: Option<&Table>,
+    ) -> Result<(), Ended> {
+        let failed = |what| move |errno| Ended::System(what, errno);
+        (start.spare, start.again) = (spare_uids(), current.is_some());
+        let record = written("start", &start.encode()).map_err(failed("start record"))?;
+        let current = current.map(|table| written("current", &table.encode())).transpose();
+        let current = current.map_err(failed("current table"))?;
+        let (ours, theirs) = sys::datagrams().map_err(failed("socket to the reader"))?;
+        // The reader waits for its answers; only this end must not.
+        let _ = fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_RDWR));
+        let (out, err) = (std::io::stdout(), std::io::stderr());
+        let mut map = vec![
+            (helpers.null.as_fd(), 0),
+            (out.as_fd(), 1),
+            (err.as_fd(), 2),
+            (theirs.as_fd(), start::SOCKET),
+            (record.as_fd(), start::START),
+            (self.table.as_fd(), start::TABLE),
+            (self.settings.as_fd(), start::SETTINGS),
+        ];
+        map.extend(current.iter().map(|current| (current.as_fd(), start::CURRENT)));
+        let identity = spare_identity(&start);
+        let launch = Launch {
+            name: c"supervisor-reader",
+            file: &helpers.reader,
+            map: &map,
+            identity: identity.as_ref(),
+            limits: &[
+                (Resource::RLIMIT_CPU, (10, 10)),
+                (Resource::RLIMIT_AS, (2 << 30, 2 << 30)),
+                (Resource::RLIMIT_FSIZE, (64 << 20, 64 << 20)),
+                (Resource::RLIMIT_CORE, (0, 0)),
+            ],
+        };
+        let reader = launch.start().map_err(failed("reader"))?;
+        drop(theirs);
+        let verdict = Service::default().serve(&ours);
+        // Whatever it has forked ends with it: nobody may still write to what is read next.
+        reader.end(true);
+        [&self.table, &self.settings]
+            .into_iter()
+            .try_for_each(|sheet| seal(sheet, CONTENT))
+            .map_err(failed("seal"))?;
+        verdict
+    }
+
+    /// The sealed table, when it is one.
+    pub fn table(&self) -> Result<Table, Error> {
+        let size = fstat(&self.table).ok().and_then(|stat| usize::try_from(stat.st_size).ok());
+        let size = size.filter(|size| *size <= table::MAX).ok_or(Error::Limit)?;
+        let mut bytes = vec![0; size];
+        self.table.read_exact_at(&mut bytes, 0).map_err(|_| Error::Short)?;
+        Table::read(&bytes)
+    }
+}
+
+/// A sealed memfd with these bytes.
+fn written(name: &str, bytes: &[u8]) -> Result<File, Errno> {
+    let file = memfd(name)?;
+    file.write_all_at(bytes, 0).map_err(|_| Errno::EIO)?;
+    seal(&file, CONTENT).map(|()| file)
 }
 
 /// Root lends the reader the last user id that nobody uses; when all are in use the last one, for its short life.
@@ -218,7 +257,7 @@ fn receive(socket: &OwnedFd) -> Result<Ask, Ended> {
 }
 
 /// Which of the spare user ids no process has, one bit each.
-pub fn spare_uids() -> u16 {
+fn spare_uids() -> u16 {
     let used: BTreeSet<u32> = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()

@@ -1,24 +1,25 @@
 //! Root. Binding the listening sockets of the table, and removing what they leave.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, UnixAddr, bind, connect, listen,
     setsockopt, socket, sockopt::ReuseAddr,
 };
 use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchdir, fchownat, geteuid, linkat, unlinkat};
-use privsep::table::Socket;
+use privsep::table::{Shared, Socket};
 
+use crate::errand::{self, Errand, Made};
 use crate::path::{DIRECTORY, HANDLE, OwnName, Place, Walk, find, id, is};
-use crate::sys::say;
+use crate::sys::{self, say};
 
 /// A bound socket, and its name where it has one.
 pub struct Bound {
     /// Goes first, while nobody else can have bound it.
-    _name: Option<OwnName>,
+    pub name: Option<OwnName>,
     pub socket: OwnedFd,
 }
 
@@ -38,19 +39,76 @@ impl From<Errno> for Refused {
 
 const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
 
+/// For an HTTP server.
 pub fn open(wanted: &Socket) -> Result<Bound, Refused> {
-    let bound = match wanted {
+    let bound = bound(wanted)?;
+    listen(&bound.socket, Backlog::MAXCONN)?;
+    Ok(bound)
+}
+
+/// For programs, which expect that accept() waits.
+pub fn shared(wanted: &Shared) -> Result<Bound, Errno> {
+    let bound = bound(&wanted.socket).map_err(|refused| match refused {
+        Refused::Owner => Errno::EPERM,
+        Refused::Errno(errno) => errno,
+    })?;
+    let backlog = i32::try_from(wanted.backlog).ok().and_then(|n| Backlog::new(n).ok());
+    listen(&bound.socket, backlog.unwrap_or(Backlog::MAXCONN))?;
+    fcntl(&bound.socket, FcntlArg::F_SETFL(OFlag::O_RDWR))?;
+    Ok(Bound { socket: sys::aside(bound.socket), ..bound })
+}
+
+/// Has a child bind it for programs: the name may lie where others can make root wait.
+pub fn send(wanted: &Shared) -> Result<Errand, Errno> {
+    errand::send(&[], || {
+        let Bound { name, socket } = shared(wanted)?;
+        let Some(mut name) = name else {
+            return Made::one(socket);
+        };
+        let dir = name.dir.try_clone().map_err(|_| Errno::EMFILE)?;
+        // Removing it is for the one who asked.
+        Ok(Made { files: vec![socket, dir], id: name.id.take().unwrap_or_default() })
+    })
+}
+
+/// What such a child has bound.
+pub fn received(wanted: &Shared, made: Made) -> Result<Bound, Errno> {
+    let mut files = made.files.into_iter();
+    let socket = sys::aside(files.next().ok_or(Errno::EIO)?);
+    let name = match (files.next(), &wanted.socket) {
+        (Some(dir), Socket::Unix { path, .. }) => {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+            Some(OwnName { dir: sys::aside(dir), name, id: Some(made.id) })
+        }
+        _ => None,
+    };
+    Ok(Bound { name, socket })
+}
+
+/// Has a child remove the name of what is closed.
+pub fn close(bound: Bound) -> Option<Errand> {
+    let Bound { name, socket } = bound;
+    drop(socket);
+    let mut name = name?;
+    let id = name.id.take()?;
+    errand::send(&[name.dir.as_fd()], || {
+        name.remove(id);
+        Ok(Made::default())
+    })
+    .ok()
+}
+
+fn bound(wanted: &Socket) -> Result<Bound, Refused> {
+    match wanted {
         Socket::Tcp { address, port } => {
             let [a, b, c, d] = address.to_be_bytes();
             let socket = socket(AddressFamily::Inet, SockType::Stream, FLAGS, None)?;
             setsockopt(&socket, ReuseAddr, &true)?;
             bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, *port))?;
-            Bound { socket, _name: None }
+            Ok(Bound { socket, name: None })
         }
-        Socket::Unix { path, mode, uid, gid } => unix(path, *mode, *uid, *gid)?,
-    };
-    listen(&bound.socket, Backlog::MAXCONN)?;
-    Ok(bound)
+        Socket::Unix { path, mode, uid, gid } => unix(path, *mode, *uid, *gid),
+    }
 }
 
 /// Binds under a name of its own, sets mode and owner, and only then links the name that clients know: at first sight
@@ -68,7 +126,7 @@ fn unix(path: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<Bo
     let linked = chown(&place, &own, uid, gid).and_then(|()| Ok(link(&place, &own, path)?));
     let _ = unlinkat(&place.dir, own.as_slice(), UnlinkatFlags::NoRemoveDir);
     let id = linked?;
-    Ok(Bound { socket, _name: Some(OwnName { place, id }) })
+    Ok(Bound { socket, name: Some(OwnName::new(place, id)) })
 }
 
 /// Runs `f` in the held directory: socket addresses are short and bind() knows no directory descriptor.

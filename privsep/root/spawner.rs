@@ -10,22 +10,24 @@ use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
 use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{Mode, Request, Whom};
+use privsep::start::Start;
 use privsep::table::{Entry, Limit, Table};
 
 use crate::admit::{Act, Phase, Refusal, admit};
 use crate::broker::{Broker, READY, Succession};
 use crate::child::{self, Ends, at};
-use crate::errand::{self, Errand};
+use crate::errand::{self, Errand, Made};
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, mode};
+use crate::reading::Sheets;
 use crate::socket::Bound;
 use crate::stop::Stop;
 use crate::store::{Life, Live, News, Starting, Store};
 use crate::sys::{self, Exit, Process};
 
 /// How long a child may take to exec, and a log child to open.
-const CHILD: u64 = 5_000_000_000;
+pub const CHILD: u64 = 5_000_000_000;
 /// How long before its deadline a start has lost its place in the order: it was given 20 ms.
 pub const HELD: u64 = CHILD - 20_000_000;
 /// How long a broker may leave an exit or a signal unacknowledged.
@@ -45,19 +47,34 @@ pub const CGROUP_PREFIX: &[u8] = b"supervisor-";
 /// What a child of ours does on a request.
 pub struct Job {
     seq: u32,
-    what: Work,
+    pub what: Work,
     pub errand: Errand,
     deadline: u64,
 }
 
-#[derive(Clone, Copy)]
-enum Work {
-    Log { log: u32, task: Task },
-    Probe { slot: u32 },
+pub enum Work {
+    Log {
+        log: u32,
+        task: Task,
+    },
+    Probe {
+        slot: u32,
+    },
+    /// A socket for programs.
+    Bind {
+        socket: u32,
+    },
+    Read(Sheets),
+    /// Removes the name of a socket that is closed.
+    Tidy {
+        socket: u32,
+    },
 }
 
 /// What was decided before the first broker.
 pub struct Sealed {
+    /// What the reader is told of the caller.
+    pub start: Start,
     pub table: Table,
     pub helpers: Helpers,
     pub settings: OwnedFd,
@@ -65,7 +82,9 @@ pub struct Sealed {
     pub listeners: Vec<Bound>,
     /// The directory of our cgroup, where instances get one of their own.
     pub cgroup: Option<OwnedFd>,
-    /// Which reading of the configuration this is.
+    /// How often the daemon has started over.
+    pub run: u32,
+    /// Which reading of the configuration is in force.
     pub epoch: u32,
     /// Limits of programs, and our own of descriptors for the broker.
     pub limits: (Limit, Limit, Limit),
@@ -153,13 +172,13 @@ impl Spawner {
     }
 
     /// With 0 for `seq` whoever asked for this is gone.
-    fn answer(&mut self, seq: u32, reply: Reply, file: Option<OwnedFd>) {
+    pub fn answer(&mut self, seq: u32, reply: Reply, file: Option<OwnedFd>) {
         if let Some(broker) = self.broker.as_mut().filter(|_| seq != 0) {
             broker.replies.push_back((reply, file));
         }
     }
 
-    fn done(&mut self, seq: u32, result: Result<(), Errno>) {
+    pub fn done(&mut self, seq: u32, result: Result<(), Errno>) {
         let errno = result.err().map_or(0, |errno| errno as i32);
         self.answer(seq, Reply::Done { seq, errno }, None);
     }
@@ -188,7 +207,8 @@ impl Spawner {
             Request::AckSignal { signo } => {
                 self.leaving |= self.unheard.remove(&signo).is_some() && ends(signo);
             }
-            Request::Reread | Request::Retire { .. } => {}
+            Request::Reread => self.reread(seq, now),
+            Request::Retire { slot } => self.retire(slot, now),
             Request::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
         }
     }
@@ -202,8 +222,12 @@ impl Spawner {
         }
     }
 
-    /// Makes the pipes and the child; how it went is known when the report closes.
-    fn spawn(&mut self, seq: u32, slot: u32, now: u64) {
+    /// Makes the pipes and the child; how it went is known when the report closes. Sockets that it needs come first.
+    pub fn spawn(&mut self, seq: u32, slot: u32, now: u64) {
+        if let Some(socket) = self.unbound(slot) {
+            self.store.slot_mut(slot).into_iter().for_each(|of| of.life = Life::Binding(seq));
+            return self.bind(socket, now);
+        }
         let instance = self.store.slot(slot).map_or(0, |of| of.instance).wrapping_add(1).max(1);
         let started = self.launch(slot, instance, now);
         let Some(of) = self.store.slot_mut(slot) else {
@@ -217,17 +241,22 @@ impl Spawner {
                 self.store.pids.insert(pid, slot);
                 self.store.starting.push_back(slot);
             }
-            Err(failure) => {
-                of.news = Some(News::Failed(seq, failure));
-                self.store.due.insert(slot);
-            }
+            Err(failure) => self.store.fail(slot, seq, failure),
         }
     }
 
     fn launch(&self, slot: u32, instance: u32, now: u64) -> Result<Starting, Failure> {
         let entry = self.entry(slot).ok_or(at(Stage::Find)(Errno::ENOENT))?;
         let pipe = |reading| pipe(reading).map_err(at(Stage::Pipes));
-        let (stdin, stdin_end) = pipe(false)?;
+        let socket = |n: &u32| {
+            let bound = self.store.socket(*n).ok_or(Errno::EBADF);
+            bound.and_then(|bound| above(&bound.socket)).map_err(at(Stage::Pipes))
+        };
+        let (stdin, stdin_end) = match &entry.stdin {
+            Some(n) => (None, socket(n)?),
+            None => pipe(false).map(|(ours, theirs)| (Some(ours), theirs))?,
+        };
+        let listen = entry.listen.iter().map(socket).collect::<Result<Vec<_>, _>>()?;
         let (stdout, stdout_end) = pipe(true)?;
         if self.store.slots.len() <= ROOMY {
             // Fewer, larger moves for a busy writer; with many programs the system's allowance is spent on more pipes.
@@ -235,10 +264,18 @@ impl Spawner {
         }
         let error = if entry.redirect_stderr { None } else { Some(pipe(true)?) };
         let (stderr, stderr_end) = error.unzip();
-        let (report, report_end) = pipe(true)?;
+        let (report, mut report_end) = pipe(true)?;
+        if !listen.is_empty() {
+            report_end = above(&report_end).map_err(at(Stage::Pipes))?;
+        }
         let home = self.cgroup_for(slot, instance);
-        let ends =
-            Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end, report: report_end };
+        let ends = Ends {
+            stdin: stdin_end,
+            stdout: stdout_end,
+            stderr: stderr_end,
+            listen,
+            report: report_end,
+        };
         let upto = ends.all().iter().map(AsRawFd::as_raw_fd).max();
         let cloned = match &home {
             Some(dir) => sys::clone(Some(dir.as_fd()), upto).or_else(|_| sys::clone(None, upto)),
@@ -253,12 +290,14 @@ impl Spawner {
     }
 
     fn cgroup_name(&self, slot: u32, instance: u32) -> Vec<u8> {
-        let own = format!("{}-{}-{slot}-{instance}", std::process::id(), self.sealed.epoch);
+        let own = format!("{}-{}-{slot}-{instance}", std::process::id(), self.sealed.run);
         [CGROUP_PREFIX, own.as_bytes()].concat()
     }
 
     fn cgroup_for(&self, slot: u32, instance: u32) -> Option<OwnedFd> {
         let (base, name) = (self.sealed.cgroup.as_ref()?, self.cgroup_name(slot, instance));
+        // Somebody may have lived on in the last one when its instance ended, or it never had one.
+        self.leave_cgroup(slot, instance.wrapping_sub(1));
         mkdirat(base, name.as_slice(), mode(0o755)).ok()?;
         openat(base, name.as_slice(), DIRECTORY, mode(0)).ok()
     }
@@ -275,8 +314,8 @@ impl Spawner {
         let Some(entry) = self.entry(slot) else {
             return;
         };
-        match errand::send(None, || child::find(entry).map(|_| None)) {
-            Ok(errand) => self.job(seq, Work::Probe { slot }, errand, now),
+        match errand::send(&[], || child::find(entry).map(|_| Made::default())) {
+            Ok(errand) => self.job(seq, Work::Probe { slot }, errand, now + CHILD),
             Err(errno) => self.probed(seq, slot, Some(at(Stage::Fork)(errno))),
         }
     }
@@ -285,9 +324,9 @@ impl Spawner {
         self.answer(seq, Reply::Probed { seq, slot, failure }, None);
     }
 
-    fn job(&mut self, seq: u32, what: Work, errand: Errand, now: u64) {
+    pub fn job(&mut self, seq: u32, what: Work, errand: Errand, deadline: u64) {
         self.ours.insert(errand.process.pid);
-        self.jobs.push(Job { seq, what, errand, deadline: now + CHILD });
+        self.jobs.push(Job { seq, what, errand, deadline });
     }
 
     pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
@@ -314,7 +353,7 @@ impl Spawner {
             Work::Log { log: other, task: theirs } => {
                 other == log || [task, theirs].contains(&Task::Rotate) && same(other)
             }
-            Work::Probe { .. } => false,
+            _ => false,
         })
     }
 
@@ -328,16 +367,18 @@ impl Spawner {
         let held = self.store.log(log).map(|log| &log.file);
         match logfile::start(sink, task, held) {
             Started::Done(result) => self.logged(seq, log, task, result),
-            Started::Sent(errand) => self.job(seq, Work::Log { log, task }, errand, now),
+            Started::Sent(errand) => self.job(seq, Work::Log { log, task }, errand, now + CHILD),
         }
     }
 
-    fn logged(&mut self, seq: u32, log: u32, task: Task, result: Result<OwnedFd, Errno>) {
-        let file = result.and_then(|file| match task {
-            Task::Read => Ok(Some(file)),
+    fn logged(&mut self, seq: u32, log: u32, task: Task, result: Result<Made, Errno>) {
+        // It may have been retired meanwhile.
+        let known = self.sealed.table.log(log).map(|_| ()).ok_or(Errno::EBADF);
+        let file = known.and(result).and_then(|made| match task {
+            Task::Read => made.file().map(Some),
             Task::Clear => Ok(None),
-            Task::Write => self.store.keep_log(log, file).map(Some),
-            Task::Rotate => self.store.replace_log(log, file).map(Some),
+            Task::Write => self.store.keep_log(log, made).map(Some),
+            Task::Rotate => self.store.replace_log(log, made).map(Some),
         });
         self.opened(seq, log, file);
     }
@@ -367,13 +408,13 @@ impl Spawner {
             let stage = if answer.is_none() { Stage::Deadline } else { Stage::Find };
             let result = answer.unwrap_or(Err(Errno::ETIMEDOUT));
             match job.what {
-                Work::Log { log, task } => {
-                    let file = result.and_then(|file| file.ok_or(Errno::EIO));
-                    self.logged(job.seq, log, task, file);
-                }
+                Work::Log { log, task } => self.logged(job.seq, log, task, result),
                 Work::Probe { slot } => {
                     self.probed(job.seq, slot, result.err().map(at(stage)));
                 }
+                Work::Bind { socket } => self.bound(socket, result, now),
+                Work::Read(sheets) => self.reading(job.seq, sheets, result),
+                Work::Tidy { socket } => self.tidied(socket, now),
             }
         }
     }
@@ -471,6 +512,7 @@ impl Spawner {
             of.news = of.news.or(Some(News::Exited));
             self.store.due.insert(slot);
             self.store.owed.insert(slot, exit.at);
+            self.close_unused(slot, exit.at);
         }
     }
 
@@ -530,6 +572,11 @@ fn pipe(reading: bool) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (ours, theirs) = if reading { (r, w) } else { (w, r) };
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((sys::aside(ours), theirs))
+}
+
+/// A copy for a child, out of the way of the numbers that are given out from 3 on.
+fn above(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(child::ABOVE)).map(sys::adopt)
 }
 
 /// A child's report: `None` while there is none, then the failed step or, when it is closed empty, nothing.

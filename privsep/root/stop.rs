@@ -20,6 +20,9 @@ const CHUNKS: usize = 16;
 /// The most chunks of a dead process's stream: far more than a pipe holds.
 const LAST_CHUNKS: usize = 64 * CHUNKS;
 
+/// How long after its limit a stop tries SIGKILL again, in nanoseconds.
+const AGAIN: u64 = 1_000_000_000;
+
 /// A stop that has begun.
 pub struct Stop {
     /// What the broker asked for; `None` when a signal or its absence began it.
@@ -28,15 +31,17 @@ pub struct Stop {
     kills: BTreeMap<u32, u64>,
     /// Streams that have ended.
     closed: BTreeSet<(u32, usize)>,
+    /// When everything that is left gets SIGKILL.
+    until: Option<u64>,
 }
 
 impl Stop {
     pub fn new(end: Option<End>) -> Stop {
-        Stop { end, kills: BTreeMap::new(), closed: BTreeSet::new() }
+        Stop { end, kills: BTreeMap::new(), closed: BTreeSet::new(), until: None }
     }
 
     pub fn deadline(&self) -> Option<u64> {
-        self.kills.values().min().copied()
+        self.kills.values().chain(&self.until).min().copied()
     }
 }
 
@@ -66,6 +71,12 @@ impl Spawner {
             self.stop = Some(stop);
             return false;
         }
+        let limit = self.sealed.table.shutdown.map(|millis| now + u64::from(millis) * 1_000_000);
+        stop.until = stop.until.or(limit);
+        let over = stop.until.is_some_and(|at| at <= now);
+        if over {
+            stop.until = Some(now + AGAIN);
+        }
         self.drain(&mut stop);
         let store = &self.store;
         stop.kills.retain(|slot, _| store.slot(*slot).is_some_and(|of| of.running().is_some()));
@@ -74,11 +85,13 @@ impl Spawner {
         let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
         for slot in slots {
-            let Some(entry) = self.entry(slot).filter(|entry| Some(entry.wave) == wave) else {
+            let Some(entry) = self.entry(slot).filter(|entry| over || Some(entry.wave) == wave)
+            else {
                 continue;
             };
             let due = stop.kills.get(&slot).copied();
             let (signo, group) = match due {
+                _ if over => (9, entry.kill_group),
                 None => (entry.stop_signal, entry.stop_group),
                 Some(at) if at <= now => (9, entry.kill_group),
                 Some(_) => continue,
@@ -114,6 +127,9 @@ impl Spawner {
             }
         }
         for slot in ended {
+            if self.entry(slot).is_some_and(|entry| entry.kill_tree) {
+                let _ = self.signal(slot, 9, Whom::Tree);
+            }
             self.store.free(slot);
             stop.closed.retain(|(of, _)| *of != slot);
         }

@@ -5,19 +5,20 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::sys::stat::fstat;
 use nix::unistd::read;
 use privsep::reply::Failure;
 
 use crate::child::Ends;
+use crate::errand::Made;
 use crate::logfile::copy;
-use crate::path::id;
+use crate::socket::Bound;
 use crate::sys::{self, Exit, Process};
 
 /// A process and the daemon's ends of its pipes.
 pub struct Live {
     pub process: Process,
-    pub stdin: OwnedFd,
+    /// Where its standard input is not a socket.
+    pub stdin: Option<OwnedFd>,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
     /// A step before exec failed; it is about to leave with 127.
@@ -45,6 +46,8 @@ pub struct Starting {
 /// What a slot is doing.
 pub enum Life {
     Idle,
+    /// Sockets are bound for it first; then it is started, as the answer to this request.
+    Binding(u32),
     Starting(Starting),
     /// It runs, or has run.
     Running(Live),
@@ -70,7 +73,7 @@ pub struct Slot {
 impl Slot {
     pub fn live(&self) -> Option<&Live> {
         match &self.life {
-            Life::Idle => None,
+            Life::Idle | Life::Binding(_) => None,
             Life::Starting(Starting { live, .. }) | Life::Running(live) => Some(live),
         }
     }
@@ -113,6 +116,8 @@ pub struct Store {
     pub owed: BTreeMap<u32, u64>,
     /// Numbers of the same file share its description.
     logs: Vec<Option<Rc<OpenLog>>>,
+    /// Sockets for programs, by number.
+    pub bound: Vec<Option<Bound>>,
 }
 
 /// What has this number in a list.
@@ -120,14 +125,28 @@ pub fn at<T>(list: &[T], n: u32) -> Option<&T> {
     list.get(usize::try_from(n).ok()?)
 }
 
+fn place<T>(list: &mut [T], n: u32) -> Option<&mut T> {
+    list.get_mut(usize::try_from(n).ok()?)
+}
+
 impl Store {
     pub fn new(slots: usize, logs: usize) -> Store {
-        let slot = || Slot { instance: 0, life: Life::Idle, news: None };
-        Store {
-            slots: (0..slots).map(|_| slot()).collect(),
-            logs: vec![None; logs],
-            ..Store::default()
-        }
+        let mut store = Store::default();
+        store.make_room(slots, logs, 0);
+        store
+    }
+
+    /// Has places for at least so many; what is there stays.
+    pub fn make_room(&mut self, slots: usize, logs: usize, sockets: usize) {
+        let idle = || Slot { instance: 0, life: Life::Idle, news: None };
+        self.slots.resize_with(slots.max(self.slots.len()), idle);
+        self.logs.resize(logs.max(self.logs.len()), None);
+        self.bound.resize_with(sockets.max(self.bound.len()), || None);
+    }
+
+    /// Forgets an open log.
+    pub fn drop_log(&mut self, n: u32) {
+        place(&mut self.logs, n).into_iter().for_each(|log| *log = None);
     }
 
     pub fn slot(&self, n: u32) -> Option<&Slot> {
@@ -135,7 +154,7 @@ impl Store {
     }
 
     pub fn slot_mut(&mut self, n: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::try_from(n).ok()?)
+        place(&mut self.slots, n)
     }
 
     pub fn log(&self, n: u32) -> Option<&OpenLog> {
@@ -161,14 +180,12 @@ impl Store {
     }
 
     /// Keeps a freshly opened log. Where another number has the same file, its description is shared instead. Gives a copy.
-    pub fn keep_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
-        let id = id(&fstat(&file)?);
+    pub fn keep_log(&mut self, n: u32, made: Made) -> Result<OwnedFd, Errno> {
+        let (id, file) = (made.id, made.file()?);
         let others = (0..).zip(&self.logs).filter(|(at, _)| *at != n);
         let same = others.filter_map(|(_, log)| log.clone()).find(|log| log.id == id);
         let log = same.unwrap_or_else(|| Rc::new(OpenLog { file: sys::aside(file), id }));
-        if let Some(place) = usize::try_from(n).ok().and_then(|n| self.logs.get_mut(n)) {
-            *place = Some(log);
-        }
+        place(&mut self.logs, n).into_iter().for_each(|at| *at = Some(log.clone()));
         self.copy_log(n)
     }
 
@@ -180,13 +197,36 @@ impl Store {
     }
 
     /// Puts a rotated file in the place of the old one, under every number that had it. Gives a copy.
-    pub fn replace_log(&mut self, n: u32, file: OwnedFd) -> Result<OwnedFd, Errno> {
-        let new = Rc::new(OpenLog { id: id(&fstat(&file)?), file: sys::aside(file) });
+    pub fn replace_log(&mut self, n: u32, made: Made) -> Result<OwnedFd, Errno> {
+        let new = Rc::new(OpenLog { id: made.id, file: sys::aside(made.file()?) });
         let old = self.log(n).ok_or(Errno::EBADF)?.id;
         for log in self.logs.iter_mut().flatten().filter(|log| log.id == old) {
             *log = new.clone();
         }
         self.copy_log(n)
+    }
+
+    /// A socket for programs.
+    pub fn socket(&self, n: u32) -> Option<&Bound> {
+        at(&self.bound, n)?.as_ref()
+    }
+
+    pub fn keep_socket(&mut self, n: u32, bound: Bound) {
+        if let Some(place) = place(&mut self.bound, n) {
+            *place = Some(bound);
+        }
+    }
+
+    pub fn take_socket(&mut self, n: u32) -> Option<Bound> {
+        place(&mut self.bound, n)?.take()
+    }
+
+    /// The start of a slot's program, on this request, has failed.
+    pub fn fail(&mut self, n: u32, seq: u32, failure: Failure) {
+        if let Some(slot) = self.slot_mut(n) {
+            (slot.life, slot.news) = (Life::Idle, Some(News::Failed(seq, failure)));
+            self.due.insert(n);
+        }
     }
 
     /// Frees an instance that has ended.
@@ -202,6 +242,9 @@ impl Store {
         self.due.clear();
         for (n, slot) in (0..).zip(&mut self.slots) {
             slot.news = slot.live().map(|_| News::Spawned(0));
+            if let Life::Binding(seq) = &mut slot.life {
+                *seq = 0;
+            }
             if let Life::Running(live) = &slot.life {
                 if live.exit.is_some() {
                     self.owed.insert(n, now);
@@ -226,11 +269,11 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let mut store = Store::new(0, 3);
         for (n, name, same) in [(1, "a", 1), (2, "a", 1), (0, "b", 0)] {
-            store.keep_log(n, file(&dir, name)).unwrap();
+            store.keep_log(n, Made::one(file(&dir, name)).unwrap()).unwrap();
             assert_eq!(store.same_log(n), same);
         }
         let new = file(&dir, "c");
-        store.replace_log(2, new).unwrap();
+        store.replace_log(2, Made::one(new).unwrap()).unwrap();
         let inode = |n| store.log(n).map(|log| log.id);
         assert_eq!(inode(1), inode(2));
         assert_ne!(inode(0), inode(1));

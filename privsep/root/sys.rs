@@ -219,17 +219,20 @@ pub fn receive<'a>(from: &OwnedFd, bytes: &'a mut [u8]) -> Result<&'a [u8], Errn
     bytes.get(..n).ok_or(Errno::EMSGSIZE)
 }
 
-/// Takes one datagram of four bytes and the descriptor that came with it. Only from children of our own code.
-pub fn receive_file(from: &OwnedFd) -> Result<([u8; 4], Option<OwnedFd>), Errno> {
-    let (mut bytes, mut space) = ([0; 4], nix::cmsg_space!([i32; 1]));
+/// Takes one short datagram and the descriptors that came with it. Only from children of our own code.
+pub fn receive_files(from: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
+    let (mut bytes, mut space) = (vec![0; 32], nix::cmsg_space!([i32; 2]));
     let mut parts = [IoSliceMut::new(&mut bytes)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(from.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-    let fd = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+    let len = message.bytes;
+    let rights = message.cmsgs()?.filter_map(|control| match control {
+        ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    Ok((bytes, fd.map(adopt)))
+    let files = rights.flatten().map(adopt).collect();
+    bytes.truncate(len);
+    Ok((bytes, files))
 }
 
 /// Gives a descriptor that is kept for long a high number, so that low ones are left for what children get.

@@ -1,6 +1,6 @@
 //! Root. Telling the broker: every message is made from the state as it is, when the socket has room for it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use privsep::reply::{self, Cause, Reply};
 
@@ -87,10 +87,12 @@ impl Spawner {
         }
         if let (Some(News::Spawned(seq)), Some(live)) = (of.news, of.live()) {
             let (instance, pid, failure) = (of.instance, live.process.pid, live.failure);
-            let pipes =
-                reply::STDIN | reply::STDOUT | live.stderr.as_ref().map_or(0, |_| reply::STDERR);
+            let there = |end: &Option<OwnedFd>, bit| if end.is_some() { bit } else { 0 };
+            let pipes = there(&live.stdin, reply::STDIN)
+                | reply::STDOUT
+                | there(&live.stderr, reply::STDERR);
             let outputs = live.outputs().into_iter().flatten();
-            let fds: Vec<_> = [&live.stdin].into_iter().chain(outputs).map(AsFd::as_fd).collect();
+            let fds: Vec<_> = live.stdin.iter().chain(outputs).map(AsFd::as_fd).collect();
             let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
             broker.tell(&spawned, &fds, now)?;
             of.news = of.exit().map(|_| News::Exited);

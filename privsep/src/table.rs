@@ -254,12 +254,8 @@ impl Table {
 
     fn check_entry(&self, e: &Entry) -> Result<(), Error> {
         let ensure = |good, field| if good { Ok(()) } else { Err(Error::Value(field)) };
-        for log in e.stdout_log.iter().chain(&e.stderr_log) {
-            ensure(at(&self.logs, *log).is_some(), "log number")?;
-        }
-        for socket in e.stdin.iter().chain(&e.listen) {
-            ensure(at(&self.shared, *socket).is_some(), "socket number")?;
-        }
+        ensure(e.logs().all(|n| self.log(n).is_some()), "log number")?;
+        ensure(e.sockets().all(|n| self.socket(n).is_some()), "socket number")?;
         ensure(e.listen.len() <= MAX_LISTEN, "number of sockets")?;
         ensure(!e.redirect_stderr || e.stderr_log.is_none(), "a log for a redirected stream")?;
         ensure((1..=64).contains(&e.stop_signal), "stop signal")?;
@@ -277,9 +273,30 @@ impl Table {
             && same(&self.shared, &old.shared)
     }
 
+    /// Forgets an entry, and the logs and sockets that only it had. Gives the numbers of these.
+    pub fn retire(&mut self, slot: u32) -> (Vec<u32>, Vec<u32>) {
+        let Some(entry) = place(&mut self.entries, slot).and_then(Option::take) else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut logs: Vec<u32> = entry.logs().filter(|n| *n > 0 || !self.activity_log).collect();
+        let mut sockets: Vec<u32> = entry.sockets().collect();
+        for other in self.entries.iter().flatten() {
+            logs.retain(|n| other.logs().all(|log| log != *n));
+            sockets.retain(|n| other.sockets().all(|socket| socket != *n));
+        }
+        logs.iter().for_each(|n| drop(place(&mut self.logs, *n).map(Option::take)));
+        sockets.iter().for_each(|n| drop(place(&mut self.shared, *n).map(Option::take)));
+        (logs, sockets)
+    }
+
     /// The entry of a slot.
     pub fn entry(&self, slot: u32) -> Option<&Entry> {
         at(&self.entries, slot)
+    }
+
+    /// A socket for programs.
+    pub fn socket(&self, n: u32) -> Option<&Shared> {
+        at(&self.shared, n)
     }
 
     /// What a log number stands for.
@@ -308,6 +325,22 @@ impl Table {
         }
         Ok(())
     }
+}
+
+impl Entry {
+    /// Numbers of its logs.
+    pub fn logs(&self) -> impl Iterator<Item = u32> {
+        self.stdout_log.into_iter().chain(self.stderr_log)
+    }
+
+    /// Numbers of its sockets.
+    pub fn sockets(&self) -> impl Iterator<Item = u32> {
+        self.stdin.into_iter().chain(self.listen.iter().copied())
+    }
+}
+
+fn place<T>(list: &mut [T], n: u32) -> Option<&mut T> {
+    list.get_mut(usize::try_from(n).ok()?)
 }
 
 /// What stands under a number.
@@ -502,6 +535,23 @@ mod tests {
         assert!(!kept(|t| entry(t).argv.clear()));
         assert!(!kept(|t| log(t).path.push(b'x')));
         assert!(!kept(|t| t.shared.truncate(1)));
+    }
+
+    #[test]
+    fn what_only_a_retired_entry_had_is_forgotten() {
+        let mut table = sample();
+        let shared = table.entries[0].clone();
+        table.logs[1] = table.logs[0].clone();
+        entry(&mut table).stderr_log = Some(1);
+        entry(&mut table).redirect_stderr = false;
+        table.entries.push(shared);
+        // Its standard output goes to the activity log, and the socket is another's, too.
+        assert_eq!(table.retire(0), (vec![1], vec![]));
+        assert_eq!(table.retire(0), (vec![], vec![]));
+        assert_eq!(table.retire(1), (vec![], vec![1]));
+        assert_eq!(table.retire(7), (vec![], vec![]));
+        assert!(table.log(0).is_some() && table.log(1).is_none() && table.socket(1).is_none());
+        assert_eq!(Table::read(&table.encode()), Ok(table));
     }
 
     #[test]

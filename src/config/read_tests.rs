@@ -106,6 +106,7 @@ fn run(config: &str) -> Run {
     let words = |words: &[&str]| words.iter().map(|w| w.as_bytes().to_vec()).collect();
     let start = Start {
         again: false,
+        cwd: Vec::new(),
         uid: 0,
         gid: 0,
         spare: 0x3ffe,
@@ -161,6 +162,7 @@ impl Run {
         match self.outcome() {
             Outcome::Accept(result) => *result,
             Outcome::Leave { stderr, .. } => panic!("{stderr}"),
+            Outcome::Complain(complaints) => panic!("{complaints:?}"),
         }
     }
 
@@ -168,6 +170,7 @@ impl Run {
     fn errors(mut self) -> Vec<String> {
         match self.outcome() {
             Outcome::Accept(_) => panic!("accepted"),
+            Outcome::Complain(complaints) => vec![complaints.fault],
             Outcome::Leave { status, stderr, .. } => {
                 assert_eq!(status, 2);
                 let body = stderr.strip_suffix("For help, use supervisord -h\n");

@@ -121,6 +121,31 @@ impl Logs {
         }
     }
 
+    /// These logs are in force from now on, each with its rotation limit; any other that is open is closed.
+    pub fn keep(&mut self, limits: BTreeMap<u32, u64>) {
+        let gone: Vec<Log> =
+            self.numbers.keys().filter(|log| !limits.contains_key(log)).copied().collect();
+        for log in gone {
+            if let Some(notify) = self.followers.get(&log) {
+                notify.notify_waiters();
+            }
+            self.numbers.remove(&log);
+        }
+        self.limits = limits;
+        // A file that goes on under other numbers is known by the lowest of those: its own may become another file's.
+        let mut files = std::mem::take(&mut self.files);
+        let mut lowest: BTreeMap<Log, Log> = BTreeMap::new();
+        for (log, key) in &self.numbers {
+            lowest.entry(*key).and_modify(|low| *low = (*low).min(*log)).or_insert(*log);
+        }
+        for key in self.numbers.values_mut() {
+            *key = lowest.get(key).copied().unwrap_or(*key);
+        }
+        for (key, low) in lowest {
+            self.files.extend(files.remove(&key).map(|file| (low, file)));
+        }
+    }
+
     /// What is to be done since the last time.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)

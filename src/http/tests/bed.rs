@@ -35,7 +35,7 @@ pub const OUT: u32 = 0;
 /// A broker that has files and says when they change.
 pub struct Fake {
     pub dir: TempDir,
-    pub settings: Rc<Settings>,
+    pub settings: RefCell<Rc<Settings>>,
     zone: TimeZone,
     pub lines: RefCell<Vec<(Level, String)>>,
     pub opened: Cell<usize>,
@@ -70,7 +70,7 @@ impl Fake {
 
 impl Office for Fake {
     fn settings(&self) -> Rc<Settings> {
-        Rc::clone(&self.settings)
+        Rc::clone(&self.settings.borrow())
     }
 
     fn latest(&self) -> Rc<Settings> {
@@ -110,7 +110,7 @@ impl Office for Fake {
     }
 
     fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
-        look(&Heart::new(&self.settings, &[]))
+        look(&Heart::new(&self.settings(), &[]))
     }
 
     async fn command(&self, _: Command) -> Vec<Outcome> {
@@ -196,7 +196,7 @@ impl Bed {
         let address = tcp.local_addr().expect("address");
         let site = Rc::new(Fake {
             dir,
-            settings: Rc::new(settings(maxbytes)),
+            settings: RefCell::new(Rc::new(settings(maxbytes))),
             zone: TimeZone::UTC,
             lines: RefCell::default(),
             opened: Cell::default(),

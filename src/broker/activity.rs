@@ -6,7 +6,7 @@ use super::Broker;
 use super::state::State;
 use crate::config::settings::Level;
 use crate::logs::clock;
-use crate::process::texts;
+use crate::process::{texts, try_socket};
 
 /// How the broker before this one ended.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,9 @@ impl Broker {
         for (level, text) in &settings.notes {
             self.line(*level, text);
         }
+        let mut tried = Vec::new();
+        settings.groups.iter().for_each(|group| try_socket(group, &mut tried));
+        self.carry_out_all(tried);
         if !settings.boundary {
             self.line(
                 Level::Info,

@@ -123,8 +123,8 @@ impl Heart {
     }
 }
 
-/// What the reference says when it tries the socket of a FastCGI group.
-pub(super) fn try_socket(section: &Section, out: &mut Vec<Output>) {
+/// What the reference says when a FastCGI group comes into force: it tries the socket.
+pub fn try_socket(section: &Section, out: &mut Vec<Output>) {
     if let Of::FastCgi { socket } = &section.of {
         for doing in ["Creating", "Closing"] {
             out.push(Output::Log(Level::Info, format!("{doing} socket {socket}")));

@@ -21,13 +21,15 @@ mod wish;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod rows_of_groups;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 pub(crate) mod world;
 
 use std::time::Duration;
 
-pub use groups::Kept;
+pub use groups::{Kept, try_socket};
 pub use heart::{Heart, Info};
 use privsep::reply::Failure;
 use privsep::request::{Instance, Request, Slot};

@@ -252,10 +252,11 @@ impl Proc {
 
     /// The end of a shutdown's time: no more waiting.
     pub(super) fn cut_short(&mut self, desk: &mut Desk<'_>) {
-        self.shut_down(desk);
-        if self.pid != 0 && !self.record.state.is_stopped() {
-            self.kill_at_last(desk);
+        if self.pid == 0 || !self.record.state.is_signallable() {
+            return self.shut_down(desk);
         }
+        self.record.halted = true;
+        self.kill_at_last(desk);
     }
 
     fn kill_at_last(&mut self, desk: &mut Desk<'_>) {

@@ -16,9 +16,11 @@ use crate::logs::clock;
 use crate::process::{Input, Kept, roster};
 use crate::rpc::office::Unmoved;
 
-/// How long changes of groups are gathered before the journal has them and programs start: a client that adds a
-/// hundred groups makes a hundred calls.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long changes of groups are gathered at most before the journal has them and programs start: a client that adds
+/// a hundred groups makes a hundred calls.
+const GATHER: Duration = Duration::from_millis(25);
+/// When nothing has changed for so long, no more is waited for.
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// Where in the broker's own journal cell it stands how many slots there have ever been: four bytes.
 const SLOTS_AT: usize = WISH_AT + 1;
@@ -33,11 +35,14 @@ impl Broker {
         if self.active.borrow().group(name).is_some() {
             return Err(Unmoved::InForce);
         }
-        roster::enter(Rc::make_mut(&mut self.active.borrow_mut()), &latest, name);
-        self.logs_in_force();
+        let logs = roster::enter(Rc::make_mut(&mut self.active.borrow_mut()), &latest, name);
         let mut outputs = Vec::new();
         {
             let mut state = self.state.borrow_mut();
+            for log in logs {
+                let limit = latest.logs.get(&log).map_or(0, |file| file.maxbytes);
+                state.logs.add(log, limit);
+            }
             state.heart.add(&latest, group, &mut outputs);
             state.made.insert(name.to_owned());
             state.fresh.extend(&group.slots);
@@ -59,24 +64,21 @@ impl Broker {
             })?;
             state.fresh.retain(|slot| !slots.contains(slot));
         }
-        roster::leave(Rc::make_mut(&mut self.active.borrow_mut()), name);
-        self.logs_in_force();
+        for log in roster::leave(Rc::make_mut(&mut self.active.borrow_mut()), name) {
+            self.state.borrow_mut().logs.close(log);
+        }
         self.carry_out_all(outputs);
         self.gather();
         Ok(())
     }
 
-    /// Tells the pipelines which logs there are.
-    fn logs_in_force(&self) {
-        let settings = self.settings();
-        let limits = settings.logs.iter().map(|(log, file)| (*log, file.maxbytes)).collect();
-        self.state.borrow_mut().logs.keep(limits);
-    }
-
+    /// Puts off what a change leaves to be done, but not for long.
     fn gather(&self) {
         let mut state = self.state.borrow_mut();
+        let now = Instant::now();
+        let first = *state.gathered_since.get_or_insert(now);
         state.unwritten = true;
-        state.settle_at.get_or_insert(Instant::now() + GATHER);
+        state.settle_at = Some((now + PAUSE).min(first + GATHER));
         self.kick.notify_one();
     }
 
@@ -89,7 +91,10 @@ impl Broker {
 
     /// What the changes of groups leave to be done: first the journal, then the rest.
     pub(super) fn settle(&self) {
-        self.state.borrow_mut().settle_at = None;
+        {
+            let mut state = self.state.borrow_mut();
+            (state.settle_at, state.gathered_since) = (None, None);
+        }
         self.keep_settings();
         self.retire();
         let slots = std::mem::take(&mut self.state.borrow_mut().fresh);

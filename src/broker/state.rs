@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) unwritten: bool,
     /// When what the last changes of groups leave to be done is done.
     pub(super) settle_at: Option<Instant>,
+    /// When the first of those changes was made.
+    pub(super) gathered_since: Option<Instant>,
 }
 
 impl State {
@@ -102,6 +104,7 @@ impl State {
             written: false,
             unwritten: false,
             settle_at: None,
+            gathered_since: None,
         }
     }
 }

@@ -121,28 +121,30 @@ impl Logs {
         }
     }
 
-    /// These logs are in force from now on, each with its rotation limit; any other that is open is closed.
-    pub fn keep(&mut self, limits: BTreeMap<u32, u64>) {
-        let gone: Vec<Log> =
-            self.numbers.keys().filter(|log| !limits.contains_key(log)).copied().collect();
-        for log in gone {
-            if let Some(notify) = self.followers.get(&log) {
-                notify.notify_waiters();
+    /// A log comes into force, with its rotation limit in bytes.
+    pub fn add(&mut self, log: Log, maxbytes: u64) {
+        self.limits.insert(log, maxbytes);
+    }
+
+    /// A log goes out of force: if it is open it is closed, and its number may become another file's.
+    pub fn close(&mut self, log: Log) {
+        self.limits.remove(&log);
+        if let Some(notify) = self.followers.get(&log) {
+            notify.notify_waiters();
+        }
+        let Some(key) = self.numbers.remove(&log) else {
+            return;
+        };
+        let others = self.numbers.iter().filter(|(_, same)| **same == key);
+        match others.map(|(log, _)| *log).min() {
+            None => drop(self.files.remove(&key)),
+            // The file goes on under the lowest of its other numbers.
+            Some(low) if key == log => {
+                self.numbers.values_mut().filter(|same| **same == key).for_each(|same| *same = low);
+                let file = self.files.remove(&key);
+                self.files.extend(file.map(|file| (low, file)));
             }
-            self.numbers.remove(&log);
-        }
-        self.limits = limits;
-        // A file that goes on under other numbers is known by the lowest of those: its own may become another file's.
-        let mut files = std::mem::take(&mut self.files);
-        let mut lowest: BTreeMap<Log, Log> = BTreeMap::new();
-        for (log, key) in &self.numbers {
-            lowest.entry(*key).and_modify(|low| *low = (*low).min(*log)).or_insert(*log);
-        }
-        for key in self.numbers.values_mut() {
-            *key = lowest.get(key).copied().unwrap_or(*key);
-        }
-        for (key, low) in lowest {
-            self.files.extend(files.remove(&key).map(|file| (low, file)));
+            Some(_) => {}
         }
     }
 

@@ -158,7 +158,7 @@ impl Office for Desk {
         if self.settings().group(name).is_some() {
             return Err(Unmoved::InForce);
         }
-        assert!(roster::enter(Rc::make_mut(&mut self.settings.borrow_mut()), &latest, name));
+        roster::enter(Rc::make_mut(&mut self.settings.borrow_mut()), &latest, name);
         self.heart.borrow_mut().add(&latest, group, &mut Vec::new());
         self.made.borrow_mut().insert(name.to_owned());
         self.feed(Input::SetOut { slots: group.slots.clone() });

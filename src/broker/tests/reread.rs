@@ -5,7 +5,7 @@ use tokio::task::spawn_local;
 
 use super::*;
 use crate::config::settings::Complaints;
-use crate::process::{Command, State as Is};
+use crate::process::{Command, State as Is, roster};
 use crate::rpc::office::{Office, Unmoved};
 
 /// Groups of one program each, without logs; slots as listed.
@@ -305,4 +305,37 @@ async fn many() {
     }
     let text = broker.journal.text().unwrap();
     assert_eq!(Settings::decode(&text).unwrap().groups.len(), 101);
+}
+
+#[tokio::test]
+async fn many_readings_leave_nothing_behind() {
+    LocalSet::new().run_until(over_and_over()).await;
+}
+
+async fn over_and_over() {
+    let (fake, broker, _task) = serving().await;
+    let (mut one, mut two) = (groups(&["p", "q"]), groups(&["p", "q"]));
+    for (settings, slot) in [(&mut one, 1), (&mut two, 2)] {
+        let q = settings.processes.remove(&1).unwrap();
+        settings.processes.insert(slot, Process { autostart: false, ..q });
+        settings.groups[1].slots = vec![slot];
+    }
+    for n in 0..200 {
+        let (settings, slot) = if n % 2 == 0 { (&one, 1) } else { (&two, 2) };
+        reread(&fake, &broker, settings).await;
+        if n > 0 {
+            // In force with another slot.
+            assert_eq!(roster::changes(&broker.settings(), &broker.latest()).changed, ["q"]);
+            broker.remove_group("q").unwrap();
+        }
+        broker.add_group("q").unwrap();
+        if n > 0 {
+            assert_eq!(fake.hear().await.1, Request::Retire { slot: 3 - slot });
+        }
+    }
+    let state = broker.state.borrow();
+    assert_eq!(state.known.len(), 2);
+    assert!(state.pending.is_empty() && state.exits.is_empty() && state.parked.is_empty());
+    assert_eq!(broker.settings().processes.len(), 2);
+    assert!(broker.journal.read(4).is_none());
 }

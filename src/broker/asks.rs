@@ -5,6 +5,7 @@ use std::time::Instant;
 use privsep::reply::{Failure, Stage};
 use privsep::request::{End, Log, Mode, Request, Slot};
 
+use super::signals::Wish;
 use super::state::Pending;
 use super::{Broker, REOPEN};
 use crate::config::settings::Level;
@@ -15,11 +16,13 @@ impl Broker {
     /// Gives the heart an input and carries out what it wants.
     pub(super) fn input(&self, input: Input) {
         let mut outputs = Vec::new();
-        let dirty = {
-            let mut state = self.state.borrow_mut();
-            state.heart.handle(clock::now(), input, &mut outputs);
-            state.heart.dirty()
-        };
+        self.state.borrow_mut().heart.handle(clock::now(), input, &mut outputs);
+        self.carry_out_all(outputs);
+    }
+
+    /// Carries out what the heart wants.
+    pub(super) fn carry_out_all(&self, outputs: Vec<Output>) {
+        let dirty = self.state.borrow_mut().heart.dirty();
         // First the journal, then the asking: who comes after us must not ask twice.
         for (cell, payload) in dirty {
             if let Some(own) = payload.get(..JOURNAL_STREAMS_AT) {
@@ -56,7 +59,7 @@ impl Broker {
             Request::Signal { slot, instance, .. } => {
                 self.send(request, Pending::Signal { slot, instance });
             }
-            Request::End(_) if self.state.borrow().restart => {
+            Request::End(_) if self.state.borrow().wish == Wish::StartOver => {
                 self.link.send(Request::End(End::Restart));
             }
             other => {
@@ -72,7 +75,8 @@ impl Broker {
 
     /// The logs of a slot that are not open.
     fn closed_logs(&self, slot: Slot) -> Vec<Log> {
-        let process = self.settings.process(slot);
+        let settings = self.settings();
+        let process = settings.process(slot);
         let logs = process.map(|p| [p.stdout.log, p.stderr.log]).unwrap_or_default();
         let state = self.state.borrow();
         let logs = logs.into_iter().flatten();
@@ -81,6 +85,8 @@ impl Broker {
 
     /// Starts a program, after its logs are open.
     fn spawn(&self, slot: Slot) {
+        // A successor that did not know of its group would kill it.
+        self.keep_settings();
         let closed = self.closed_logs(slot);
         if closed.is_empty() {
             self.link.send(Request::Spawn { slot });
@@ -109,9 +115,10 @@ impl Broker {
 
     /// Starts what has waited for this log, unless it waits for another.
     pub(super) fn unpark(&self, log: Log) {
-        let of = |slot: &Slot| self.settings.process(*slot);
+        let settings = self.settings();
         let waits = |slot: &Slot| {
-            of(slot).is_some_and(|p| p.stdout.log == Some(log) || p.stderr.log == Some(log))
+            let process = settings.process(*slot);
+            process.is_some_and(|p| p.stdout.log == Some(log) || p.stderr.log == Some(log))
         };
         let parked: Vec<Slot> = self.state.borrow().parked.iter().copied().filter(waits).collect();
         for slot in parked {
@@ -134,7 +141,7 @@ impl Broker {
         }
         let mut state = self.state.borrow_mut();
         let first = !state.unopened.contains(&log);
-        if state.logs.waits_for(log) || self.settings.activity.log == Some(log) {
+        if state.logs.waits_for(log) || self.settings().activity.log == Some(log) {
             state.unopened.insert(log);
             state.reopen_at = Some(Instant::now() + REOPEN);
             drop(state);
@@ -165,7 +172,7 @@ impl Broker {
 
     /// A log as a message names it.
     pub(super) fn log_name(&self, log: Log) -> String {
-        let file = self.settings.logs.get(&log);
-        file.map_or_else(|| format!("log {log}"), |file| file.path.clone())
+        let file = self.settings().logs.get(&log).map(|file| file.path.clone());
+        file.unwrap_or_else(|| format!("log {log}"))
     }
 }

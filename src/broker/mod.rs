@@ -5,9 +5,11 @@
 
 mod activity;
 mod asks;
+mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
 mod replies;
+mod reread;
 mod signals;
 mod site;
 mod start;
@@ -38,7 +40,8 @@ const BATCH: usize = 64;
 
 /// The broker at work.
 pub(crate) struct Broker {
-    settings: Settings,
+    /// The groups in force, and what else is until the next restart.
+    active: RefCell<Rc<Settings>>,
     zone: TimeZone,
     /// The daemon's process id.
     pid: i32,
@@ -51,6 +54,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
+    /// The settings in force at this moment.
+    fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.active.borrow())
+    }
+
     /// Runs until the spawner is gone, and says why.
     async fn run(&self) -> io::Error {
         let mut tokens = Vec::new();
@@ -107,7 +115,9 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        [heart, state.logs.deadline(), state.reopen_at].into_iter().flatten().min()
+        let others =
+            [state.logs.deadline(), state.reopen_at, state.settle_at, state.readings.again_at];
+        others.into_iter().chain([heart]).flatten().min()
     }
 
     fn due(&self) {
@@ -117,6 +127,8 @@ impl Broker {
         }
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
+        self.settle_in_time();
+        self.read_again();
     }
 }
 

@@ -45,8 +45,12 @@ impl Broker {
                 self.line(Level::Info, &format!("reaped unknown pid {pid} ({how})"));
             }
             Reply::Complete => self.begin(),
-            // Nobody here asks for a reading yet.
-            Reply::Reading { .. } => {}
+            Reply::Reading { seq, status, .. } => {
+                self.state.borrow_mut().pending.remove(&seq);
+                if let Some(fd) = fds.into_iter().next() {
+                    self.read(status, fd);
+                }
+            }
             // Only at the beginning, where they are read one by one.
             Reply::Hello { .. } | Reply::Listener { .. } => {}
         }
@@ -56,11 +60,13 @@ impl Broker {
         let first = !std::mem::replace(&mut self.state.borrow_mut().complete, true);
         if first {
             self.input(Input::Begin);
+            self.resume_check();
         }
     }
 
     fn attach(&self, slot: Slot, instance: Instance, pipes: (u8, Vec<OwnedFd>), fresh: bool) {
-        let process = self.settings.process(slot);
+        let settings = self.settings();
+        let process = settings.process(slot);
         let log = |output| {
             process.and_then(|p| match output {
                 logs::Output::Stdout => p.stdout.log,
@@ -98,7 +104,11 @@ impl Broker {
                 state.unopened.remove(&log);
             }
             Some(Pending::Reopen(_) | Pending::Rotate(_)) => {}
-            Some(Pending::Signal { .. } | Pending::Clear(..)) | None => return,
+            Some(Pending::Signal { .. } | Pending::Clear(..) | Pending::Reread) | None => return,
+        }
+        if !self.settings().logs.contains_key(&log) {
+            // Whose it was has been removed meanwhile; the number may become another log's.
+            return;
         }
         self.state.borrow_mut().logs.opened(log, same, fd, Instant::now());
         self.after_logs();
@@ -140,6 +150,7 @@ impl Broker {
                 self.after_logs();
                 let _ = client.send(result.map_err(io::Error::from));
             }
+            Some(Pending::Reread) => self.not_read(Errno::from_raw(errno)),
             Some(Pending::Signal { .. }) | None => {}
         }
     }
@@ -183,7 +194,8 @@ impl Broker {
                 self.line(Level::Critical, &text);
             }
             Event::Lost(slot, bytes) => {
-                let process = self.settings.process(slot);
+                let settings = self.settings();
+                let process = settings.process(slot);
                 let name = process.map_or("?", |p| p.name.as_str());
                 let text = format!(
                     "gave up {bytes} bytes that {name} had left behind: its log could not take them"
@@ -199,6 +211,7 @@ impl Broker {
                         status: exit.status,
                         at: Duration::from_nanos(exit.at),
                     });
+                    self.left_over(slot);
                 }
             }
         }

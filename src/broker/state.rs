@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
+use std::rc::Rc;
 use std::time::Instant;
 
 use privsep::request::{Instance, Log, Slot};
 use tokio::sync::oneshot;
 
+use super::reread::Readings;
+use super::signals::Wish;
+use crate::config::settings::Settings;
 use crate::logs::Logs;
 use crate::logs::activity::Activity;
 use crate::process::{Heart, Outcome, Ticket};
@@ -27,6 +31,8 @@ pub(super) enum Pending {
     Read(oneshot::Sender<io::Result<File>>),
     Rotate(Log),
     Clear(Log, oneshot::Sender<io::Result<()>>),
+    /// A reading of the configuration.
+    Reread,
 }
 
 /// An exit that waits for its pipes.
@@ -53,12 +59,29 @@ pub(super) struct State {
     pub(super) exits: BTreeMap<Slot, Exit>,
     /// All that ran before has been handed back.
     pub(super) complete: bool,
-    /// The end is to be a new beginning.
-    pub(super) restart: bool,
+    /// What is to become of the daemon.
+    pub(super) wish: Wish,
+    /// The last reading that was accepted.
+    pub(super) latest: Rc<Settings>,
+    pub(super) readings: Readings,
+    /// Groups of the last reading whose AUTO logs have their files.
+    pub(super) made: BTreeSet<String>,
+    /// Slots that the spawner has entries for, as far as we know.
+    pub(super) known: BTreeSet<Slot>,
+    /// Slots of added groups, before those that start by themselves do.
+    pub(super) fresh: Vec<Slot>,
+    /// The journal has settings. Before the first change it needs none: those of the first reading are in force.
+    pub(super) written: bool,
+    /// It does not have those in force.
+    pub(super) unwritten: bool,
+    /// When what the last changes of groups leave to be done is done.
+    pub(super) settle_at: Option<Instant>,
+    /// When the first of those changes was made.
+    pub(super) gathered_since: Option<Instant>,
 }
 
 impl State {
-    pub(super) fn new(heart: Heart, logs: Logs, activity: Activity, restart: bool) -> State {
+    pub(super) fn new(heart: Heart, logs: Logs, activity: Activity, latest: Rc<Settings>) -> State {
         State {
             heart,
             logs,
@@ -72,7 +95,16 @@ impl State {
             reopen_at: None,
             exits: BTreeMap::new(),
             complete: false,
-            restart,
+            wish: Wish::End,
+            readings: Readings::default(),
+            made: latest.groups.iter().map(|group| group.name.clone()).collect(),
+            known: latest.processes.keys().copied().collect(),
+            latest,
+            fresh: Vec::new(),
+            written: false,
+            unwritten: false,
+            settle_at: None,
+            gathered_since: None,
         }
     }
 }

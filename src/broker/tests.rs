@@ -1,5 +1,7 @@
 //! The loop against a spawner that speaks the wire format.
 
+mod reread;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,6 +16,7 @@ use nix::sys::socket::{
 use nix::unistd::{pipe, write};
 use privsep::reply::{Cause, STDOUT};
 use privsep::request::{End, Mode, Request, Whom};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::*;
@@ -87,11 +90,25 @@ impl Fake {
     }
 
     fn greet(&self, predecessors: u32, cause: Cause) {
-        let mut memory = tempfile::tempfile().unwrap();
-        memory.write_all(&settings().encode().unwrap()).unwrap();
+        self.greet_with(predecessors, cause, &settings());
+    }
+
+    fn greet_with(&self, predecessors: u32, cause: Cause, settings: &Settings) {
+        let memory = memory(&settings.encode().unwrap());
         let hello =
             Reply::Hello { epoch: 1, listeners: 0, predecessors, cause, detail: 9, stdout: false };
         self.tell(hello, &[memory.as_raw_fd(), self.journal().as_raw_fd()]);
+    }
+
+    /// Answers a request for a reading.
+    async fn reads(&self, status: u8, written: &[u8]) {
+        let (seq, request) = self.hear().await;
+        assert_eq!(request, Request::Reread);
+        self.has_read(seq, status, written);
+    }
+
+    fn has_read(&self, seq: u32, status: u8, written: &[u8]) {
+        self.tell(Reply::Reading { seq, epoch: 2, status }, &[memory(written).as_raw_fd()]);
     }
 
     /// Opens what it is asked for.
@@ -128,6 +145,12 @@ impl Fake {
     }
 }
 
+fn memory(bytes: &[u8]) -> File {
+    let mut memory = tempfile::tempfile().unwrap();
+    memory.write_all(bytes).unwrap();
+    memory
+}
+
 fn tools() -> Tools {
     Tools {
         watch: Rc::new(Watch::new().unwrap()),
@@ -138,16 +161,28 @@ fn tools() -> Tools {
 
 /// A broker and its spawner; the sandbox itself is for the whole-system tests.
 fn start(dir: tempfile::TempDir) -> (Fake, JoinHandle<io::Result<()>>) {
+    let (fake, _, task) = launch(dir);
+    (fake, task)
+}
+
+type Task = JoinHandle<io::Result<()>>;
+
+/// The same, with the broker itself as soon as it serves.
+fn launch(dir: tempfile::TempDir) -> (Fake, oneshot::Receiver<Rc<Broker>>, Task) {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
     let link = Spawner::new(ours).unwrap();
-    let broker = tokio::task::spawn_local(async {
+    let (sender, receiver) = oneshot::channel();
+    let task = tokio::task::spawn_local(async {
         match start::prepare(link, tools(), 42, &[]).await? {
-            Some((broker, _)) => start::ended(broker.run().await),
+            Some((broker, _)) => {
+                let _ = sender.send(Rc::clone(&broker));
+                start::ended(broker.run().await)
+            }
             None => Ok(()),
         }
     });
-    (Fake { socket: theirs, dir }, broker)
+    (Fake { socket: theirs, dir }, receiver, task)
 }
 
 #[tokio::test]
@@ -193,10 +228,14 @@ async fn life() {
 async fn stop(fake: &Fake) {
     fake.shows("activity", "with pid 102\n").await;
     fake.tell(Reply::SignalReceived { signo: 1 }, &[]);
+    // The configuration is looked at before anything is stopped.
+    let (reading, request) = fake.hear().await;
+    assert_eq!(request, Request::Reread);
+    assert_eq!(fake.hear().await.1, Request::AckSignal { signo: 1 });
+    fake.has_read(reading, 0, &settings().encode().unwrap());
     let (seq, request) = fake.hear().await;
     let whom = Whom::Process;
     assert_eq!(request, Request::Signal { slot: 0, instance: 2, signo: 15, whom });
-    assert_eq!(fake.hear().await.1, Request::AckSignal { signo: 1 });
     fake.tell(Reply::Done { seq, errno: 0 }, &[]);
     fake.exits(2, 15);
     assert_eq!(fake.hear().await.1, Request::Ack { slot: 0, instance: 2 });

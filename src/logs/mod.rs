@@ -121,6 +121,33 @@ impl Logs {
         }
     }
 
+    /// A log comes into force, with its rotation limit in bytes.
+    pub fn add(&mut self, log: Log, maxbytes: u64) {
+        self.limits.insert(log, maxbytes);
+    }
+
+    /// A log goes out of force: if it is open it is closed, and its number may become another file's.
+    pub fn close(&mut self, log: Log) {
+        self.limits.remove(&log);
+        if let Some(notify) = self.followers.get(&log) {
+            notify.notify_waiters();
+        }
+        let Some(key) = self.numbers.remove(&log) else {
+            return;
+        };
+        let others = self.numbers.iter().filter(|(_, same)| **same == key);
+        match others.map(|(log, _)| *log).min() {
+            None => drop(self.files.remove(&key)),
+            // The file goes on under the lowest of its other numbers.
+            Some(low) if key == log => {
+                self.numbers.values_mut().filter(|same| **same == key).for_each(|same| *same = low);
+                let file = self.files.remove(&key);
+                self.files.extend(file.map(|file| (low, file)));
+            }
+            Some(_) => {}
+        }
+    }
+
     /// What is to be done since the last time.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)

@@ -76,6 +76,30 @@ fn put(writer: &OwnedFd, text: &str) {
 }
 
 #[tokio::test]
+async fn a_number_that_was_given_up_is_free_for_another_file() {
+    let mut rig = rig(&[0, 0]);
+    rig.open(0, 0, "old");
+    rig.open(1, 0, "old");
+    let err = rig.attach(5, Output::Stderr, Some(1));
+    rig.logs.close(0);
+    assert!(!rig.logs.is_open(0));
+    rig.logs.add(0, 0);
+    rig.open(0, 0, "new");
+    let out = rig.attach(6, Output::Stdout, Some(0));
+    put(&out, "for the new one\n");
+    put(&err, "for the old one\n");
+    rig.settle().await;
+    assert_eq!(
+        (rig.text("new"), rig.text("old")),
+        ("for the new one\n".into(), "for the old one\n".into())
+    );
+    rig.logs.close(1);
+    rig.logs.close(0);
+    assert_eq!(rig.logs.open_logs(), [0; 0]);
+    assert!(rig.logs.files.is_empty());
+}
+
+#[tokio::test]
 async fn two_streams_share_one_file() {
     let mut rig = rig(&[0, 0]);
     rig.open(0, 0, "log");

@@ -10,35 +10,20 @@ use super::options::Options;
 use super::path;
 use super::reading::{Reading, Scope};
 use super::settings::Level;
+use super::streams;
+use super::text::repr;
 use super::values::{self, Read};
 
 const SECTION: &str = "supervisord";
 
-const KEYS: &[&str] = &[
-    "minfds",
-    "minprocs",
-    "directory",
-    "user",
-    "umask",
-    "logfile",
-    "logfile_maxbytes",
-    "logfile_backups",
-    "loglevel",
-    "pidfile",
-    "identifier",
-    "nodaemon",
-    "silent",
-    "childlogdir",
-    "nocleanup",
-    "strip_ansi",
-    "environment",
-    "broker_user",
-    "sandbox",
-];
-
 /// How many rotated files to keep: a negative number keeps none.
 pub fn backups(number: i64) -> u32 {
     u32::try_from(number.clamp(0, i64::from(MAX_BACKUPS))).unwrap_or(0)
+}
+
+/// A rotation limit: a negative one is none.
+pub fn limit(bytes: i64) -> u64 {
+    u64::try_from(bytes).unwrap_or(0)
 }
 
 /// Reads the section, in the reference's order. `names` has ENV_ names; `user` is looked up by [`user`], last of all.
@@ -70,11 +55,9 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     let environment = environment(r, &names);
     let broker_user = r.text(scope, "broker_user");
     let sandbox = r.plain(scope, "sandbox", sandbox).unwrap_or(false);
-    r.unknown_keys(SECTION, &[KEYS]);
-    if options.strip_ansi.or(strip_ansi).unwrap_or(false) {
-        let place = r.locate(SECTION, "strip_ansi");
-        r.problems.advice(format!("{place} is not supported yet and has no effect"));
-    }
+    let logfile_owner = streams::ownership(r, scope, "logfile");
+    let shutdown_timeout = r.plain(scope, "shutdown_timeout", seconds);
+    r.unknown_keys(SECTION);
     let cwd = r.facts.cwd.clone();
     let logfile = options.logfile.clone().or(logfile);
     let logfile = logfile.unwrap_or_else(|| "supervisord.log".to_owned());
@@ -86,8 +69,9 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         user: None,
         umask: options.umask.unwrap_or(umask) & 0o777,
         logfile: (logfile != "syslog").then(|| r.normal_path(&logfile)),
-        logfile_maxbytes: options.logfile_maxbytes.or(maxbytes).unwrap_or(50 << 20),
+        logfile_maxbytes: limit(options.logfile_maxbytes.or(maxbytes).unwrap_or(50 << 20)),
         logfile_backups: backups(options.logfile_backups.unwrap_or(kept)),
+        logfile_owner,
         loglevel: options.loglevel.or(loglevel).unwrap_or(Level::Info),
         pidfile: r.normal_path(&pidfile.unwrap_or_else(|| "supervisord.pid".to_owned())),
         identifier: (options.identifier.clone().or(identifier))
@@ -99,7 +83,18 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         environment,
         broker_user,
         sandbox_required: sandbox,
+        strip_ansi: options.strip_ansi.or(strip_ansi).unwrap_or(false),
+        shutdown_timeout,
     }
+}
+
+/// A time to wait, in milliseconds.
+fn seconds(text: &str) -> Read<u32> {
+    let seconds = values::integer(text)?;
+    let milliseconds = u32::try_from(seconds).ok().and_then(|n| n.checked_mul(1_000));
+    milliseconds
+        .filter(|n| *n > 0)
+        .ok_or_else(|| format!("not a valid number of seconds: {} (1 to 4294967)", repr(text)))
 }
 
 fn sandbox(text: &str) -> Read<bool> {

@@ -43,6 +43,14 @@ impl Problems {
         }
     }
 
+    /// Adds an error about a value. One that was said already about the same place, with or without the suffix, is not
+    /// said again: the reference reads some values twice.
+    pub fn refuse(&mut self, text: String, suffix: &str, details: Vec<String>) {
+        if self.seen.insert(format!("V{text}\n{}", details.join("\n"))) {
+            self.error(format!("{text}{suffix}"), details);
+        }
+    }
+
     /// Adds a warning of the reference's, once.
     pub fn warning(&mut self, text: String) {
         if self.seen.insert(format!("W{text}")) {

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use privsep::start::Start;
+use privsep::table::Table;
 
 use super::settings::Zone;
 use super::text;
@@ -26,6 +27,8 @@ pub struct Facts {
     pub zone: Zone,
     /// The most descriptors that the system lets any process have.
     pub descriptors: Option<u64>,
+    /// At a later reading, the table in force.
+    pub current: Option<Table>,
 }
 
 impl Facts {
@@ -45,7 +48,8 @@ impl Facts {
             .and_then(|(own, mounts)| cgroup(&own, &mounts));
         let zone = zone(variable(&start, "TZ").as_deref());
         let descriptors = read("/proc/sys/fs/nr_open").and_then(|n| n.trim().parse().ok());
-        Facts { start, cwd, node, cgroup: cgroup.map(|dir| text::bytes(&dir)), zone, descriptors }
+        let cgroup = cgroup.map(|dir| text::bytes(&dir));
+        Facts { start, cwd, node, cgroup, zone, descriptors, current: None }
     }
 
     /// The caller's environment, names and values.

@@ -168,7 +168,7 @@ fn included(r: &mut Reading<'_>, files: &mut dyn Files, names: &Names<'_>) -> Ve
     let here = r.here.clone();
     let node = r.facts.node.clone();
     r.doc.expand_here(&here);
-    r.unknown_keys(SECTION, &[&["files"]]);
+    r.unknown_keys(SECTION);
     let names = Names::over(names).text("here", &here).text("host_node_name", &node);
     let scope = Scope::plain(SECTION, &names);
     let Some(raw) = r.raw(SECTION, "files") else {

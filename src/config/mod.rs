@@ -5,6 +5,7 @@
 
 pub mod ctl;
 mod daemon;
+mod entries;
 pub mod environment;
 pub mod errors;
 pub mod expand;
@@ -17,10 +18,15 @@ pub mod host;
 mod identity;
 mod include;
 pub mod ini;
+pub mod keys;
 mod limits;
+mod logs;
+mod merge;
 mod model;
 mod options;
 pub mod path;
+mod plugins;
+mod pools;
 mod programs;
 #[cfg(test)]
 mod python;
@@ -31,6 +37,9 @@ mod servers;
 pub mod service;
 pub mod settings;
 pub mod shlex;
+mod sockets;
+mod streams;
 mod table;
 pub mod text;
+mod trace;
 pub mod values;

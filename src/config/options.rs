@@ -83,7 +83,7 @@ pub struct Options {
     /// `-l`
     pub logfile: Option<String>,
     /// `-y`
-    pub logfile_maxbytes: Option<u64>,
+    pub logfile_maxbytes: Option<i64>,
     /// `-z`
     pub logfile_backups: Option<i64>,
     /// `-e`

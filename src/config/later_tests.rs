@@ -1,0 +1,3 @@
+//! Later readings: what is in force keeps its numbers.
+
+use super::*;

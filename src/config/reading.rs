@@ -193,7 +193,8 @@ impl Reading<'_> {
     /// A directory that must be there.
     pub fn existing_directory(&mut self, text: &str) -> Read<String> {
         let path = self.expand_user(text);
-        if self.is_directory(&path) {
+        // Joined to the current directory, an empty path would be that.
+        if !path.is_empty() && self.is_directory(&path) {
             Ok(path)
         } else {
             Err(format!("{text} is not an existing directory"))

@@ -127,7 +127,7 @@ fn errors_of_fcgi_programs() {
         ),
         (
             "socket=tcp://*:0",
-            "Socket tcp://*:0 has no port from 1 to 65535 in [fcgi-program:f] socket",
+            "0 is below lower bound (1) in [fcgi-program:f] socket",
         ),
         (
             "socket=unix:///%(process_num)d",

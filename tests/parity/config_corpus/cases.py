@@ -155,6 +155,7 @@ def dialect():
         "not-utf8": b"[supervisord]\nidentifier=gr\xfcn\n",
         "not-utf8-start": b"[supervisord]\nidentifier=\xff\n",
         "not-utf8-end": b"[supervisord]\nidentifier=\xe2\x82",
+        "not-utf8-middle": b"[supervisord]\nidentifier=\xe2\x82z\n",
         "not-utf8-comment": b"[supervisord]\n# gr\xfcn\n",
         "surrogate": b"[supervisord]\nidentifier=\xed\xa0\x80\n",
         "overlong": b"[supervisord]\nidentifier=\xc0\xaf\n",

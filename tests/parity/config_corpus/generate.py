@@ -123,7 +123,7 @@ class Maker:
         if self.chance(30):
             daemon.append("environment=" + self.one(["A=0", 'V="d"', "A=%(here)s", "A=%(ENV_CORPUS)s,V=1", "A=1\n  ,B=2"]))
         if self.chance(20):
-            daemon.append("identifier=" + self.text())
+            daemon.append("identifier=" + self.one(["x", "a b", "a;b", "a ;b", "\u00e9", "%(ENV_CORPUS)s", "%(nope)s", "100%%"]))
         sections.append("\n".join(daemon))
         if self.chance(20):
             sections.append("[unix_http_server]\nfile=" + self.one(["/tmp/s", "%(here)s/s", "~/s"]))

@@ -50,6 +50,7 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         .or_else(|| options.childlogdir.clone())
         .unwrap_or_else(|| temporary_directory(r));
     let childlogdir = options.childlogdir.clone().unwrap_or(childlogdir);
+    r.defaulted(SECTION, "childlogdir", &childlogdir);
     let nocleanup = r.plain(scope, "nocleanup", values::boolean);
     let strip_ansi = r.plain(scope, "strip_ansi", values::boolean);
     let environment = environment(r, &names);
@@ -118,7 +119,10 @@ fn environment(r: &mut Reading<'_>, names: &Names<'_>) -> environment::Variables
         (Err(_), Ok(once)) => Ok(once),
         (twice, _) => twice,
     };
-    let value = value.and_then(|text| environment::parse(&text));
+    let value = value.and_then(|text| {
+        r.trace.value(SECTION, KEY, &text);
+        environment::parse(&text)
+    });
     r.check(Scope::plain(SECTION, names), KEY, value).unwrap_or_default()
 }
 

@@ -80,7 +80,6 @@ const PROGRAM: &[Key] = &[
     key("process_name", "name", "%(program_name)s"),
     key("numprocs", "integer", "1"),
     key("numprocs_start", "integer", "0"),
-    key("priority", "integer", "999"),
     key("autostart", "boolean", "true"),
     key("autorestart", "boolean or unexpected", "unexpected"),
     key("startsecs", "seconds", "1"),
@@ -115,6 +114,7 @@ const PROGRAM: &[Key] = &[
     key("stderr_syslog", "boolean", "false"),
     key("serverurl", "URL or AUTO", "AUTO"),
 ];
+const PRIORITY: &[Key] = &[key("priority", "integer", "999")];
 /// Listening sockets of programs; in `[fcgi-program:x]` the last three are the reference's own.
 const SOCKETS: &[Key] = &[
     new("sockets", "list of URLs", "-"),
@@ -131,6 +131,8 @@ const FCGI: &[Key] = &[
 ];
 const LISTENER: &[Key] = &[
     key("events", "list", "-"),
+    // Of the pool; its processes have 999.
+    key("priority", "integer", "-1"),
     key("buffer_size", "integer", "10"),
     key("result_handler", "module:name", "supervisor.dispatchers:default_handler"),
 ];
@@ -142,8 +144,8 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "inet_http_server", keys: &[INET, CREDENTIALS] },
     Section { name: "supervisorctl", keys: &[CTL] },
     Section { name: "include", keys: &[INCLUDE] },
-    Section { name: "program:", keys: &[PROGRAM, SOCKETS] },
-    Section { name: "fcgi-program:", keys: &[FCGI, PROGRAM] },
+    Section { name: "program:", keys: &[PROGRAM, PRIORITY, SOCKETS] },
+    Section { name: "fcgi-program:", keys: &[FCGI, PROGRAM, PRIORITY] },
     Section { name: "eventlistener:", keys: &[LISTENER, PROGRAM, SOCKETS] },
     Section { name: "group:", keys: &[GROUP] },
     Section { name: "rpcinterface:", keys: &[RPC] },

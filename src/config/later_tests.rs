@@ -1,3 +1,1 @@
 //! Later readings: what is in force keeps its numbers.
-
-use super::*;

@@ -3,6 +3,7 @@
 //! `read` tells the story. What the caller and the files say arrives as data through `files` and `host`; nothing in
 //! here opens a file but `facts`, which runs before the parser is locked down.
 
+mod check;
 pub mod ctl;
 mod daemon;
 mod entries;
@@ -18,6 +19,7 @@ pub mod host;
 mod identity;
 mod include;
 pub mod ini;
+mod json;
 pub mod keys;
 mod limits;
 mod logs;
@@ -37,6 +39,7 @@ mod servers;
 pub mod service;
 pub mod settings;
 pub mod shlex;
+mod show;
 mod sockets;
 mod streams;
 mod table;

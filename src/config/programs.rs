@@ -107,6 +107,8 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         let text = "Cannot set stopasgroup=true and killasgroup=false";
         r.check::<()>(scope, "killasgroup", Err(text.to_owned()));
     }
+    let killasgroup = killasgroup.unwrap_or(stopasgroup);
+    r.defaulted(scope.section, "killasgroup", if killasgroup { "true" } else { "false" });
     let program = Program {
         priority,
         autostart,
@@ -116,7 +118,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         stopsignal,
         stopwaitsecs,
         stopasgroup,
-        killasgroup: killasgroup.unwrap_or(stopasgroup),
+        killasgroup,
         exitcodes: exitcodes.unwrap_or_else(|| vec![0]),
         redirect_stderr,
         user,

@@ -2,6 +2,7 @@
 
 use privsep::table::Table;
 
+use super::check;
 use super::daemon;
 use super::errors::Problems;
 use super::expand::Names;
@@ -59,8 +60,17 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
             return refused(&reading, &program);
         }
     };
+    reading.trace.on = options.check && (options.show || options.json);
     match whole(&mut reading, files, &options, &program) {
-        Some(result) if reading.problems.errors.is_empty() => Outcome::Accept(Box::new(result)),
+        Some(result) if reading.problems.errors.is_empty() => match options.check {
+            true => check::fine(&reading, &options, &result.0, &result.1),
+            false => Outcome::Accept(Box::new(result)),
+        },
+        _ if options.check => Outcome::Leave {
+            status: 2,
+            stdout: String::new(),
+            stderr: check::warnings(&reading) + &reading.problems.report(&program),
+        },
         _ => refused(&reading, &program),
     }
 }

@@ -220,6 +220,8 @@ fn texts(words: &[Vec<u8>]) -> Vec<String> {
     words.iter().map(|w| text::from_bytes(w)).collect()
 }
 
+#[path = "check_tests.rs"]
+mod check;
 #[path = "later_tests.rs"]
 mod later;
 #[path = "section_tests.rs"]

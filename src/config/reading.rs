@@ -79,6 +79,13 @@ impl Reading<'_> {
         self.check(scope, key, value)
     }
 
+    /// Keeps what the default of a key came to, for those who ask.
+    pub fn defaulted(&mut self, section: &str, key: &str, value: &str) {
+        if self.doc.get(section, key).is_none() {
+            self.trace.value(section, key, value);
+        }
+    }
+
     /// As [`Reading::get`], by a reader that needs nothing but the text.
     pub fn plain<T>(
         &mut self,

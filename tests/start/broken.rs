@@ -237,7 +237,11 @@ const SECTIONS: &[Broken] = &[
         "[unix_http_server:two]\nfile=/nowhere/s\n@@chown=nosuchuser:root\n",
         "Invalid sockchown value nosuchuser:root",
     ),
-    broken("a level that is none", "[supervisord]\n@@loglevel=loud\n", "bad logging level name 'loud'"),
+    broken(
+        "a level that is none",
+        "[supervisord]\n@@loglevel=loud\n",
+        "bad logging level name 'loud'",
+    ),
     broken(
         "a directory that is none",
         "[supervisord]\n@@directory=/no/such\n",

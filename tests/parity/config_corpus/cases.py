@@ -383,6 +383,7 @@ def values():
     each("exitcodes", "exitcodes", ["0", "0,2", "0, 2 ,3", "", "255", "256", "-1", "a", "0,", ",0", "0,,1", "1 2", "0_1", "+3", "0,0", "007"])
     each("autorestart", "autorestart", ["true", "false", "unexpected", "Unexpected", "UNEXPECTED", "on", "1", "0", "never", "", "always", "expected", "foo", "FOO"])
     each("user", "user", ["root", "nobody", "0", "65534", "nosuchuser", "99999", "", "-1", "00", " nobody ", "nobody nobody"])
+    each("user-group", "user", ["nobody:nogroup", "65534:65534", "nobody:nosuch", "nosuch:nogroup", "nobody:", ":nogroup"])
     each("logfile", "stdout_logfile", ["NONE", "none", "Off", "AUTO", "auto", "Auto", "syslog", "SYSLOG", "", "/tmp/x.log", "x.log", "./x.log", "sub/x.log", "/no/such/x.log", "~/x.log", "~nobody/x.log", "~nosuch/x.log", "/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/null", "/tmp/a b.log", "/tmp//x.log", "/tmp/../tmp/x.log", "NONE ", "nonesuch", "/x.log", "None,"])
     each("errlog", "stderr_logfile", ["NONE", "off", "AUTO", "syslog", "", "/tmp/x.err", "/no/such/x.err", "~/x.err"])
     each("directory", "directory", ["/tmp", "/no/such", "relative", "~", "~/x", "", "/tmp/a b", "%(here)s"])

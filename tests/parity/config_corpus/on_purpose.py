@@ -106,6 +106,14 @@ ON_PURPOSE = [
         r"\[group:\w+\] names unknown program .*",
         "the reference names the program before it instead of the group",
     ),
+    Deliberate(r"user-group-[01]", "accepted", r"Invalid user name .*:.*", "", "user=name:group chooses the group"),
+    Deliberate(
+        r"user-group-[2-5]|generated-.*",
+        "text",
+        r"Invalid user name .*:.*",
+        r"Invalid (user|group) name .*",
+        "user=name:group chooses the group: what is wrong of the two is named",
+    ),
     Deliberate(
         r"fcgi-socket-(13|18)",
         "refused",

@@ -291,12 +291,16 @@ fn decode(bytes: &[u8]) -> Result<String, Syntax> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let at = e.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or(0);
-        let why = match e.error_len() {
-            None => "unexpected end of data",
-            Some(_) if matches!(byte, 0xc2..=0xf4) => "invalid continuation byte",
-            Some(_) => "invalid start byte",
+        let (length, why) = match e.error_len() {
+            None => (bytes.len() - at, "unexpected end of data"),
+            Some(length) if matches!(byte, 0xc2..=0xf4) => (length, "invalid continuation byte"),
+            Some(length) => (length, "invalid start byte"),
         };
-        syntax(format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: {why}"), at)
+        let which = match length {
+            1 => format!("byte 0x{byte:02x} in position {at}"),
+            _ => format!("bytes in position {at}-{}", at + length - 1),
+        };
+        syntax(format!("'utf-8' codec can't decode {which}: {why}"), at)
     })?;
     // Nothing that a program gets can hold one.
     if let Some(at) = text.find('\0') {

@@ -82,6 +82,14 @@ fn bad_lines_are_all_named() {
         "'utf-8' codec can't decode byte 0xff in position 6: invalid start byte"
     );
     assert_eq!(error.lines, [2]);
+    for (bytes, text) in [
+        (&b"[s]\na=\xe2\x82z"[..], "bytes in position 6-7: invalid continuation byte"),
+        (b"[s]\na=\xe2\x82", "bytes in position 6-7: unexpected end of data"),
+        (b"[s]\na=\xc3", "byte 0xc3 in position 6: unexpected end of data"),
+    ] {
+        let error = Document::default().read("f", bytes).unwrap_err();
+        assert_eq!(error.text, format!("'utf-8' codec can't decode {text}"));
+    }
 }
 
 #[test]

@@ -45,7 +45,9 @@ const HANDLER: &str = "supervisor.dispatchers:default_handler";
 /// The pool of an `[eventlistener:x]`; `scope` has ENV_ names and `here`, `names` ENV_ names alone.
 pub fn pool(r: &mut Reading<'_>, scope: Scope<'_>, names: &Names<'_>) -> Option<Group> {
     let section = scope.section;
-    let name = section_name(r, scope)?;
+    // The reference meets the name as that of a program.
+    let suffix = r.in_section(section);
+    let name = section_name(r, Scope { suffix: &suffix, ..scope })?;
     // Listeners start before and stop after what they listen to.
     let priority = r.plain(scope, "priority", integer).unwrap_or(-1);
     let buffer_size = r.plain(scope, "buffer_size", |text| {

@@ -9,7 +9,6 @@ use super::reading::{Reading, Scope};
 use super::settings::Autorestart;
 use super::sockets;
 use super::streams;
-use super::text::repr;
 use super::values::{self, LogTarget, boolean, integer};
 
 /// The processes of a section as members of a group, sorted by name. `names` has ENV_ names; `stdin` is the socket that
@@ -21,8 +20,7 @@ pub fn processes(
     names: &Names<'_>,
     stdin: Option<&Shared>,
 ) -> Vec<Process> {
-    let file = repr(&r.section_file(section));
-    let suffix = format!(" in section {} (file: {file})", repr(section));
+    let suffix = r.in_section(section);
     let (_, text) = section.split_once(':').unwrap_or(("", section));
     let bare = Scope { section, names, suffix: &suffix };
     let program_name = values::name(text);

@@ -311,6 +311,7 @@ fn usage_errors() {
         (&["--bogus"], "option --bogus not recognized"),
         (&["foo", "bar"], "positional arguments are not supported: ['foo', 'bar']"),
         (&["-d", "/no"], "invalid value for -d '/no': /no is not an existing directory"),
+        (&["-d", ""], "invalid value for -d '':  is not an existing directory"),
         (&["-a", "x"], "invalid value for -a 'x': invalid literal for int() with base 10: 'x'"),
     ] {
         assert_eq!(run("").more(args).error(), text);

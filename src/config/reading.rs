@@ -7,6 +7,7 @@ use super::host::{self, Account, Host, Kind, Who};
 use super::ini::{Document, Place};
 use super::keys;
 use super::path;
+use super::text::repr;
 use super::trace::Trace;
 use super::values::Read;
 
@@ -138,10 +139,15 @@ impl Reading<'_> {
     }
 
     /// The file in which a section first appeared, as the reference names it.
-    pub fn section_file(&self, section: &str) -> String {
+    fn section_file(&self, section: &str) -> String {
         self.doc
             .section(section)
             .map_or_else(|| self.config.clone(), |s| self.doc.file(s.place).to_owned())
+    }
+
+    /// What the reference appends to errors about a program: ` in section 'program:x' (file: 'FILE')`.
+    pub fn in_section(&self, section: &str) -> String {
+        format!(" in section {} (file: {})", repr(section), repr(&self.section_file(section)))
     }
 
     /// Warns about keys that mean nothing here.
@@ -200,7 +206,8 @@ impl Reading<'_> {
     /// A directory that must be there.
     pub fn existing_directory(&mut self, text: &str) -> Read<String> {
         let path = self.expand_user(text);
-        if self.is_directory(&path) {
+        // Joined to the current directory, an empty path would be that.
+        if !path.is_empty() && self.is_directory(&path) {
             Ok(path)
         } else {
             Err(format!("{text} is not an existing directory"))

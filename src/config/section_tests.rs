@@ -125,10 +125,7 @@ fn errors_of_fcgi_programs() {
             "socket=tcp://nohost:1",
             "Socket tcp://nohost:1 names a host without an address (error -2) in [fcgi-program:f] socket",
         ),
-        (
-            "socket=tcp://*:0",
-            "Socket tcp://*:0 has no port from 1 to 65535 in [fcgi-program:f] socket",
-        ),
+        ("socket=tcp://*:0", "0 is below lower bound (1) in [fcgi-program:f] socket"),
         (
             "socket=unix:///%(process_num)d",
             "Format string 'unix:///%(process_num)d' for 'fcgi-program:f.socket' contains names ('process_num') which \

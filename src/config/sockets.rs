@@ -153,8 +153,7 @@ fn tcp(r: &mut Reading<'_>, url: &str) -> Read<Socket> {
     if host.is_empty() || host.contains(super::text::is_space) || !digits {
         return Err(bad());
     }
-    let port = port.parse().ok().filter(|port| *port > 0);
-    let port = port.ok_or_else(|| format!("Socket {url} has no port from 1 to 65535"))?;
+    let port = values::port(port)?;
     let address = match host {
         "*" => Ok([0; 4]),
         host => match host.parse::<std::net::Ipv4Addr>() {

@@ -186,7 +186,8 @@ pub fn name(text: &str) -> Read<String> {
     }
 }
 
-fn port(text: &str) -> Read<u16> {
+/// A port number.
+pub fn port(text: &str) -> Read<u16> {
     let number = integer(text)?;
     match u16::try_from(number) {
         Ok(port) if port > 0 => Ok(port),

@@ -2,6 +2,7 @@
 
 mod background;
 mod bad_input;
+mod broken;
 mod clock;
 mod identity;
 mod order;

@@ -7,6 +7,7 @@ mod activity;
 mod asks;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod logs;
 mod replies;
 mod signals;
 mod site;
@@ -19,7 +20,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use link::{Journal, Spawner, Watch};
@@ -107,7 +108,7 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        [heart, state.logs.deadline(), state.reopen_at].into_iter().flatten().min()
+        [heart, state.logs.deadline(), state.reopen_at, state.again_at].into_iter().flatten().min()
     }
 
     fn due(&self) {
@@ -117,8 +118,6 @@ impl Broker {
         }
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
+        self.ask_again();
     }
 }
-
-/// How long after a log that programs wait for could not be opened it is tried again.
-const REOPEN: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use policy::LockedDown;
 use privsep::reply::Reply;
-use privsep::request::Request;
+use privsep::request::{Mode, Request};
 use privsep::start::SETTINGS_MAX;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -194,11 +194,14 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let restart = cells.first().and_then(|cell| cell.as_ref()?.get(RESTART_AT).copied()) == Some(1);
     let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
-    let limits = settings.logs.iter().map(|(n, log)| (*n, log.maxbytes)).collect();
     let clock = Clock::new(&settings.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&settings.activity, greeting.stdout, clock);
-    let logs = Logs::new(tools, Some(Rc::clone(&journal)), limits);
+    let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&settings.zone));
+    logs.configure(&settings.logs, settings.activity.log);
+    if greeting.before.predecessors > 0 {
+        logs.take_over();
+    }
     let heart = Heart::new(&settings, &cells);
     Broker {
         settings,
@@ -222,7 +225,7 @@ async fn hand_back(
     missing: &[&str],
 ) -> io::Result<Option<Listeners>> {
     if let Some(log) = broker.settings.activity.log {
-        broker.open(log);
+        broker.open(log, Mode::Write);
     }
     if before.predecessors == 0 {
         broker.say_started(before);

@@ -56,10 +56,10 @@ impl Cut {
     /// sequence at the end is none.
     pub(super) fn make(&mut self, bytes: &[u8], rules: Rules, inside: bool, last: bool) {
         self.clear(inside);
-        while rules.capture {
+        loop {
             let rest = bytes.get(self.length..).unwrap_or_default();
             let (tag, kind) = if self.after { (END, Kind::End) } else { (BEGIN, Kind::Begin) };
-            let Some(at) = memmem::find(rest, tag) else {
+            let Some(at) = rules.capture.then(|| memmem::find(rest, tag)).flatten() else {
                 break;
             };
             self.part(rest.get(..at).unwrap_or_default(), rules, true);
@@ -82,10 +82,7 @@ impl Cut {
     fn part(&mut self, bytes: &[u8], rules: Rules, closed: bool) {
         let kind = if self.after { Kind::Captured } else { Kind::Text };
         let mut rest = bytes;
-        while rules.strip {
-            let Some(at) = memchr(ESCAPE, rest) else {
-                break;
-            };
+        while let Some(at) = rules.strip.then(|| memchr(ESCAPE, rest)).flatten() {
             let (plain, from) = rest.split_at_checked(at).unwrap_or((rest, &[]));
             self.push(kind, plain.len());
             let length = match sequence(from) {

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use policy::LockedDown;
 use privsep::reply::{Cause, Reply};
-use privsep::request::Request;
+use privsep::request::{Mode, Request};
 use privsep::start::SETTINGS_MAX;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -213,11 +213,14 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let wish = cells.first().and_then(|cell| cell.as_ref()?.get(WISH_AT).copied());
     let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
-    let limits = active.logs.iter().map(|(n, log)| (*n, log.maxbytes)).collect();
     let clock = Clock::new(&active.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&active.activity, greeting.stdout, clock);
-    let logs = Logs::new(tools, Some(Rc::clone(&journal)), limits);
+    let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&active.zone));
+    logs.configure(&active.logs, active.activity.log);
+    if succeeds {
+        logs.take_over();
+    }
     let mut state = State::new(Heart::new(&active, &cells), logs, activity, latest);
     state.wish = Wish::decode(wish);
     (state.written, state.unwritten) = (text.is_some(), refused);
@@ -239,7 +242,7 @@ async fn hand_back(
     missing: &[&str],
 ) -> io::Result<Option<Listeners>> {
     if let Some(log) = broker.settings().activity.log {
-        broker.open(log);
+        broker.open(log, Mode::Write);
     }
     if before.predecessors == 0 {
         broker.say_started(before);

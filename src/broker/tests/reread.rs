@@ -29,7 +29,7 @@ async fn serving() -> (Fake, Rc<Broker>, Task) {
     let (fake, broker, task) = launch(tempfile::tempdir().unwrap());
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet_with(0, Cause::Start, &groups(&["p"]));
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     fake.tell(Reply::Complete, &[]);
     fake.runs(0, 1).await;
     (fake, broker.await.unwrap(), task)
@@ -57,7 +57,7 @@ async fn successor_of(
     let (fake, broker, _) = launch(fake.dir);
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet_with(1, cause, latest);
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     for (slot, instance) in live {
         fake.is_running(0, *slot, *instance);
     }

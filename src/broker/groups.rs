@@ -40,8 +40,9 @@ impl Broker {
         {
             let mut state = self.state.borrow_mut();
             for log in logs {
-                let limit = latest.logs.get(&log).map_or(0, |file| file.maxbytes);
-                state.logs.add(log, limit);
+                if let Some(file) = latest.logs.get(&log) {
+                    state.logs.add(log, file);
+                }
             }
             state.heart.add(&latest, group, &mut outputs);
             state.made.insert(name.to_owned());
@@ -65,7 +66,7 @@ impl Broker {
             state.fresh.retain(|slot| !slots.contains(slot));
         }
         for log in roster::leave(Rc::make_mut(&mut self.active.borrow_mut()), name) {
-            self.state.borrow_mut().logs.close(log);
+            self.state.borrow_mut().logs.forget(log);
         }
         self.carry_out_all(outputs);
         self.gather();

@@ -8,6 +8,7 @@ mod asks;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod logs;
 mod replies;
 mod reread;
 mod signals;
@@ -21,7 +22,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use link::{Journal, Spawner, Watch};
@@ -115,9 +116,9 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        let others =
-            [state.logs.deadline(), state.reopen_at, state.settle_at, state.readings.again_at];
-        others.into_iter().chain([heart]).flatten().min()
+        let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
+        let groups = [state.settle_at, state.readings.again_at];
+        logs.into_iter().chain(groups).chain([heart]).flatten().min()
     }
 
     fn due(&self) {
@@ -127,10 +128,8 @@ impl Broker {
         }
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
+        self.ask_again();
         self.settle_in_time();
         self.read_again();
     }
 }
-
-/// How long after a log that programs wait for could not be opened it is tried again.
-const REOPEN: Duration = Duration::from_secs(2);

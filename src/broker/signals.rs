@@ -1,10 +1,9 @@
 //! Signals to the daemon, which the spawner passes on.
 
 use nix::libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2};
-use privsep::request::{Log, Mode, Request};
+use privsep::request::Request;
 
 use super::Broker;
-use super::state::Pending;
 use crate::config::settings::Level;
 use crate::logs::JOURNAL_STREAMS_AT;
 use crate::process::{Input, texts};
@@ -53,7 +52,7 @@ impl Broker {
                 let text = format!("received {name} indicating log reopen request");
                 self.line(Level::Info, &text);
                 self.line(Level::Info, "supervisord logreopen");
-                self.reopen();
+                self.reopen_logs();
             }
             _ => self.line(Level::Info, &format!("received {name} indicating nothing")),
         }
@@ -88,14 +87,6 @@ impl Broker {
             self.wish(Wish::StartOver);
             self.input(Input::Shutdown);
             self.kick.notify_one();
-        }
-    }
-
-    fn reopen(&self) {
-        let logs: Vec<Log> = self.state.borrow().logs.open_logs();
-        for log in logs {
-            let mode = Mode::Reopen;
-            self.send(Request::OpenLog { log, mode }, Pending::Reopen(log));
         }
     }
 }

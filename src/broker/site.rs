@@ -96,8 +96,7 @@ impl Office for Broker {
     async fn clear_log(&self, log: u32) -> io::Result<()> {
         self.known(log)?;
         let (sender, receiver) = oneshot::channel();
-        self.state.borrow_mut().logs.hold(log);
-        self.send(Request::ClearLog { log }, Pending::Clear(log, sender));
+        self.clear(log, sender);
         receiver.await.unwrap_or_else(|_| Err(gone()))
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Instant;
 
 use link::bytes::Scratch;
 use link::{Journal, Spawner, Watch, inherited};
@@ -15,8 +16,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use policy::LockedDown;
-use privsep::reply::Reply;
-use privsep::request::Request;
+use privsep::reply::{Cause, Reply};
+use privsep::request::{Mode, Request};
 use privsep::start::SETTINGS_MAX;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -193,31 +194,38 @@ fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
     settings.ok_or_else(|| io::Error::other("the settings make no sense"))
 }
 
-/// The settings that a former broker had in force, where those are not simply the last reading.
-fn in_force(journal: &Journal, before: Before) -> Option<Settings> {
-    let text = journal.text().filter(|_| before.predecessors > 0)?;
-    Settings::decode(&text)
+/// The settings that a former broker had in force, where those are not simply the last reading. One that broke the
+/// rules of the border is not believed: what it left could have each of its successors break them too.
+fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
+    Settings::decode(text.filter(|_| before.cause != Cause::Misbehaved)?)
 }
 
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
     let Greeting { settings: latest, journal, before, .. } = greeting;
     let latest = Rc::new(latest);
-    let left = in_force(&journal, before);
-    let written = left.is_some();
+    let succeeds = before.predecessors > 0;
+    let text = succeeds.then(|| journal.text()).flatten();
+    let left = in_force(text.as_deref(), before);
+    let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
     let slots = active.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
     let cells: Vec<_> = (0..slots.map_or(1, |n| n + 2)).map(|n| journal.read(n)).collect();
     let wish = cells.first().and_then(|cell| cell.as_ref()?.get(WISH_AT).copied());
     let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
-    let limits = active.logs.iter().map(|(n, log)| (*n, log.maxbytes)).collect();
     let clock = Clock::new(&active.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&active.activity, greeting.stdout, clock);
-    let logs = Logs::new(tools, Some(Rc::clone(&journal)), limits);
+    let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&active.zone));
+    logs.configure(&active.logs, active.activity.log);
+    if succeeds {
+        logs.take_over();
+    }
     let mut state = State::new(Heart::new(&active, &cells), logs, activity, latest);
     state.wish = Wish::decode(wish);
-    state.written = written;
+    (state.written, state.unwritten) = (text.is_some(), refused);
+    // What a former broker had not come to.
+    state.settle_at = succeeds.then(Instant::now);
     state.known.extend(active.processes.keys());
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
@@ -234,7 +242,7 @@ async fn hand_back(
     missing: &[&str],
 ) -> io::Result<Option<Listeners>> {
     if let Some(log) = broker.settings().activity.log {
-        broker.open(log);
+        broker.open(log, Mode::Write);
     }
     if before.predecessors == 0 {
         broker.say_started(before);

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
-use privsep::request::{Instance, Log, Slot};
+use privsep::request::{Instance, Log, Mode, Request, Slot};
 use tokio::sync::oneshot;
 
 use super::reread::Readings;
@@ -24,12 +24,14 @@ pub(super) enum Pending {
         instance: Instance,
     },
     /// A log for writing.
-    Open(Log),
+    Open(Log, Mode),
     /// A log for writing, opened by name once more.
     Reopen(Log),
     /// A log for reading.
     Read(oneshot::Sender<io::Result<File>>),
     Rotate(Log),
+    /// A log that is to be cleared, opened by name once more before.
+    ReopenToClear(Log, oneshot::Sender<io::Result<()>>),
     Clear(Log, oneshot::Sender<io::Result<()>>),
     /// A reading of the configuration.
     Reread,
@@ -49,13 +51,16 @@ pub(super) struct State {
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Vec<Outcome>>>,
     pub(super) last_ticket: u64,
-    /// Slots whose start waits for a log to be opened.
-    pub(super) parked: BTreeSet<Slot>,
+    /// Slots whose start waits for logs to be opened, and which.
+    pub(super) parked: BTreeMap<Slot, BTreeSet<Log>>,
     /// Logs that the spawner is opening.
     pub(super) opening: BTreeSet<Log>,
     /// Logs of running programs that could not be opened, and when they are tried again.
     pub(super) unopened: BTreeSet<Log>,
     pub(super) reopen_at: Option<Instant>,
+    /// What the spawner was asked for while it was busy with that log, and when it is asked again.
+    pub(super) again: Vec<(Request, Pending)>,
+    pub(super) again_at: Option<Instant>,
     pub(super) exits: BTreeMap<Slot, Exit>,
     /// All that ran before has been handed back.
     pub(super) complete: bool,
@@ -89,10 +94,12 @@ impl State {
             pending: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
-            parked: BTreeSet::new(),
+            parked: BTreeMap::new(),
             opening: BTreeSet::new(),
             unopened: BTreeSet::new(),
             reopen_at: None,
+            again: Vec::new(),
+            again_at: None,
             exits: BTreeMap::new(),
             complete: false,
             wish: Wish::End,

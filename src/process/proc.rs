@@ -89,7 +89,6 @@ impl Proc {
         self.record.exitstatus = None;
         self.record.start = Some(desk.now);
         self.arm(desk, None);
-        desk.take_socket(self.slot, self.rule.socket.as_ref());
         if self.rule.command_error.is_some() {
             self.set(desk, State::Starting);
             return self.fail(desk, Mishap::Command);
@@ -128,6 +127,7 @@ impl Proc {
         self.record.spawning = false;
         self.record.instance = instance;
         self.pid = pid;
+        desk.take_socket(self.slot, self.rule.socket.as_ref());
         desk.log(Level::Info, format!("spawned: '{}' with pid {pid}", self.rule.name));
         if stop && desk.book.late {
             self.kill(desk, SIGKILL, true);
@@ -185,6 +185,7 @@ impl Proc {
     pub(super) fn fail(&mut self, desk: &mut Desk<'_>, mishap: Mishap) {
         self.record.spawning = false;
         self.record.mishap = mishap;
+        desk.take_socket(self.slot, self.rule.socket.as_ref());
         desk.log(Level::Info, format!("spawnerr: {}", self.spawnerr()));
         desk.leave_socket(self.slot, self.rule.socket.as_ref());
         if self.record.state == State::Stopping {

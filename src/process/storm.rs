@@ -1,16 +1,23 @@
 //! Tests: random schedules against a simulated spawner, which answers in any order, fails, and loses its broker.
 
+mod check;
+mod death;
+mod groups;
+mod settings;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use privsep::journal::{PAYLOAD, Payload};
+use privsep::journal::Payload;
 use privsep::reply::Stage;
 use privsep::request::{Instance, Request, Slot, Whom};
 
+use settings::some_settings;
+
 use super::record::Record;
-use super::world::{failure, millis, program, settings};
-use super::{Command, Heart, Input, Now, Output, State, Ticket, roster};
-use crate::config::settings::{Autorestart, Group, Of, Process, Settings};
+use super::world::{self, failure, millis, program};
+use super::{Command, Heart, Input, Now, Output, State, Ticket};
+use crate::config::settings::{Process, Settings};
 
 /// Random acts a seed.
 const STEPS: u64 = 500;
@@ -45,53 +52,6 @@ impl Dice {
     fn slot(&mut self) -> Slot {
         self.below(SLOTS.into()) as u32
     }
-}
-
-fn some_program(dice: &mut Dice, name: &str) -> Process {
-    Process {
-        priority: dice.below(3) as i64,
-        autostart: dice.percent(70),
-        autorestart: match dice.below(3) {
-            0 => Autorestart::Never,
-            1 => Autorestart::Unexpected,
-            _ => Autorestart::Always,
-        },
-        startsecs: dice.below(4) as i64 - 1,
-        startretries: dice.below(5) as i64 - 1,
-        stopwaitsecs: dice.below(6) as i64 - 1,
-        stopasgroup: dice.percent(30),
-        killasgroup: dice.percent(30),
-        killtree: dice.percent(30),
-        command_error: dice.percent(5).then(|| "command is empty".to_owned()),
-        ..program(name)
-    }
-}
-
-/// A group of these slots, and nothing else.
-fn some_group(dice: &mut Dice, name: &str, slots: Vec<Slot>) -> Settings {
-    let mut settings = settings(Vec::new());
-    for slot in &slots {
-        let process = some_program(dice, &format!("{name}{slot}"));
-        settings.processes.insert(*slot, Process { group: name.to_owned(), ..process });
-    }
-    let (name, priority) = (name.to_owned(), dice.below(3) as i64);
-    settings.groups.push(Group { name, priority, of: Of::Programs, slots });
-    settings
-}
-
-fn some_settings(dice: &mut Dice) -> Settings {
-    let names = ["a", "b", "c", "d", "e", "f", "g"];
-    let mut programs: Vec<Process> = names.iter().map(|name| some_program(dice, name)).collect();
-    let rest = programs.split_off(2);
-    let mut middle = rest;
-    let last = middle.split_off(3);
-    let mut settings = settings(vec![
-        ("one", dice.below(3) as i64, programs),
-        ("two", dice.below(3) as i64, middle),
-        ("three", dice.below(3) as i64, last),
-    ]);
-    settings.shutdown_timeout = dice.percent(30).then_some(HURRY);
-    settings
 }
 
 /// Milliseconds that some shutdowns may take.
@@ -244,13 +204,6 @@ impl Storm {
             assert!(at(kill).is_some_and(|kill| Some(kill) < ack), "slot {slot} leaves something");
         }
         self.carry_out_all(out)
-    }
-
-    /// Whether an end of this slot's process is the end of a stop that is to leave no descendant.
-    fn stops_tree(&self, slot: Slot) -> bool {
-        let killtree = self.settings.process(slot).is_some_and(|p| p.killtree);
-        let live = self.heart.info(slot, self.now).is_some_and(|info| info.pid != 0);
-        killtree && live && !self.forged && self.heart.state(slot) == Some(State::Stopping)
     }
 
     /// Carries the outputs out. Gives the asks.
@@ -406,142 +359,6 @@ impl Storm {
         Input::Spawned { slot, instance, pid, failure }
     }
 
-    /// The next broker: clients are gone, messages are made anew from what is the case.
-    fn broker_dies(&mut self) {
-        self.open.clear();
-        self.fresh.clear();
-        // What was not written yet is forgotten: groups that were removed are there again, and the reverse.
-        self.settings = self.written.clone();
-        for slot in 0..SLOTS {
-            if self.settings.process(slot).is_none() {
-                self.states[slot as usize] = State::Stopped;
-                self.expected[slot as usize] = Expected::default();
-            }
-        }
-        if self.dice.percent(3) {
-            self.forge();
-        }
-        self.heart = Heart::new(&self.settings, &self.journal);
-        let mut first = Vec::new();
-        for slot in 0..SLOTS {
-            if self.cells[slot as usize].flight && self.dice.percent(50) {
-                // It came to something before the next broker was there; a failure nobody hears of.
-                self.land(slot);
-            }
-        }
-        self.mail.clear();
-        for slot in 0..SLOTS {
-            let cell = &self.cells[slot as usize];
-            if let Some(instance) = cell.live {
-                self.heart.adopt(slot, instance, pid(instance));
-            } else if cell.flight {
-                self.mail.push(Message::Flight(slot));
-            }
-        }
-        for slot in 0..SLOTS {
-            let Some((instance, status, at)) = self.cells[slot as usize].ended else {
-                continue;
-            };
-            let exited = Input::Exited { slot, instance, status, at };
-            let before = self.dice.percent(50);
-            if !before || self.dice.percent(50) {
-                self.heart.adopt(slot, instance, pid(instance));
-            }
-            if before {
-                first.push(exited);
-            } else {
-                self.mail.push(Message::Input(exited));
-            }
-        }
-        for exited in first {
-            let mut out = Vec::new();
-            self.heart.handle(self.now, exited, &mut out);
-            assert_eq!(out, [], "nothing before the beginning");
-        }
-        self.ended = false;
-        self.died = self.now.mono;
-        self.send(Input::Begin);
-    }
-
-    fn forge(&mut self) {
-        self.forged = true;
-        for cell in &mut self.journal {
-            let mut payload = cell.unwrap_or(Record::default().encode());
-            for _ in 0..self.dice.below(20) {
-                let at = self.dice.below(PAYLOAD as u64) as usize;
-                payload[at] = self.dice.next() as u8;
-            }
-            if self.dice.percent(50) {
-                let at = self.dice.below(8) as usize;
-                let state = State::ALL[at].code().to_le_bytes();
-                payload[..2].copy_from_slice(b"\x01P");
-                payload[2] &= 31;
-                payload[5..9].copy_from_slice(&state);
-            }
-            *cell = Some(payload);
-        }
-    }
-
-    /// Retries: how many, and when.
-    fn check_retries(&mut self, about: Option<(Slot, Duration)>, out: &[Output]) {
-        for slot in 0..SLOTS {
-            let at = slot as usize;
-            let (Some(after), Some(rule)) = (self.heart.state(slot), self.settings.process(slot))
-            else {
-                continue;
-            };
-            let before = std::mem::replace(&mut self.states[at], after);
-            if self.forged || rule.command_error.is_some() {
-                continue;
-            }
-            let expected = &mut self.expected[at];
-            let spawns = out.contains(&Output::Ask(Request::Spawn { slot }));
-            if before == State::Backoff && spawns {
-                assert!(expected.due.is_none_or(|due| self.now.mono >= due), "too early");
-            }
-            let exited = format!("exited: {} ", rule.name);
-            let ended = out
-                .iter()
-                .any(|output| matches!(output, Output::Log(_, text) if text.starts_with(&exited)));
-            if spawns && (ended || before.is_stopped()) {
-                // An end and a new start within one input: the count begins anew.
-                expected.fails = 0;
-            }
-            if before == after {
-                continue;
-            }
-            if before == State::Running && after == State::Backoff {
-                expected.fails = expected.before_running;
-            }
-            match after {
-                State::Backoff => {
-                    expected.fails += 1;
-                    assert!(expected.fails <= rule.startretries, "a try too many");
-                    let wait = Duration::from_secs(expected.fails as u64);
-                    expected.due = about.filter(|(s, _)| *s == slot).map(|(_, at)| at + wait);
-                    let next = self.heart.next();
-                    if let Some(due) = expected.due
-                        && !self.heart.shutting_down()
-                    {
-                        assert!(next.is_some_and(|next| next <= due), "no alarm for a retry");
-                    }
-                }
-                State::Fatal if !self.heart.shutting_down() => {
-                    if before != State::Running {
-                        assert_eq!(expected.fails, rule.startretries.max(0), "gave up early");
-                    }
-                    expected.fails = 0;
-                }
-                State::Running => {
-                    expected.before_running = expected.fails;
-                    expected.fails = 0;
-                }
-                State::Stopped | State::Exited | State::Fatal => expected.fails = 0,
-                _ => {}
-            }
-        }
-    }
-
     fn pass(&mut self, time: Duration) {
         // What the next broker finds in flight lands before that one asks again.
         if self.now.mono + time >= self.died + millis(1_900) {
@@ -562,80 +379,6 @@ impl Storm {
             // Back to the epoch, or years ahead.
             self.now.wall = Duration::from_secs(dice.below(4_000_000_000));
         }
-    }
-
-    /// A group comes into force: one that was there before, or a new one in slots that nobody has.
-    fn add(&mut self) {
-        let again = self.dice.percent(50).then(|| self.shelf.pop()).flatten();
-        let fits = |latest: &Settings| {
-            let group = &latest.groups[0];
-            let taken = |slot: &Slot| self.settings.process(*slot).is_some();
-            self.settings.group(&group.name).is_none() && !group.slots.iter().any(taken)
-        };
-        let latest = match again.filter(fits) {
-            Some(latest) => latest,
-            None => {
-                let idle = |slot: &Slot| {
-                    let used = self.settings.process(*slot).or(self.written.process(*slot));
-                    used.is_none() && self.heart.is_free(*slot)
-                };
-                let mut slots: Vec<Slot> = (0..SLOTS).filter(idle).collect();
-                slots.truncate(self.dice.below(4) as usize);
-                self.added += 1;
-                let name = format!("new{}", self.added);
-                some_group(&mut self.dice, &name, slots)
-            }
-        };
-        let group = &latest.groups[0];
-        roster::enter(&mut self.settings, &latest, &group.name);
-        for slot in &group.slots {
-            self.states[*slot as usize] = State::Stopped;
-            self.expected[*slot as usize] = Expected::default();
-        }
-        let mut out = Vec::new();
-        self.heart.add(&latest, group, &mut out);
-        for (cell, payload) in self.heart.dirty() {
-            self.journal[cell] = Some(payload);
-        }
-        self.fresh.extend(&group.slots);
-        self.carry_out_all(out);
-    }
-
-    /// A group goes out of force, if all of it is stopped.
-    fn remove(&mut self) {
-        let count = self.settings.groups.len() as u64;
-        if count == 0 {
-            return;
-        }
-        let group = self.settings.groups[self.dice.below(count) as usize].clone();
-        let slots = group.slots.iter();
-        let stopped = slots.clone().all(|slot| self.heart.state(*slot).unwrap().is_stopped());
-        let mut out = Vec::new();
-        let removed = self.heart.remove(self.now, &group.name, &mut out);
-        assert_eq!(removed.is_ok(), stopped, "{removed:?}");
-        if let Ok(slots) = removed {
-            self.removed += 1;
-            self.fresh.retain(|slot| !slots.contains(slot));
-            let mut alone = self.settings.clone();
-            alone.groups.retain(|other| other.name == group.name);
-            alone.processes.retain(|_, process| process.group == group.name);
-            self.shelf.push(alone);
-            roster::leave(&mut self.settings, &group.name);
-        }
-        self.heart.dirty();
-        self.carry_out_all(out);
-    }
-
-    /// The broker's moment after changes of groups: the successor knows, entries are retired, programs set out.
-    fn settle(&mut self) {
-        self.written = self.settings.clone();
-        for slot in 0..SLOTS {
-            if self.settings.process(slot).is_none() && self.heart.is_free(slot) {
-                self.journal[slot as usize + 1] = None;
-            }
-        }
-        let slots = std::mem::take(&mut self.fresh);
-        self.send(Input::SetOut { slots });
     }
 
     /// Goes to the next deadline and rings.
@@ -834,7 +577,7 @@ fn nonsense_does_no_harm() {
 #[test]
 fn a_thousand_processes_are_no_burden() {
     let programs: Vec<Process> = (0..4_000).map(|n| program(&format!("p{n}"))).collect();
-    let mut heart = Heart::new(&settings(vec![("g", 1, programs)]), &[]);
+    let mut heart = Heart::new(&world::settings(vec![("g", 1, programs)]), &[]);
     let now = |ms| super::world::moment(ms);
     let mut out = Vec::new();
     heart.handle(now(0), Input::Begin, &mut out);

@@ -666,6 +666,8 @@ def without_log():
 
 def worlds():
     """All worlds, afresh."""
+    import reread
+
     shared = [
         *status(),
         *start(),
@@ -685,4 +687,5 @@ def worlds():
         without_log(),
         client_world(),
         *going_down(),
+        *reread.worlds(),
     ]

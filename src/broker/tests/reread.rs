@@ -29,7 +29,7 @@ async fn serving() -> (Fake, Rc<Broker>, Task) {
     let (fake, broker, task) = launch(tempfile::tempdir().unwrap());
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet_with(0, Cause::Start, &groups(&["p"]));
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     fake.tell(Reply::Complete, &[]);
     fake.runs(0, 1).await;
     (fake, broker.await.unwrap(), task)
@@ -42,12 +42,22 @@ async fn successor(
     latest: &Settings,
     live: &[(u32, u32)],
 ) -> (Fake, Rc<Broker>) {
+    successor_of(Cause::Died, fake, task, latest, live).await
+}
+
+async fn successor_of(
+    cause: Cause,
+    fake: Fake,
+    task: Task,
+    latest: &Settings,
+    live: &[(u32, u32)],
+) -> (Fake, Rc<Broker>) {
     task.abort();
     let _ = task.await;
     let (fake, broker, _) = launch(fake.dir);
     assert_eq!(fake.hear().await.1, Request::Ready);
-    fake.greet_with(1, Cause::Died, latest);
-    fake.opens(0, "activity").await;
+    fake.greet_with(1, cause, latest);
+    fake.opens(0, Mode::Write, "activity").await;
     for (slot, instance) in live {
         fake.is_running(0, *slot, *instance);
     }
@@ -239,13 +249,41 @@ async fn knowing() {
     assert_eq!(names, ["p", "q"]);
     assert_eq!(broker.heart(|heart| heart.state(1)), Some(Is::Running));
     assert_eq!(broker.latest().groups.len(), 3);
-    fake.ends(7, 3);
-    assert_eq!(fake.hear().await.1, Request::Ack { slot: 7, instance: 3 });
     // What the former broker had not come to.
     assert_eq!(fake.hear().await.1, Request::Retire { slot: 3 });
+    fake.ends(7, 3);
+    assert_eq!(fake.hear().await.1, Request::Ack { slot: 7, instance: 3 });
     assert_eq!(fake.hear().await.1, Request::Retire { slot: 7 });
     assert_eq!(broker.add_group("r"), Ok(()));
     fake.runs(2, 1).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_broke_the_rules_is_not_believed() {
+    LocalSet::new().run_until(disbelief()).await;
+}
+
+async fn disbelief() {
+    let (fake, broker, task) = serving().await;
+    let latest = groups(&["p"]);
+    reread(&fake, &broker, &latest).await;
+    let mut forged = groups(&["p", "q"]);
+    let q = forged.processes.remove(&1).unwrap();
+    forged.processes.insert(9_999, q);
+    forged.groups[1].slots = vec![9_999];
+    assert!(broker.journal.write_text(&encoded(&forged)));
+    drop(broker);
+    let (fake, broker) = successor_of(Cause::Misbehaved, fake, task, &latest, &[(0, 1)]).await;
+    assert_eq!(*broker.settings(), latest);
+    // Nor will the next one.
+    let text = || Settings::decode(&broker.journal.text().unwrap());
+    for _ in 0..4_000 {
+        if text() == Some(latest.clone()) {
+            return fake.is_quiet(&broker).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the forged text is still there");
 }
 
 #[tokio::test]

@@ -115,7 +115,8 @@ fn missing<const CUT: bool>(text: &str) -> Vec<(u64, u64)> {
     let mut runs = Vec::new();
     let mut next = 1;
     for line in text.lines().filter(|line| !line.starts_with("end ")) {
-        if CUT && (line.is_empty() || next.to_string().starts_with(line)) {
+        // Nine in ten of the numbers have as many digits as the last: one that is shorter was cut.
+        if CUT && line.len() < next.to_string().len() {
             continue;
         }
         let number: u64 = line.parse().expect("a whole line");
@@ -231,7 +232,7 @@ fn a_full_disk_holds_up_nobody_and_is_told_once() {
     let text = fs::read_to_string(disk.0.join("log")).expect("a log");
     // Where the disk was full a line is cut; what comes after the gap begins a new one.
     let runs = missing::<true>(&text);
-    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs.len(), 1, "{:?}", runs.get(..10));
     let activity = daemon.activity();
     assert_eq!(activity.matches("could not write to ").count(), 1, "{activity}");
     let missing = runs.iter().flat_map(|(first, last)| *first..=*last);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -243,6 +244,78 @@ fn a_full_disk_holds_up_nobody_and_is_told_once() {
     assert!((least..least + 20).contains(&(told + 10)), "{told} for {least}");
     assert_eq!(activity.matches("can be written to again").count(), 1, "{activity}");
     assert_eq!(daemon.program("p"), p);
+}
+
+#[test]
+fn messages_and_sequences_stay_out_of_the_log_while_brokers_die() {
+    let room = Room::new();
+    let worker = room.helper("worker").display().to_string();
+    let command = format!("{worker} dressed {LINES} 40 {}", room.text("stop"));
+    let keys = format!(
+        "stdout_logfile={}\nuser=nobody\nstdout_capture_maxbytes=1MB\n{ROTATING}",
+        room.text("log")
+    );
+    let config = Config::new(&room).daemon("strip_ansi=true").program("p", &command, &keys);
+    let daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
+    let p = daemon.wait_running("p");
+    let times = meanwhile(&room, |n| match n % 3 {
+        0 => daemon.signal(Signal::SIGUSR2),
+        _ => drop(daemon.replace_broker()),
+    });
+    assert!(times > 10, "only {times}");
+    wait_last_line(&room, "log");
+    assert_eq!(lines::assert_exact(&lines::whole(&room.path("log"))), LINES);
+    assert_eq!(daemon.program("p"), p);
+}
+
+/// A start that finds another /dev, in which the system's log is a socket of the room.
+const OWN_DEV: &str = "set -e; mount -t tmpfs none \"$1\"; for n in null zero full random urandom; do \
+     touch \"$1/$n\"; mount --bind /dev/$n \"$1/$n\"; done; ln -s /proc/self/fd \"$1/fd\"; ln -s fd/1 \"$1/stdout\"; \
+     ln -s \"$2\" \"$1/log\"; mount --rbind \"$1\" /dev; shift 2; exec \"$@\"";
+
+fn syslogd(room: &Room) -> UnixDatagram {
+    let _ = fs::remove_file(room.path("syslog"));
+    let socket = UnixDatagram::bind(room.path("syslog")).expect("a socket");
+    room.mode("syslog", 0o666);
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+    socket
+}
+
+fn message(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 4_000];
+    let n = socket.recv(&mut bytes).expect("a message");
+    let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
+    let text = text.strip_prefix("<14>").expect("the priority of all messages");
+    text.get(16..).expect("a time").to_owned()
+}
+
+#[test]
+fn the_system_s_log_has_each_line_and_may_be_restarted() {
+    let room = Room::new();
+    let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));
+    let first = syslogd(&room);
+    room.file("go", "");
+    let command = format!(
+        "/bin/sh -c \"n=0; while :; do test -e {} && n=$((n+1)) && echo line $n && rm {}; sleep 0.01; done\"",
+        room.text("go"),
+        room.text("go")
+    );
+    let config =
+        Config::new(&room).program("p", &command, "stdout_syslog=true\nstdout_logfile=NONE");
+    let through = ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", dev.as_str(), socket.as_str()];
+    let daemon = Launch::new(&room, Dist::hooks().supervisord())
+        .through(&through)
+        .config(&config.write(&room))
+        .ready();
+    assert_eq!(message(&first), "supervisord: p line 1");
+    drop(first);
+    let second = syslogd(&room);
+    room.file("go", "");
+    assert_eq!(message(&second), "supervisord: p line 2");
+    daemon.replace_broker();
+    room.file("go", "");
+    assert_eq!(message(&second), "supervisord: p line 3");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use privsep::frame::Wire;
 
 use super::*;
 use crate::config::merge;
+use crate::config::python::Random;
 use crate::config::settings::Of;
 
 const CONFIG: &str = "[supervisord]\nuser=root\n[unix_http_server]\nfile=/s\n[program:a]\ncommand=a\n\
@@ -246,4 +247,93 @@ fn thousands_of_readings_leave_nothing_behind() {
     }
     assert!(longest[0] <= 12 && longest[1] <= 12 && longest[2] <= 5, "{longest:?}");
     assert!(Table::read(&table.encode()).is_ok());
+}
+
+/// Sections and keys from which configurations are drawn.
+const PIECES: &[&str] = &[
+    "[program:a]\ncommand=a\n",
+    "[program:b]\ncommand=/b %(process_num)d\nprocess_name=%(process_num)d\n",
+    "[fcgi-program:f]\ncommand=f\nsocket=unix:///f\n",
+    "[fcgi-program:t]\ncommand=t\nsocket=tcp://*:9\n",
+    "[eventlistener:e]\ncommand=e\nevents=EVENT\n",
+    "[group:g]\nprograms=a\n",
+    "[group:h]\nprograms=f,b\n",
+    "[unix_http_server]\nfile=/s\n",
+    "[inet_http_server]\nport=8\n",
+    "[inet_http_server:x]\nport=myhost:9\n",
+    "[supervisord]\n",
+    "[include]\nfiles=none\n",
+    "numprocs=2\n",
+    "numprocs=0\n",
+    "priority=3\n",
+    "user=alice\n",
+    "user=bob:staff\n",
+    "login_env=on\n",
+    "stdout_logfile=/tmp/x\n",
+    "stderr_logfile=/tmp/x\n",
+    "stderr_logfile=NONE\n",
+    "stdout_logfile=/dev/stdout\n",
+    "stdout_syslog=true\n",
+    "stdout_logfile_maxbytes=%(process_num)dKB\n",
+    "redirect_stderr=true\n",
+    "sockets=tcp://*:7, unix:///u\n",
+    "sockets=tcp://*:7\n",
+    "socket_backlog=4\n",
+    "environment=A=\"%(group_name)s\"\n",
+    "logfile=/tmp/x\n",
+    "logfile=syslog\n",
+    "logfile_mode=0600\n",
+    "nodaemon=true\n",
+    "directory=/tmp\n",
+    "stopasgroup=true\n",
+    "killtree=true\n",
+    "autostart=%(bad\n",
+    "startsecs=99999999999999999999\n",
+    "junk\n",
+    "  more\n",
+];
+
+fn drawn(random: &mut Random, count: usize) -> Vec<String> {
+    random.texts(count, 9, PIECES).into_iter().map(|text| format!("{BASE}{text}")).collect()
+}
+
+#[test]
+fn whatever_is_accepted_is_sound_and_stays_what_it_is() {
+    let mut random = Random::new();
+    let mut accepted: Vec<(String, Table)> = Vec::new();
+    for config in drawn(&mut random, 1_500) {
+        let (table, first) = match run(&config).outcome() {
+            Outcome::Accept(result) => *result,
+            Outcome::Leave { status: 2, stderr, .. } => {
+                assert!(stderr.starts_with("Error: "), "{config}\n{stderr}");
+                continue;
+            }
+            other => panic!("{config}\n{other:?}"),
+        };
+        let (again, settings) = later(&table, &config);
+        assert_eq!(again, table, "{config}");
+        let same = (&settings.processes, &settings.groups, &settings.logs, &settings.servers);
+        assert_eq!(
+            same,
+            (&first.processes, &first.groups, &first.logs, &first.servers),
+            "{config}"
+        );
+        accepted.push((config, table));
+    }
+    assert!(accepted.len() > 200, "{}", accepted.len());
+    // From any configuration to any other and back.
+    for pair in accepted.windows(2) {
+        let [(config, table), (other, _)] = pair else { panic!() };
+        let mut run_other = run(other);
+        run_other.facts.current = Some(table.clone());
+        // Only the broker's user may be in the way.
+        let Outcome::Accept(between) = run_other.outcome() else { panic!("{config}\n{other}") };
+        let (mut between, settings) = *between;
+        assert!(between.keeps(table), "{config}\n{other}");
+        assert!(Settings::decode(&settings.encode().unwrap()).is_some(), "{config}\n{other}");
+        retire_others(&mut between, &settings);
+        let (back, _) = later(&between, config);
+        let live = |table: &Table| table.entries.iter().flatten().count();
+        assert!(live(&back) >= live(table), "{config}\n{other}");
+    }
 }

@@ -89,7 +89,16 @@ impl Host for Machine {
 
     fn kind(&mut self, path: &str) -> Kind {
         match crate::config::path::normalise(path).trim_end_matches('/') {
-            "" | "/work" | "/dev" | "/etc" | "/tmp" | "/var/log" | "/home/alice" => Kind::Directory,
+            ""
+            | "/work"
+            | "/dev"
+            | "/run"
+            | "/srv"
+            | "/var/log/supervisor"
+            | "/etc"
+            | "/tmp"
+            | "/var/log"
+            | "/home/alice" => Kind::Directory,
             _ => Kind::Missing,
         }
     }
@@ -227,6 +236,8 @@ fn texts(words: &[Vec<u8>]) -> Vec<String> {
 mod check;
 #[path = "later_tests.rs"]
 mod later;
+#[path = "manual_tests.rs"]
+mod manual;
 #[path = "section_tests.rs"]
 mod sections;
 

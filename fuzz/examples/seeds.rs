@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("journal", vec![journal()]),
         ("files", files()),
         ("start", vec![start().encode()]),
+        ("config", vec![CONFIG.replace('|', "\0").into_bytes()]),
     ] {
         let folder = Path::new(&below).join(target);
         fs::create_dir_all(&folder)?;
@@ -29,6 +30,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+/// Main file, included file, main file later.
+const CONFIG: &str = "\
+[supervisord]\nuser=root\nenvironment=A=\"%%%%\"\nlogfile=/tmp/s ; x\n[include]\nfiles=*.conf\n[unix_http_server]\n\
+file=/s\n[inet_http_server]\nport=*:9\nusername=u\npassword={SHA}00\n[program:p]\ncommand=c 'x y'\nnumprocs=2\n\
+process_name=%(program_name)s%(process_num)02d\nuser=a:5\nlogin_env=on\nsockets=tcp://*:1, unix:///u\n\
+socket_mode=0770\nstdout_logfile=/a.log\nstderr_syslog=true\nstopsignal=INT\nexitcodes=0,2\nredirect_stderr=yes\n\
+  more\n[group:g]\nprograms=p,f\npriority=-1\n|[fcgi-program:f]\ncommand=f\nsocket=tcp://h:2\n[eventlistener:e]\n\
+command=e\nevents=TICK_5\n[rpcinterface:r]\nsupervisor.rpcinterface_factory=x:y\n|[supervisord]\nuser=root\n\
+[program:p]\ncommand=d\n";
 
 fn requests() -> Vec<Vec<u8>> {
     let (slot, instance, log) = (1, 2, 3);

@@ -74,6 +74,7 @@ fn start() -> Start {
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
         again: false,
+        cwd: Vec::new(),
         args,
         env: env.collect(),
     }
@@ -89,7 +90,7 @@ fn main() -> io::Result<ExitCode> {
         writeln!(io::stderr(), "read in {:?}", began.elapsed())?;
     }
     match outcome {
-        Outcome::Accept(_) => Ok(ExitCode::SUCCESS),
+        Outcome::Accept(_) | Outcome::Complain(_) => Ok(ExitCode::SUCCESS),
         Outcome::Leave { status, stdout, stderr } => {
             io::stdout().write_all(stdout.as_bytes())?;
             io::stderr().write_all(stderr.as_bytes())?;

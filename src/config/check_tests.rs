@@ -5,7 +5,7 @@ use super::*;
 fn check(config: &str, options: &[&str]) -> (u8, String, String) {
     match run(config).more(&["--check"]).more(options).outcome() {
         Outcome::Leave { status, stdout, stderr } => (status, stdout, stderr),
-        Outcome::Accept(_) => panic!("accepted"),
+        other => panic!("{other:?}"),
     }
 }
 

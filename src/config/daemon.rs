@@ -45,12 +45,7 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     let identifier = r.text(scope, "identifier");
     let nodaemon = r.plain(scope, "nodaemon", values::boolean);
     let silent = r.plain(scope, "silent", values::boolean);
-    let childlogdir = r
-        .get(scope, "childlogdir", |r, t| r.existing_directory(t))
-        .or_else(|| options.childlogdir.clone())
-        .unwrap_or_else(|| temporary_directory(r));
-    let childlogdir = options.childlogdir.clone().unwrap_or(childlogdir);
-    r.defaulted(SECTION, "childlogdir", &childlogdir);
+    let childlogdir = child_logs(r, scope, options);
     let nocleanup = r.plain(scope, "nocleanup", values::boolean);
     let strip_ansi = r.plain(scope, "strip_ansi", values::boolean);
     let environment = environment(r, &names);
@@ -87,6 +82,18 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         strip_ansi: options.strip_ansi.or(strip_ansi).unwrap_or(false),
         shutdown_timeout,
     }
+}
+
+/// Where automatic logs go.
+fn child_logs(r: &mut Reading<'_>, scope: Scope<'_>, options: &Options) -> String {
+    const KEY: &str = "childlogdir";
+    let set = r.get(scope, KEY, |r, t| r.existing_directory(t));
+    if let Some(directory) = options.childlogdir.clone().or(set) {
+        return directory;
+    }
+    let directory = temporary_directory(r);
+    r.defaulted(SECTION, KEY, &directory);
+    directory
 }
 
 /// A time to wait, in milliseconds.
@@ -156,11 +163,16 @@ pub fn user(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Option
         None => r.get(scope, "user", |r, t| r.user(t))?,
     };
     let own = r.facts.start.uid;
+    let place = match options.user {
+        Some(_) => "command line: -u".to_owned(),
+        None => r.locate(SECTION, "user"),
+    };
+    if account.chosen && (own != 0 || account.uid == 0) {
+        r.problems.advice(format!(
+            "{place}: the group has no effect: the daemon changes it only when it becomes another user"
+        ));
+    }
     if own != 0 && account.uid != own {
-        let place = match options.user {
-            Some(_) => "command line: -u".to_owned(),
-            None => r.locate(SECTION, "user"),
-        };
         let details = vec![
             place,
             format!("start it as root, or as {} itself, or leave user= out", account.name),

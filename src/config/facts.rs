@@ -17,7 +17,7 @@ const ZONE_MAX: usize = 64 << 10;
 pub struct Facts {
     /// The caller's words.
     pub start: Start,
-    /// The working directory, absolute.
+    /// The directory that the daemon was started in, absolute.
     pub cwd: String,
     /// Host name.
     pub node: String,
@@ -34,9 +34,11 @@ pub struct Facts {
 impl Facts {
     /// Looks around.
     pub fn gather(start: Start) -> Facts {
-        let cwd = std::env::current_dir()
-            .ok()
-            .map(|dir| text::from_bytes(dir.as_os_str().as_bytes()))
+        let here = || Some(std::env::current_dir().ok()?.into_os_string().into_encoded_bytes());
+        let cwd = Some(start.cwd.clone())
+            .filter(|dir| !dir.is_empty())
+            .or_else(here)
+            .map(|dir| text::from_bytes(&dir))
             .filter(|dir| dir.starts_with('/'))
             .unwrap_or_else(|| "/".to_owned());
         let node = nix::unistd::gethostname()

@@ -41,7 +41,7 @@ pub fn read(
 fn syntax(r: &mut Reading<'_>, file: &str, read: Result<(), Syntax>) {
     if let Err(error) = read {
         let details = error.lines.iter().map(|n| format!("{file}:{n}"));
-        r.problems.error(error.text, details.collect());
+        r.problems.quoting(error.text, error.told, details.collect());
     }
 }
 

@@ -158,11 +158,6 @@ impl Section {
         self.keys.iter().flat_map(|part| part.iter())
     }
 
-    /// Whether keys of any name may stand there: what plugins were passed.
-    pub fn open(&self) -> bool {
-        matches!(self.name, "rpcinterface:" | "ctlplugin:")
-    }
-
     fn covers(&self, section: &str) -> bool {
         match self.name {
             // The reference looks at how these begin.

@@ -97,14 +97,8 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
     let killtree = r.plain(scope, "killtree", boolean).unwrap_or(false);
     let login_env = r.plain(scope, "login_env", boolean).unwrap_or(false);
     let sockets = sockets::rules(r, scope);
-    if number > 1 && !process_name.contains("%(process_num)") {
-        let text = "%(process_num) must be present within process_name when numprocs > 1";
-        r.check::<()>(scope, "process_name", Err(text.to_owned()));
-    }
-    if stopasgroup && killasgroup == Some(false) {
-        let text = "Cannot set stopasgroup=true and killasgroup=false";
-        r.check::<()>(scope, "killasgroup", Err(text.to_owned()));
-    }
+    let count = Count { number, first, process_name };
+    consistent(r, scope, &count, stopasgroup, killasgroup);
     let killasgroup = killasgroup.unwrap_or(stopasgroup);
     r.defaulted(scope.section, "killasgroup", if killasgroup { "true" } else { "false" });
     let program = Program {
@@ -128,8 +122,25 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         stderr,
         sockets,
     };
-    let count = Count { number, first, process_name };
     (program, count)
+}
+
+/// What only holds of several keys together.
+fn consistent(
+    r: &mut Reading<'_>,
+    scope: Scope<'_>,
+    count: &Count,
+    stopasgroup: bool,
+    killasgroup: Option<bool>,
+) {
+    if count.number > 1 && !count.process_name.contains("%(process_num)") {
+        let text = "%(process_num) must be present within process_name when numprocs > 1";
+        r.check::<()>(scope, "process_name", Err(text.to_owned()));
+    }
+    if stopasgroup && killasgroup == Some(false) {
+        let text = "Cannot set stopasgroup=true and killasgroup=false";
+        r.check::<()>(scope, "killasgroup", Err(text.to_owned()));
+    }
 }
 
 /// What is read for each process, in the reference's order.

@@ -16,7 +16,7 @@ use super::options::{self, Options, Stop};
 use super::plugins;
 use super::reading::Reading;
 use super::servers;
-use super::settings::Settings;
+use super::settings::{Complaints, Settings};
 use super::table::{self, Model};
 use super::text;
 use super::trace::Trace;
@@ -35,6 +35,8 @@ pub enum Outcome {
         /// For standard error.
         stderr: String,
     },
+    /// At a later reading: everything stays as it is.
+    Complain(Complaints),
 }
 
 /// Reads the configuration.
@@ -76,6 +78,9 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
 }
 
 fn refused(reading: &Reading<'_>, program: &str) -> Outcome {
+    if reading.facts.current.is_some() {
+        return Outcome::Complain(reading.problems.complaints());
+    }
     Outcome::Leave { status: 2, stdout: String::new(), stderr: reading.problems.report(program) }
 }
 

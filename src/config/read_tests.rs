@@ -89,7 +89,16 @@ impl Host for Machine {
 
     fn kind(&mut self, path: &str) -> Kind {
         match crate::config::path::normalise(path).trim_end_matches('/') {
-            "" | "/work" | "/dev" | "/etc" | "/tmp" | "/var/log" | "/home/alice" => Kind::Directory,
+            ""
+            | "/work"
+            | "/dev"
+            | "/run"
+            | "/srv"
+            | "/var/log/supervisor"
+            | "/etc"
+            | "/tmp"
+            | "/var/log"
+            | "/home/alice" => Kind::Directory,
             _ => Kind::Missing,
         }
     }
@@ -106,6 +115,7 @@ fn run(config: &str) -> Run {
     let words = |words: &[&str]| words.iter().map(|w| w.as_bytes().to_vec()).collect();
     let start = Start {
         again: false,
+        cwd: Vec::new(),
         uid: 0,
         gid: 0,
         spare: 0x3ffe,
@@ -161,6 +171,7 @@ impl Run {
         match self.outcome() {
             Outcome::Accept(result) => *result,
             Outcome::Leave { stderr, .. } => panic!("{stderr}"),
+            Outcome::Complain(complaints) => panic!("{complaints:?}"),
         }
     }
 
@@ -168,6 +179,7 @@ impl Run {
     fn errors(mut self) -> Vec<String> {
         match self.outcome() {
             Outcome::Accept(_) => panic!("accepted"),
+            Outcome::Complain(complaints) => vec![complaints.fault],
             Outcome::Leave { status, stderr, .. } => {
                 assert_eq!(status, 2);
                 let body = stderr.strip_suffix("For help, use supervisord -h\n");
@@ -224,6 +236,8 @@ fn texts(words: &[Vec<u8>]) -> Vec<String> {
 mod check;
 #[path = "later_tests.rs"]
 mod later;
+#[path = "manual_tests.rs"]
+mod manual;
 #[path = "section_tests.rs"]
 mod sections;
 

@@ -241,6 +241,12 @@ fn users_with_groups_and_logins() {
         run("[supervisord]\nuser=alice:staff\n[program:a]\ncommand=a\nlogin_env=1\n").ok();
     assert_eq!(table.user.as_ref().unwrap().gid, 50);
     assert_eq!(env(&table, 0, "USER").as_deref(), Some("alice"));
+    let (table, settings) = run("[supervisord]\nuser=root:staff\n").ok();
+    assert!(table.user.is_none());
+    assert!(
+        notes(&settings, Level::Warn)[0]
+            .starts_with("/etc/s.conf:2: [supervisord] user: the group")
+    );
     let stranger = "[supervisord]\n[program:a]\ncommand=a\nlogin_env=1\n";
     let error = run(stranger).uid(7).error();
     assert_eq!(error, "login_env=true, but user id 7 is not in passwd");

@@ -30,12 +30,17 @@ pub struct Model {
 /// Builds both; `infos` are the INFO lines so far. Errors end up in the reading.
 pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, Settings) {
     let daemon = &model.daemon;
-    let own = daemon.user.as_ref().map_or(r.facts.start.uid, |u| u.uid);
+    let current = r.facts.current.as_ref();
+    // A daemon that runs stays who it is.
+    let becomes = match current {
+        Some(current) => current.user.as_ref().map(|user| user.uid),
+        None => daemon.user.as_ref().map(|user| user.uid),
+    };
+    let own = becomes.unwrap_or(r.facts.start.uid);
     let mut table = frame(r.facts, daemon);
     let mut settings = settings(r.facts, daemon);
     table.sockets = model.servers.iter().map(socket).collect();
     settings.servers = listed(&model.servers);
-    let current = r.facts.current.as_ref();
     let url = match current {
         Some(current) => servers::url_in_force(&model.servers, &table.sockets, &current.sockets),
         None => servers::url(&model.servers),

@@ -6,7 +6,7 @@ use super::Broker;
 use super::state::State;
 use crate::config::settings::Level;
 use crate::logs::clock;
-use crate::process::texts;
+use crate::process::{texts, try_socket};
 
 /// How the broker before this one ended.
 #[derive(Debug, Clone, Copy)]
@@ -36,17 +36,21 @@ impl Broker {
 
     /// What the log says when the daemon has started: the reference's lines in its order.
     pub(super) fn say_started(&self, before: Before) {
-        for (level, text) in &self.settings.notes {
+        let settings = self.settings();
+        for (level, text) in &settings.notes {
             self.line(*level, text);
         }
-        if !self.settings.boundary {
+        let mut tried = Vec::new();
+        settings.groups.iter().for_each(|group| try_socket(group, &mut tried));
+        self.carry_out_all(tried);
+        if !settings.boundary {
             self.line(
                 Level::Info,
                 "no privilege boundary: supervisord does not run as root, so the broker has the \
                  user id of the programs; its sandbox is in force all the same",
             );
         }
-        for server in &self.settings.servers {
+        for server in &settings.servers {
             self.line(Level::Info, "RPC interface 'supervisor' initialized");
             if server.credentials.is_none() {
                 let text = format!(
@@ -56,7 +60,7 @@ impl Broker {
                 self.line(Level::Critical, &text);
             }
         }
-        if self.settings.daemon && before.epoch == 1 {
+        if settings.daemon && before.epoch == 1 {
             self.line(Level::Info, "daemonizing the supervisord process");
         }
         let text = format!("supervisord started with pid {}", self.pid);

@@ -5,9 +5,12 @@
 
 mod activity;
 mod asks;
+mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod logs;
 mod replies;
+mod reread;
 mod signals;
 mod site;
 mod start;
@@ -19,7 +22,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use link::{Journal, Spawner, Watch};
@@ -38,7 +41,8 @@ const BATCH: usize = 64;
 
 /// The broker at work.
 pub(crate) struct Broker {
-    settings: Settings,
+    /// The groups in force, and what else is until the next restart.
+    active: RefCell<Rc<Settings>>,
     zone: TimeZone,
     /// The daemon's process id.
     pid: i32,
@@ -51,6 +55,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
+    /// The settings in force at this moment.
+    fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.active.borrow())
+    }
+
     /// Runs until the spawner is gone, and says why.
     async fn run(&self) -> io::Error {
         let mut tokens = Vec::new();
@@ -107,7 +116,9 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
-        [heart, state.logs.deadline(), state.reopen_at].into_iter().flatten().min()
+        let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
+        let groups = [state.settle_at, state.readings.again_at];
+        logs.into_iter().chain(groups).chain([heart]).flatten().min()
     }
 
     fn due(&self) {
@@ -117,8 +128,8 @@ impl Broker {
         }
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
+        self.ask_again();
+        self.settle_in_time();
+        self.read_again();
     }
 }
-
-/// How long after a log that programs wait for could not be opened it is tried again.
-const REOPEN: Duration = Duration::from_secs(2);

@@ -1,16 +1,42 @@
 //! Signals to the daemon, which the spawner passes on.
 
 use nix::libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2};
-use privsep::request::{Log, Mode, Request};
+use privsep::request::Request;
 
 use super::Broker;
-use super::state::Pending;
 use crate::config::settings::Level;
 use crate::logs::JOURNAL_STREAMS_AT;
 use crate::process::{Input, texts};
 
-/// Where in the broker's own journal cell it stands that the end is to be a new beginning.
-pub(super) const RESTART_AT: usize = JOURNAL_STREAMS_AT;
+/// Where in the broker's own journal cell its [`Wish`] stands.
+pub(super) const WISH_AT: usize = JOURNAL_STREAMS_AT;
+
+/// What is to become of the daemon; a successor wishes the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// When all is stopped, it ends.
+    End,
+    /// When all is stopped, it starts over.
+    StartOver,
+    /// It starts over if the configuration is found good.
+    Check,
+}
+
+impl Wish {
+    const fn code(self) -> u8 {
+        match self {
+            Wish::End => 0,
+            Wish::StartOver => 1,
+            Wish::Check => 2,
+        }
+    }
+
+    /// Reads what a former broker left; any other byte wishes for nothing.
+    pub(super) fn decode(byte: Option<u8>) -> Wish {
+        let all = [Wish::End, Wish::StartOver, Wish::Check].into_iter();
+        all.rev().find(|wish| Some(wish.code()) == byte).unwrap_or(Wish::End)
+    }
+}
 
 impl Broker {
     pub(super) fn signalled(&self, signo: u8) {
@@ -18,7 +44,7 @@ impl Broker {
         match i32::from(signo) {
             SIGTERM | SIGINT | SIGQUIT => {
                 self.line(Level::Warn, &format!("received {name} indicating exit request"));
-                self.restart(false);
+                self.wish(Wish::End);
                 self.input(Input::Shutdown);
             }
             SIGHUP => self.hang_up(&name),
@@ -26,7 +52,7 @@ impl Broker {
                 let text = format!("received {name} indicating log reopen request");
                 self.line(Level::Info, &text);
                 self.line(Level::Info, "supervisord logreopen");
-                self.reopen();
+                self.reopen_logs();
             }
             _ => self.line(Level::Info, &format!("received {name} indicating nothing")),
         }
@@ -34,30 +60,33 @@ impl Broker {
     }
 
     fn hang_up(&self, name: &str) {
-        let (stopping, restart) = {
+        let (stopping, wish) = {
             let state = self.state.borrow();
-            (state.heart.shutting_down(), state.restart)
+            (state.heart.shutting_down(), state.wish)
         };
-        if stopping && !restart {
+        if stopping && wish == Wish::End {
             let text = format!("ignored {name} indicating restart request (shutdown in progress)");
             return self.line(Level::Warn, &text);
         }
         self.line(Level::Warn, &format!("received {name} indicating restart request"));
-        self.restart(true);
-        self.input(Input::Shutdown);
+        if !stopping && wish != Wish::Check {
+            self.wish(Wish::Check);
+            self.ask_for_check();
+        }
     }
 
-    /// Says, to a successor too, whether the daemon starts over when all is stopped.
-    pub(super) fn restart(&self, restart: bool) {
-        self.state.borrow_mut().restart = restart;
-        self.journal.patch(0, RESTART_AT, &[u8::from(restart)]);
+    /// Says, to a successor too, what is to become of the daemon.
+    pub(super) fn wish(&self, wish: Wish) {
+        self.state.borrow_mut().wish = wish;
+        self.journal.patch(0, WISH_AT, &[wish.code()]);
     }
 
-    fn reopen(&self) {
-        let logs: Vec<Log> = self.state.borrow().logs.open_logs();
-        for log in logs {
-            let mode = Mode::Reopen;
-            self.send(Request::OpenLog { log, mode }, Pending::Reopen(log));
+    /// Stops everything in order to start over, unless everything is being stopped already.
+    pub(super) fn start_over(&self) {
+        if !self.state.borrow().heart.shutting_down() {
+            self.wish(Wish::StartOver);
+            self.input(Input::Shutdown);
+            self.kick.notify_one();
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 use nix::sys::stat::{FileStat, fstat};
@@ -10,12 +11,14 @@ use privsep::request::{Mode, Request};
 use tokio::sync::oneshot;
 
 use super::Broker;
+use super::reread::Refused;
+use super::signals::Wish;
 use super::state::Pending;
 use crate::config::settings::{Level, Settings};
 use crate::http::Site;
 use crate::logs::clock;
 use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
-use crate::rpc::office::Office;
+use crate::rpc::office::{Office, Unmoved};
 
 /// std's own would ask in a way that the sandbox does not know.
 fn status(file: &File) -> io::Result<FileStat> {
@@ -29,13 +32,21 @@ fn gone() -> io::Error {
 impl Broker {
     /// A log of the settings; the spawner would end a broker that asks for any other.
     fn known(&self, log: u32) -> io::Result<()> {
-        self.settings.logs.get(&log).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+        self.settings().logs.get(&log).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 }
 
 impl Office for Broker {
-    fn settings(&self) -> &Settings {
-        &self.settings
+    fn settings(&self) -> Rc<Settings> {
+        self.settings()
+    }
+
+    fn latest(&self) -> Rc<Settings> {
+        Rc::clone(&self.state.borrow().latest)
+    }
+
+    fn has_logs(&self, group: &str) -> bool {
+        self.state.borrow().made.contains(group)
     }
 
     fn now(&self) -> Now {
@@ -85,8 +96,7 @@ impl Office for Broker {
     async fn clear_log(&self, log: u32) -> io::Result<()> {
         self.known(log)?;
         let (sender, receiver) = oneshot::channel();
-        self.state.borrow_mut().logs.hold(log);
-        self.send(Request::ClearLog { log }, Pending::Clear(log, sender));
+        self.clear(log, sender);
         receiver.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -95,8 +105,28 @@ impl Office for Broker {
         self.after_logs();
     }
 
+    async fn reread(&self) -> Result<(), String> {
+        self.check().await.map_err(Refused::text)
+    }
+
+    fn add_group(&self, name: &str) -> Result<(), Unmoved> {
+        self.add(name)
+    }
+
+    fn remove_group(&self, name: &str) -> Result<(), Unmoved> {
+        self.remove(name)
+    }
+
+    async fn restart(&self) -> Result<(), String> {
+        match self.check().await {
+            Err(Refused::Because(text)) => return Err(text),
+            Ok(()) | Err(Refused::Never) => self.start_over(),
+        }
+        Ok(())
+    }
+
     fn shutdown(&self) {
-        self.restart(false);
+        self.wish(Wish::End);
         self.input(Input::Shutdown);
         self.kick.notify_one();
     }

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Instant;
 
 use link::bytes::Scratch;
 use link::{Journal, Spawner, Watch, inherited};
@@ -15,15 +16,16 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use policy::LockedDown;
-use privsep::reply::Reply;
-use privsep::request::Request;
+use privsep::reply::{Cause, Reply};
+use privsep::request::{Mode, Request};
 use privsep::start::SETTINGS_MAX;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 use super::Broker;
 use super::activity::Before;
-use super::signals::RESTART_AT;
+use super::groups::known_before;
+use super::signals::{WISH_AT, Wish};
 use super::state::State;
 use crate::config::settings::{Level, Settings};
 use crate::http;
@@ -137,7 +139,7 @@ pub(super) async fn prepare(
     let Some(listeners) = hand_back(&broker, count, before, missing).await? else {
         return Ok(None);
     };
-    if broker.settings.daemon {
+    if broker.settings().daemon {
         let _ = inherited::silence(null.as_fd());
     }
     Ok(Some((broker, listeners)))
@@ -175,7 +177,8 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
     }))
 }
 
-fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
+/// All bytes of what the reader wrote.
+pub(super) fn contents(fd: OwnedFd) -> io::Result<Vec<u8>> {
     let size = link::bytes::end_of(fd.as_fd())?.unwrap_or(0);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > SETTINGS_MAX {
@@ -183,33 +186,50 @@ fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
     }
     let mut bytes = vec![0; size];
     File::from(fd).read_exact_at(&mut bytes, 0)?;
-    Settings::decode(&bytes).ok_or_else(|| io::Error::other("the settings make no sense"))
+    Ok(bytes)
+}
+
+fn read_settings(fd: OwnedFd) -> io::Result<Settings> {
+    let settings = Settings::decode(&contents(fd)?);
+    settings.ok_or_else(|| io::Error::other("the settings make no sense"))
+}
+
+/// The settings that a former broker had in force, where those are not simply the last reading. One that broke the
+/// rules of the border is not believed: what it left could have each of its successors break them too.
+fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
+    Settings::decode(text.filter(|_| before.cause != Cause::Misbehaved)?)
 }
 
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
-    let Greeting { settings, journal, .. } = greeting;
-    let slots =
-        settings.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
+    let Greeting { settings: latest, journal, before, .. } = greeting;
+    let latest = Rc::new(latest);
+    let succeeds = before.predecessors > 0;
+    let text = succeeds.then(|| journal.text()).flatten();
+    let left = in_force(text.as_deref(), before);
+    let refused = text.is_some() && left.is_none();
+    let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
+    let slots = active.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
     let cells: Vec<_> = (0..slots.map_or(1, |n| n + 2)).map(|n| journal.read(n)).collect();
-    let restart = cells.first().and_then(|cell| cell.as_ref()?.get(RESTART_AT).copied()) == Some(1);
+    let wish = cells.first().and_then(|cell| cell.as_ref()?.get(WISH_AT).copied());
     let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
-    let limits = settings.logs.iter().map(|(n, log)| (*n, log.maxbytes)).collect();
-    let clock = Clock::new(&settings.zone);
+    let clock = Clock::new(&active.zone);
     let zone = clock.zone().clone();
-    let activity = Activity::new(&settings.activity, greeting.stdout, clock);
-    let logs = Logs::new(tools, Some(Rc::clone(&journal)), limits);
-    let heart = Heart::new(&settings, &cells);
-    Broker {
-        settings,
-        zone,
-        pid,
-        link,
-        watch,
-        journal,
-        state: RefCell::new(State::new(heart, logs, activity, restart)),
-        kick: Notify::new(),
+    let activity = Activity::new(&active.activity, greeting.stdout, clock);
+    let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&active.zone));
+    logs.configure(&active.logs, active.activity.log);
+    if succeeds {
+        logs.take_over();
     }
+    let mut state = State::new(Heart::new(&active, &cells), logs, activity, latest);
+    state.wish = Wish::decode(wish);
+    (state.written, state.unwritten) = (text.is_some(), refused);
+    // What a former broker had not come to.
+    state.settle_at = succeeds.then(Instant::now);
+    state.known.extend(active.processes.keys());
+    state.known.extend(known_before(&journal));
+    let (state, active) = (RefCell::new(state), RefCell::new(active));
+    Broker { active, zone, pid, link, watch, journal, state, kick: Notify::new() }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;
@@ -221,8 +241,8 @@ async fn hand_back(
     before: Before,
     missing: &[&str],
 ) -> io::Result<Option<Listeners>> {
-    if let Some(log) = broker.settings.activity.log {
-        broker.open(log);
+    if let Some(log) = broker.settings().activity.log {
+        broker.open(log, Mode::Write);
     }
     if before.predecessors == 0 {
         broker.say_started(before);
@@ -252,7 +272,8 @@ async fn hand_back(
 /// Serves the HTTP servers. Whoever calls this is in the sandbox.
 fn serve(broker: &Rc<Broker>, listeners: Listeners, locked: &LockedDown) {
     for (index, fd) in listeners {
-        let Some(server) = broker.settings.servers.iter().find(|s| s.socket == index) else {
+        let settings = broker.settings();
+        let Some(server) = settings.servers.iter().find(|s| s.socket == index) else {
             continue;
         };
         let Some(fd) = admit(broker, fd, locked) else {

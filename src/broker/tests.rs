@@ -1,5 +1,7 @@
 //! The loop against a spawner that speaks the wire format.
 
+mod reread;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,6 +16,7 @@ use nix::sys::socket::{
 use nix::unistd::{pipe, write};
 use privsep::reply::{Cause, STDOUT};
 use privsep::request::{End, Mode, Request, Whom};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::*;
@@ -87,17 +90,31 @@ impl Fake {
     }
 
     fn greet(&self, predecessors: u32, cause: Cause) {
-        let mut memory = tempfile::tempfile().unwrap();
-        memory.write_all(&settings().encode().unwrap()).unwrap();
+        self.greet_with(predecessors, cause, &settings());
+    }
+
+    fn greet_with(&self, predecessors: u32, cause: Cause, settings: &Settings) {
+        let memory = memory(&settings.encode().unwrap());
         let hello =
             Reply::Hello { epoch: 1, listeners: 0, predecessors, cause, detail: 9, stdout: false };
         self.tell(hello, &[memory.as_raw_fd(), self.journal().as_raw_fd()]);
     }
 
-    /// Opens what it is asked for.
-    async fn opens(&self, log: u32, name: &str) {
+    /// Answers a request for a reading.
+    async fn reads(&self, status: u8, written: &[u8]) {
         let (seq, request) = self.hear().await;
-        assert_eq!(request, Request::OpenLog { log, mode: Mode::Write });
+        assert_eq!(request, Request::Reread);
+        self.has_read(seq, status, written);
+    }
+
+    fn has_read(&self, seq: u32, status: u8, written: &[u8]) {
+        self.tell(Reply::Reading { seq, epoch: 2, status }, &[memory(written).as_raw_fd()]);
+    }
+
+    /// Opens what it is asked for.
+    async fn opens(&self, log: u32, mode: Mode, name: &str) {
+        let (seq, request) = self.hear().await;
+        assert_eq!(request, Request::OpenLog { log, mode });
         let reply = Reply::Opened { seq, log, same: log };
         self.tell(reply, &[self.file(name).as_raw_fd()]);
     }
@@ -128,6 +145,12 @@ impl Fake {
     }
 }
 
+fn memory(bytes: &[u8]) -> File {
+    let mut memory = tempfile::tempfile().unwrap();
+    memory.write_all(bytes).unwrap();
+    memory
+}
+
 fn tools() -> Tools {
     Tools {
         watch: Rc::new(Watch::new().unwrap()),
@@ -138,16 +161,28 @@ fn tools() -> Tools {
 
 /// A broker and its spawner; the sandbox itself is for the whole-system tests.
 fn start(dir: tempfile::TempDir) -> (Fake, JoinHandle<io::Result<()>>) {
+    let (fake, _, task) = launch(dir);
+    (fake, task)
+}
+
+type Task = JoinHandle<io::Result<()>>;
+
+/// The same, with the broker itself as soon as it serves.
+fn launch(dir: tempfile::TempDir) -> (Fake, oneshot::Receiver<Rc<Broker>>, Task) {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
     let link = Spawner::new(ours).unwrap();
-    let broker = tokio::task::spawn_local(async {
+    let (sender, receiver) = oneshot::channel();
+    let task = tokio::task::spawn_local(async {
         match start::prepare(link, tools(), 42, &[]).await? {
-            Some((broker, _)) => start::ended(broker.run().await),
+            Some((broker, _)) => {
+                let _ = sender.send(Rc::clone(&broker));
+                start::ended(broker.run().await)
+            }
             None => Ok(()),
         }
     });
-    (Fake { socket: theirs, dir }, broker)
+    (Fake { socket: theirs, dir }, receiver, task)
 }
 
 #[tokio::test]
@@ -159,10 +194,10 @@ async fn life() {
     let (fake, broker) = start(tempfile::tempdir().unwrap());
     assert_eq!(fake.hear().await, (1, Request::Ready));
     fake.greet(0, Cause::Start);
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     fake.tell(Reply::Complete, &[]);
     // Its log first, then the program.
-    fake.opens(1, "out").await;
+    fake.opens(1, Mode::Reopen, "out").await;
     let (seq, request) = fake.hear().await;
     assert_eq!(request, Request::Spawn { slot: 0 });
     let out = fake.spawned(seq, 1);
@@ -182,6 +217,9 @@ async fn life() {
     let (_, request) = fake.hear().await;
     assert_eq!(request, Request::Ack { slot: 0, instance: 1 });
     assert_eq!((fake.text("out.1"), fake.text("out")), ("0123456789".into(), "rest".into()));
+    // Somebody may have moved the file meanwhile: it is opened by its name.
+    std::fs::rename(fake.path("out"), fake.path("moved")).unwrap();
+    fake.opens(1, Mode::Reopen, "out").await;
     let (seq, request) = fake.hear().await;
     assert_eq!(request, Request::Spawn { slot: 0 }, "it is started again");
     let _out = fake.spawned(seq, 2);
@@ -193,10 +231,14 @@ async fn life() {
 async fn stop(fake: &Fake) {
     fake.shows("activity", "with pid 102\n").await;
     fake.tell(Reply::SignalReceived { signo: 1 }, &[]);
+    // The configuration is looked at before anything is stopped.
+    let (reading, request) = fake.hear().await;
+    assert_eq!(request, Request::Reread);
+    assert_eq!(fake.hear().await.1, Request::AckSignal { signo: 1 });
+    fake.has_read(reading, 0, &settings().encode().unwrap());
     let (seq, request) = fake.hear().await;
     let whom = Whom::Process;
     assert_eq!(request, Request::Signal { slot: 0, instance: 2, signo: 15, whom });
-    assert_eq!(fake.hear().await.1, Request::AckSignal { signo: 1 });
     fake.tell(Reply::Done { seq, errno: 0 }, &[]);
     fake.exits(2, 15);
     assert_eq!(fake.hear().await.1, Request::Ack { slot: 0, instance: 2 });
@@ -213,9 +255,9 @@ async fn succession() {
     let (fake, broker) = start(tempfile::tempdir().unwrap());
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet(0, Cause::Start);
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     fake.tell(Reply::Complete, &[]);
-    fake.opens(1, "out").await;
+    fake.opens(1, Mode::Reopen, "out").await;
     let (seq, _) = fake.hear().await;
     let out = fake.spawned(seq, 1);
     fake.shows("activity", "with pid 101\n").await;
@@ -225,10 +267,10 @@ async fn succession() {
     let (fake, _broker) = start(dir);
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet(1, Cause::Died);
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     drop(out);
     let out = fake.spawned(0, 1);
-    fake.opens(1, "out").await;
+    fake.opens(1, Mode::Write, "out").await;
     fake.tell(Reply::Complete, &[]);
     write(&out, b"on\n").unwrap();
     fake.shows("out", "on\n").await;
@@ -249,13 +291,81 @@ async fn unwritable() {
     let (fake, _broker) = start(tempfile::tempdir().unwrap());
     assert_eq!(fake.hear().await.1, Request::Ready);
     fake.greet(0, Cause::Start);
-    fake.opens(0, "activity").await;
+    fake.opens(0, Mode::Write, "activity").await;
     fake.tell(Reply::Complete, &[]);
     let (seq, request) = fake.hear().await;
-    assert_eq!(request, Request::OpenLog { log: 1, mode: Mode::Write });
+    assert_eq!(request, Request::OpenLog { log: 1, mode: Mode::Reopen });
     fake.tell(Reply::Done { seq, errno: Errno::EACCES as i32 }, &[]);
     fake.shows("activity", "unknown error making dispatchers for 'p': EACCES\n").await;
     // The next try asks for the log again.
-    fake.opens(1, "out").await;
+    fake.opens(1, Mode::Reopen, "out").await;
     assert_eq!(fake.hear().await.1, Request::Spawn { slot: 0 });
+}
+
+#[tokio::test]
+async fn a_fifo_that_nobody_reads_fails_no_start() {
+    LocalSet::new().run_until(unread()).await;
+}
+
+async fn unread() {
+    let (fake, _broker) = start(tempfile::tempdir().unwrap());
+    assert_eq!(fake.hear().await.1, Request::Ready);
+    fake.greet(0, Cause::Start);
+    fake.opens(0, Mode::Write, "activity").await;
+    fake.tell(Reply::Complete, &[]);
+    let (seq, _) = fake.hear().await;
+    fake.tell(Reply::Done { seq, errno: Errno::ENXIO as i32 }, &[]);
+    let (seq, request) = fake.hear().await;
+    assert_eq!(request, Request::Spawn { slot: 0 });
+    let out = fake.spawned(seq, 1);
+    write(&out, b"waits").unwrap();
+    let (seq, request) = fake.hear().await;
+    assert_eq!(request, Request::OpenLog { log: 1, mode: Mode::Write });
+    fake.tell(Reply::Done { seq, errno: Errno::ENXIO as i32 }, &[]);
+    // By itself.
+    fake.opens(1, Mode::Write, "out").await;
+    fake.shows("out", "waits").await;
+    fake.shows("activity", "can be written to again; nothing was dropped\n").await;
+    assert_eq!(fake.text("activity").matches("could not open").count(), 1);
+}
+
+#[tokio::test]
+async fn logs_that_are_on_their_way_are_opened_again_too() {
+    LocalSet::new().run_until(on_their_way()).await;
+}
+
+async fn on_their_way() {
+    let (fake, _broker) = start(tempfile::tempdir().unwrap());
+    assert_eq!(fake.hear().await.1, Request::Ready);
+    fake.greet(0, Cause::Start);
+    fake.opens(0, Mode::Write, "activity").await;
+    fake.tell(Reply::Complete, &[]);
+    let (first, _) = fake.hear().await;
+    fake.tell(Reply::SignalReceived { signo: 12 }, &[]);
+    let mode = Mode::Reopen;
+    let (activity, request) = fake.hear().await;
+    assert_eq!(request, Request::OpenLog { log: 0, mode });
+    let (second, request) = fake.hear().await;
+    assert_eq!(request, Request::OpenLog { log: 1, mode });
+    assert_eq!(fake.hear().await.1, Request::AckSignal { signo: 12 });
+    let opened = |seq, log, file: File| {
+        fake.tell(Reply::Opened { seq, log, same: log }, &[file.as_raw_fd()]);
+    };
+    opened(activity, 0, fake.file("activity"));
+    opened(first, 1, fake.file("old"));
+    // The spawner is busy with that log: it is asked again.
+    fake.tell(Reply::Done { seq: second, errno: Errno::EBUSY as i32 }, &[]);
+    let (seq, _) = fake.hear().await;
+    let out = fake.spawned(seq, 1);
+    let (seq, request) = fake.hear().await;
+    assert_eq!(request, Request::OpenLog { log: 1, mode });
+    opened(seq, 1, fake.file("out"));
+    // What is written before the message is read still goes to the old file.
+    let new = async {
+        while fake.text("out").is_empty() {
+            write(&out, b"x").unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), new).await.expect("the new file");
 }

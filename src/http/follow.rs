@@ -26,9 +26,10 @@ impl LogStream {
     /// Opens a log by its number.
     pub(super) async fn open<S: Site>(site: &Rc<S>, log: u32) -> io::Result<LogStream> {
         let site = Rc::clone(site);
+        let path = path(&*site, log).ok_or(io::ErrorKind::NotFound)?;
         let file = site.open_log(log).await?;
         let position = site.log_size(&file)?.saturating_sub(BACKLOG);
-        Ok(LogStream::of(Follower { site, log, file, position, next: None, woken: false }))
+        Ok(LogStream::of(Follower { site, log, path, file, position, next: None, woken: false }))
     }
 
     /// The next bytes, never none.
@@ -46,9 +47,16 @@ impl LogStream {
     }
 }
 
+/// Where a log is, while some program has it.
+fn path<S: Site>(site: &S, log: u32) -> Option<String> {
+    site.settings().logs.get(&log).map(|file| file.path.clone())
+}
+
 struct Follower<S> {
     site: Rc<S>,
     log: u32,
+    /// When the number is no longer this file's, another program may have it.
+    path: String,
     file: File,
     position: u64,
     /// The file that has taken the place of `file`, which is read to its end first.
@@ -72,6 +80,9 @@ impl<S: Site> Follower<S> {
                 self.file = next;
                 self.position = 0;
                 continue;
+            }
+            if path(&*site, self.log).as_ref() != Some(&self.path) {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the log is no longer there"));
             }
             if self.woken || self.is_full() {
                 self.woken = false;

@@ -50,7 +50,7 @@ pub(super) async fn answer<S: Site>(
     let answer = match (Route::of(&path), request.method()) {
         (Route::Call, &Method::POST) => call(site, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(site.settings(), rest)).await
+            follow(site, process_log(&site.settings(), rest)).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
         (Route::Other(path), _) => hook(site, path),
@@ -121,8 +121,8 @@ async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, Statu
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
-        let known = site.settings().logs.get(&log);
-        let path = known.map_or("", |l| &l.path);
+        let settings = site.settings();
+        let path = settings.logs.get(&log).map_or("", |l| &l.path);
         site.log(Level::Error, format!("could not open log {path} to follow it: {e}"));
         StatusCode::INTERNAL_SERVER_ERROR
     })

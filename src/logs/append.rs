@@ -1,24 +1,41 @@
-//! The way for files that refuse splice or that somebody else trims: copy, append, consume.
+//! The way for streams that something is done to, for files that refuse splice and for those that somebody else trims:
+//! copy, append, consume.
 //!
-//! Before bytes are appended, a note in the journal says where and what; after they are consumed it is taken back. A
-//! broker that finds a note compares the pipe's first bytes with it: if they differ, they were consumed; if not, the
-//! file's end tells how many of them have arrived.
+//! Before text is appended, a note in the journal says where and from which bytes; after those are consumed it is taken
+//! back. A broker that finds a note compares the pipe's first bytes with it: if they differ, they were consumed; if not,
+//! they are cut again, and the file's end tells how much of their text has arrived.
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use link::{Journal, bytes};
 use nix::errno::Errno;
 use privsep::journal::Payload;
-use privsep::request::Instance;
+use privsep::request::{Instance, Log};
 
+use super::clock::Clock;
+use super::cut::{Cut, Kind, Rules};
 use super::file::LogFile;
-use super::stream::{Stream, Turn};
-use super::{JOURNAL_STREAMS_AT, Output, Tools};
+use super::stream::{Stream, Turn, Work};
+use super::syslog::{self, Sent, Syslog};
+use super::{Event, JOURNAL_STREAMS_AT, Output, Tools};
 
 const CHUNK: usize = 64 << 10;
 const NOTE: usize = 20;
 /// The hash looks at this much of both ends of a chunk: enough to tell lines apart, little enough to cost nothing.
 const LOOKED_AT: usize = 1 << 10;
+
+/// Set in the length of a note: its bytes begin inside a message.
+const BEFORE: u32 = 1 << 31;
+/// And they end inside one.
+const AFTER: u32 = 1 << 30;
+/// How long half a line waits for the rest of it before it is sent to the system's log.
+const HALF_LINE: Duration = Duration::from_millis(200);
+/// How soon a line is offered again to a system's log that is full.
+const AGAIN: Duration = Duration::from_millis(2);
+/// Pages that must stay free in a pipe, so that bytes which wait there for more are never all that fits.
+const SPARE: usize = 8 << 10;
 
 /// What was about to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +43,12 @@ pub(super) struct Note {
     pub(super) instance: Instance,
     /// Where the file ended.
     at: u64,
-    /// How many bytes; never 0.
+    /// How many bytes of the pipe it was made from; 0 when nothing was about to be, inside a message.
     length: u32,
     hash: u32,
+    /// Whether these bytes begin, and end, inside a message.
+    before: bool,
+    after: bool,
 }
 
 fn place(output: Output) -> usize {
@@ -36,15 +56,18 @@ fn place(output: Output) -> usize {
 }
 
 impl Note {
-    fn new(instance: Instance, at: u64, chunk: &[u8]) -> Note {
-        Note { instance, at, length: u32::try_from(chunk.len()).unwrap_or(0), hash: hash(chunk) }
+    fn new(instance: Instance, at: u64, chunk: &[u8], (before, after): (bool, bool)) -> Note {
+        let length = u32::try_from(chunk.len()).unwrap_or(0);
+        Note { instance, at, length, hash: hash(chunk), before, after }
     }
 
     fn encode(self) -> [u8; NOTE] {
         let mut bytes = [0; NOTE];
+        let inside = |yes, flag| if yes { flag } else { 0 };
+        let length = self.length | inside(self.before, BEFORE) | inside(self.after, AFTER);
         let fields = (self.instance.to_le_bytes().into_iter())
             .chain(self.at.to_le_bytes())
-            .chain(self.length.to_le_bytes())
+            .chain(length.to_le_bytes())
             .chain(self.hash.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(fields) {
             *to = from;
@@ -54,7 +77,7 @@ impl Note {
 
     #[cfg(test)]
     pub(super) fn of(instance: Instance, at: usize, chunk: &[u8]) -> Vec<u8> {
-        Note::new(instance, u64::try_from(at).unwrap(), chunk).encode().to_vec()
+        Note::new(instance, u64::try_from(at).unwrap(), chunk, (false, false)).encode().to_vec()
     }
 
     /// The note of this stream in its slot's cell; any bytes give a note or none.
@@ -63,13 +86,17 @@ impl Note {
         let (instance, rest) = payload.get(at..at + NOTE)?.split_first_chunk::<4>()?;
         let (at, rest) = rest.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length);
         let note = Note {
             instance: u32::from_le_bytes(*instance),
             at: u64::from_le_bytes(*at),
-            length: u32::from_le_bytes(*length),
+            length: length & !(BEFORE | AFTER),
             hash: u32::from_le_bytes(*rest.first_chunk::<4>()?),
+            before: length & BEFORE != 0,
+            after: length & AFTER != 0,
         };
-        (1..=CHUNK).contains(&usize::try_from(note.length).ok()?).then_some(note)
+        let length = usize::try_from(note.length).ok()?;
+        (length <= CHUNK && (length > 0 || note.before)).then_some(note)
     }
 }
 
@@ -82,65 +109,246 @@ fn hash(chunk: &[u8]) -> u32 {
         .fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
+/// Where the text of a stream goes in this turn.
+pub(super) enum Target<'a> {
+    /// To its file.
+    File(&'a mut LogFile),
+    /// It has no file.
+    Nowhere,
+    /// Its file takes nothing just now.
+    Held,
+    /// Its file takes nothing and its pipe is full: a part of it is dropped.
+    Dropped,
+}
+
+/// What a turn has come to, and how many bytes of text went where they should or were dropped.
+pub(super) type Done = (Turn, usize);
+
 pub(super) struct Appender<'a> {
     pub(super) tools: &'a Tools,
     pub(super) journal: Option<&'a Journal>,
     /// Shared by all streams; empty until one needs it.
-    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) syslogs: &'a mut HashMap<Log, Syslog>,
+    pub(super) clock: &'a Clock,
+    pub(super) events: &'a mut Vec<Event>,
+    pub(super) now: Instant,
+}
+
+/// Room for one turn.
+#[derive(Default)]
+pub(super) struct Buffers {
+    /// What is in front of the pipe.
+    bytes: Vec<u8>,
+    cut: Cut,
+    /// Its text, where that is not all of it.
+    text: Vec<u8>,
+}
+
+impl Buffers {
+    /// The text among the first `there` bytes.
+    fn text(&mut self, there: usize) -> &[u8] {
+        let bytes = self.bytes.get(..there).unwrap_or_default();
+        if self.cut.plain() {
+            return bytes.get(..self.cut.length).unwrap_or_default();
+        }
+        self.text.clear();
+        for (_, run) in self.cut.of(bytes).filter(|(kind, _)| *kind == Kind::Text) {
+            self.text.extend(run);
+        }
+        &self.text
+    }
+
+    fn made_from(&self) -> &[u8] {
+        self.bytes.get(..self.cut.length).unwrap_or_default()
+    }
 }
 
 impl Appender<'_> {
     /// Moves at most one chunk. EAGAIN: the target has no room.
-    pub(super) fn turn(&mut self, stream: &mut Stream, file: &mut LogFile) -> nix::Result<Turn> {
-        if let Some(note) = stream.note.take()
-            && let Err(e) = self.recover(stream, file, note)
-        {
-            stream.note = Some(note);
-            return Err(e);
-        }
-        let chunk = match self.peek(stream, CHUNK) {
-            Ok(0) => return Ok(Turn::End),
+    pub(super) fn turn(
+        &mut self,
+        stream: &mut Stream,
+        mut target: Target<'_>,
+    ) -> nix::Result<Done> {
+        self.recover(stream, &mut target)?;
+        let most = match stream.left() {
+            Some(0) => return Ok((Turn::Empty, 0)),
+            Some(left) => left.min(CHUNK),
+            None => CHUNK,
+        };
+        let there = match self.peek(stream, most) {
+            Ok(0) => return Ok((Turn::End, 0)),
             Ok(n) => n,
-            Err(Errno::EAGAIN) => return Ok(Turn::Empty),
+            Err(Errno::EAGAIN) => return Ok((Turn::Empty, 0)),
             Err(e) => return Err(e),
         };
-        let chunk = self.buffer.get(..chunk).unwrap_or_default();
-        let end = bytes::end_of(file.fd())?;
-        if let Some(at) = end {
-            self.keep(stream, &Note::new(stream.instance, at, chunk).encode());
+        let last = stream.left().is_some_and(|left| left <= there);
+        if let Some(until) = self.decide(stream, there, last, &target) {
+            return Ok((Turn::Waits(until), 0));
         }
-        let result = file.append(chunk);
+        if matches!(target, Target::Held) {
+            return Ok((Turn::Held, 0));
+        }
+        self.move_text(stream, there, target)
+    }
+
+    /// Cuts what is there, as far as that can be done; gives until when to wait where it cannot at all.
+    fn decide(
+        &mut self,
+        stream: &mut Stream,
+        there: usize,
+        last: bool,
+        target: &Target<'_>,
+    ) -> Option<Option<Instant>> {
+        let Buffers { bytes, cut, .. } = &mut *self.buffers;
+        let bytes = bytes.get(..there).unwrap_or_default();
+        let (rules, inside) =
+            stream.work.as_ref().map_or_else(Default::default, |w| (w.rules, w.inside));
+        cut.make(bytes, rules, inside, last);
+        if cut.after && !last {
+            let room = bytes::capacity(stream.pipe.as_fd()).unwrap_or(0) / 2;
+            cut.leave_open(room.saturating_sub(SPARE), there);
+        }
+        let mut until = None;
+        if let Some(work) = &mut stream.work
+            && let Some(syslog) = work.syslog.and_then(|log| self.syslogs.get_mut(&log))
+        {
+            let mut sender =
+                Lines { syslog, clock: self.clock, now: self.now, events: &mut *self.events };
+            until = sender.send(work, self.buffers, there, last);
+        }
+        if matches!(target, Target::Dropped) {
+            self.half(there, rules, inside);
+        }
+        (self.buffers.cut.length == 0).then_some(until)
+    }
+
+    /// Of a full pipe the older half, in whole lines.
+    fn half(&mut self, there: usize, rules: Rules, inside: bool) {
+        let Buffers { bytes, cut, .. } = &mut *self.buffers;
+        cut.make(bytes.get(..there).unwrap_or_default(), rules, inside, true);
+        let text = self.buffers.text(there);
+        let (_, newer) = text.split_at(text.len() / 2);
+        let rest =
+            newer.iter().position(|byte| *byte == b'\n').map_or(0, |at| newer.len() - at - 1);
+        let older = text.len() - rest;
+        self.buffers.cut.shorten(older);
+    }
+
+    fn move_text(
+        &mut self,
+        stream: &mut Stream,
+        there: usize,
+        target: Target<'_>,
+    ) -> nix::Result<Done> {
+        let end = match &target {
+            Target::File(file) => bytes::end_of(file.fd())?,
+            _ => None,
+        };
+        let cut = &self.buffers.cut;
+        let noted = end.is_some() || cut.before || cut.after;
+        if noted {
+            let inside = (cut.before, cut.after);
+            let at = end.unwrap_or(u64::MAX);
+            let note = Note::new(stream.instance, at, self.buffers.made_from(), inside);
+            self.keep(stream, &note.encode());
+        }
+        let text = self.buffers.text(there);
+        let result = match target {
+            Target::File(file) if !text.is_empty() => match file.append(text) {
+                Ok(0) => Err(Errno::EAGAIN),
+                other => other,
+            },
+            _ => Ok(text.len()),
+        };
         if let Ok(written) = result {
-            self.consume(stream, written)?;
+            self.buffers.cut.shorten(written);
+            self.tell(stream);
+            self.consume(stream, self.buffers.cut.length)?;
         }
-        if end.is_some() {
-            self.keep(stream, &[0; NOTE]);
+        if noted {
+            self.keep_rest(stream);
         }
-        result.map(Turn::Moved)
+        result.map(|written| (Turn::Moved(self.buffers.cut.length), written))
     }
 
     /// Consumes what the broker before this one has appended and not consumed.
-    fn recover(&mut self, stream: &Stream, file: &LogFile, note: Note) -> nix::Result<()> {
+    fn recover(&mut self, stream: &mut Stream, target: &mut Target<'_>) -> nix::Result<()> {
+        let Some(note) = stream.note else {
+            return Ok(());
+        };
+        if matches!(target, Target::Held) {
+            return Ok(());
+        }
         let length = usize::try_from(note.length).unwrap_or(CHUNK);
         let there = match self.peek(stream, length) {
-            Err(Errno::EAGAIN) => 0,
+            Err(Errno::EAGAIN | Errno::EINVAL) => 0,
             other => other?,
         };
-        let chunk = self.buffer.get(..there).unwrap_or_default();
-        if there == length && hash(chunk) == note.hash {
-            let end = bytes::end_of(file.fd())?.unwrap_or(note.at);
-            let arrived = usize::try_from(end.saturating_sub(note.at)).unwrap_or(usize::MAX);
-            self.consume(stream, arrived.min(length))?;
+        let chunk = self.buffers.bytes.get(..there).unwrap_or_default();
+        let same = length > 0 && there == length && hash(chunk) == note.hash;
+        if let Some(work) = &mut stream.work {
+            work.inside = if same { note.before } else { note.after };
         }
-        self.keep(stream, &[0; NOTE]);
+        if same {
+            let rules = stream.work.as_ref().map_or_else(Rules::default, |work| work.rules);
+            let Buffers { bytes, cut, .. } = &mut *self.buffers;
+            cut.make(bytes.get(..there).unwrap_or_default(), rules, note.before, true);
+            let end = match target {
+                Target::File(file) => bytes::end_of(file.fd())?,
+                _ => None,
+            };
+            let arrived = end.map_or(0, |end| end.saturating_sub(note.at));
+            let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
+            if arrived > 0 {
+                self.buffers.cut.shorten(arrived);
+                self.tell(stream);
+                self.consume(stream, self.buffers.cut.length)?;
+            }
+        }
+        stream.note = None;
+        self.keep_rest(stream);
         Ok(())
     }
 
-    fn peek(&mut self, stream: &Stream, most: usize) -> nix::Result<usize> {
-        if self.buffer.is_empty() {
-            self.buffer.resize(CHUNK, 0);
+    /// Tells whoever wants to hear what leaves the pipe now.
+    fn tell(&mut self, stream: &mut Stream) {
+        let (slot, output) = (stream.slot, stream.output);
+        let Some(work) = &mut stream.work else {
+            return;
+        };
+        work.inside = self.buffers.cut.after;
+        work.sent = work.sent.saturating_sub(self.buffers.cut.text);
+        if !work.chunks && !work.messages {
+            return;
         }
-        let room = self.buffer.get_mut(..most).ok_or(Errno::EOVERFLOW)?;
+        let mut chunk = Vec::new();
+        for (kind, run) in self.buffers.cut.of(&self.buffers.bytes) {
+            if matches!(kind, Kind::Begin | Kind::End) && !chunk.is_empty() {
+                self.events.push(Event::Chunk(slot, output, std::mem::take(&mut chunk)));
+            }
+            match kind {
+                Kind::Text if work.chunks => chunk.extend(run),
+                Kind::Captured if work.messages => keep_last(&mut work.message, run, work.most),
+                Kind::Begin => work.message.clear(),
+                Kind::End if work.messages => {
+                    let message = std::mem::take(&mut work.message);
+                    self.events.push(Event::Captured(slot, output, message));
+                }
+                _ => {}
+            }
+        }
+        if !chunk.is_empty() {
+            self.events.push(Event::Chunk(slot, output, chunk));
+        }
+    }
+
+    fn peek(&mut self, stream: &Stream, most: usize) -> nix::Result<usize> {
+        if self.buffers.bytes.is_empty() {
+            self.buffers.bytes.resize(CHUNK, 0);
+        }
+        let room = self.buffers.bytes.get_mut(..most).ok_or(Errno::EOVERFLOW)?;
         self.tools.scratch.peek(stream.pipe.as_fd(), room)
     }
 
@@ -154,10 +362,95 @@ impl Appender<'_> {
         Ok(())
     }
 
+    /// What the journal says of a stream between two turns.
+    fn keep_rest(&self, stream: &Stream) {
+        if stream.work.as_ref().is_some_and(|work| work.inside) {
+            let note = Note::new(stream.instance, 0, &[], (true, true));
+            self.keep(stream, &note.encode());
+        } else {
+            self.keep(stream, &[0; NOTE]);
+        }
+    }
+
     fn keep(&self, stream: &Stream, note: &[u8]) {
         let cell = usize::try_from(stream.slot).ok().and_then(|n| n.checked_add(1));
         if let (Some(journal), Some(cell)) = (self.journal, cell) {
             journal.patch(cell, place(stream.output), note);
         }
+    }
+}
+
+/// Adds to a message; of one that is too long, the end is kept.
+fn keep_last(message: &mut Vec<u8>, run: &[u8], most: usize) {
+    let run = run.get(run.len().saturating_sub(most)..).unwrap_or_default();
+    let over = (message.len() + run.len()).saturating_sub(most);
+    message.drain(..over.min(message.len()));
+    message.extend(run);
+}
+
+/// Text on its way to the system's log.
+struct Lines<'a> {
+    syslog: &'a mut Syslog,
+    clock: &'a Clock,
+    now: Instant,
+    events: &'a mut Vec<Event>,
+}
+
+impl Lines<'_> {
+    /// Sends the lines that are whole, and shortens the cut to what has been sent. Gives when to try again, where
+    /// something is left.
+    fn send(
+        &mut self,
+        work: &mut Work,
+        buffers: &mut Buffers,
+        there: usize,
+        last: bool,
+    ) -> Option<Instant> {
+        let text = buffers.text(there);
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let half = text.len() - whole;
+        let mut until = None;
+        let mut end = text.len();
+        if half == 0 || work.sent >= text.len() {
+            work.half_line = None;
+        } else if half < syslog::LONGEST && !last {
+            if whole > work.sent {
+                work.half_line = None;
+            }
+            let waits = *work.half_line.get_or_insert(self.now) + HALF_LINE;
+            if waits > self.now {
+                (until, end) = (Some(waits), whole);
+            } else {
+                work.half_line = None;
+            }
+        }
+        let sent = self.pieces(work, text.get(..end).unwrap_or_default());
+        if sent < end {
+            (until, end) = (Some(self.now + AGAIN), sent);
+        }
+        buffers.cut.shorten(end);
+        until
+    }
+
+    /// Sends line by line what has not been sent; gives how far that went.
+    fn pieces(&mut self, work: &mut Work, text: &[u8]) -> usize {
+        while let Some(rest) = text.get(work.sent..).filter(|rest| !rest.is_empty()) {
+            let (line, taken) =
+                match memchr::memchr(b'\n', rest.get(..=syslog::LONGEST).unwrap_or(rest)) {
+                    Some(at) => (at, at + 1),
+                    None => {
+                        let length = rest.len().min(syslog::LONGEST);
+                        (length, length)
+                    }
+                };
+            let line = rest.get(..line).unwrap_or_default();
+            if self.syslog.line((&work.name, line), self.clock, (self.now, false), self.events)
+                == Sent::Wait
+            {
+                break;
+            }
+            work.sent += taken;
+        }
+        work.sent.min(text.len())
     }
 }

@@ -44,6 +44,17 @@ impl Clock {
             wall.subsec_millis()
         )
     }
+
+    /// `Mmm dd HH:MM:SS`, as lines of the system's log begin.
+    pub fn short(&self, wall: Duration) -> String {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let seconds = i64::try_from(wall.as_secs()).unwrap_or(0);
+        let t = self.0.to_datetime(Timestamp::from_second(seconds).unwrap_or_default());
+        let month =
+            usize::try_from(t.month() - 1).ok().and_then(|n| MONTHS.get(n)).unwrap_or(&"Jan");
+        format!("{month} {:2} {:02}:{:02}:{:02}", t.day(), t.hour(), t.minute(), t.second())
+    }
 }
 
 /// This moment.
@@ -65,6 +76,9 @@ mod tests {
         let stamp = |zone| Clock::new(&zone).stamp(wall);
         assert_eq!(stamp(Zone::Utc), "2026-05-28 20:26:40,042");
         assert_eq!(stamp(Zone::Posix("JST-9".into())), "2026-05-29 05:26:40,042");
+        let short =
+            Clock::new(&Zone::Posix("JST-9".into())).short(Duration::from_secs(1_778_034_009));
+        assert_eq!(short, "May  6 11:20:09");
         assert_eq!(stamp(Zone::Tzif(b"junk".to_vec())), "2026-05-28 20:26:40,042");
         if let Ok(bytes) = std::fs::read("/usr/share/zoneinfo/Asia/Tokyo") {
             assert_eq!(stamp(Zone::Tzif(bytes)), "2026-05-29 05:26:40,042");

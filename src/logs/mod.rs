@@ -1,16 +1,20 @@
 //! Log pipelines: what programs write goes from their pipes into their log files.
 //!
 //! Room: unprivileged. Bytes leave a pipe only when they are safely in the file. A plain log moves inside the kernel;
-//! a file that refuses that, or that somebody else trims, gets its bytes by copy, append, consume, with a note in the
-//! journal (`append`). One file has one description here however many streams name it, and is held while it is rotated
-//! or cleared. No stream has a buffer.
+//! a stream that something is done to (`cut`, `syslog`), a file that refuses that way or that somebody else trims gets
+//! its bytes by copy, append, consume, with a note in the journal (`append`). One file has one description here however
+//! many streams name it, and is held while it is rotated, cleared or opened again. No stream has a buffer: what cannot
+//! be told yet stays in its pipe. A file that takes nothing leaves bytes in the pipes; of a pipe that is full, the older
+//! half is dropped and counted, so that no program waits for a disk.
 
 pub mod activity;
 mod append;
 pub mod clock;
+mod cut;
 mod file;
 mod pump;
 mod stream;
+mod syslog;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +30,14 @@ use nix::errno::Errno;
 use privsep::request::{Instance, Log, Slot};
 use tokio::sync::Notify;
 
+use append::Buffers;
+use clock::Clock;
 use file::LogFile;
-use stream::{Stream, Turn};
+pub use stream::Route;
+use stream::Stream;
+use syslog::{Sent, Syslog};
+
+use crate::config::settings::{self, Kind};
 
 /// Where in a journal cell the two streams of a slot keep their notes: 20 bytes each. What comes before is the heart's.
 pub const JOURNAL_STREAMS_AT: usize = 72;
@@ -44,8 +54,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Event {
     /// The file is over its limit and held: ask the spawner to rotate it.
     Rotate(Log),
-    /// The file takes nothing; it is tried again. Said once until it works again.
+    /// The log takes nothing; it is tried again. Said once until it works again.
     Trouble(Log, Errno),
+    /// It works again; so much was given up meanwhile: lines of the system's log, bytes of a file.
+    Works(Log, u64),
+    /// The connection is of no use any more: ask the spawner for another.
+    Reopen(Log),
+    /// A program has written this text, for whom its route says that somebody wants it.
+    Chunk(Slot, Output, Vec<u8>),
+    /// A program has sent this message between tags, for whom its route says that somebody wants it.
+    Captured(Slot, Output, Vec<u8>),
     /// A finished instance's pipes are empty and gone.
     Drained(Slot, Instance),
     /// Bytes that a finished instance left behind were given up, for this reason.
@@ -62,6 +80,14 @@ pub enum Output {
 }
 
 impl Output {
+    /// `stdout` or `stderr`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Output::Stdout => "stdout",
+            Output::Stderr => "stderr",
+        }
+    }
+
     fn index(self) -> usize {
         match self {
             Output::Stdout => 0,
@@ -91,33 +117,109 @@ pub struct Tools {
 pub struct Logs {
     tools: Tools,
     journal: Option<Rc<Journal>>,
-    limits: BTreeMap<u32, u64>,
+    clock: Clock,
+    limits: BTreeMap<Log, u64>,
+    syslogs: HashMap<Log, Syslog>,
     files: HashMap<Log, LogFile>,
     numbers: HashMap<Log, Log>,
     streams: HashMap<Token, Stream>,
     resting: Vec<Token>,
     followers: HashMap<Log, Rc<Notify>>,
-    buffer: Vec<u8>,
+    buffers: Buffers,
     events: Vec<Event>,
+    /// The number of the activity log.
+    activity: Option<Log>,
+    /// Bytes that were given up for logs that could not be opened.
+    unopened: HashMap<Log, u64>,
+    /// The same of logs that took nothing when they were closed.
+    debts: HashMap<Log, u64>,
+    /// Not all that runs has been handed back: what a note says of a file's end must be looked at first.
+    taking_over: bool,
     /// Whether a file may be in trouble or an exit may wait; saves looking through all of them at every turn.
     uneasy: bool,
 }
 
 impl Logs {
-    /// No file open yet. `limits` has each log's rotation limit in bytes, by its number; 0 is never.
-    pub fn new(tools: Tools, journal: Option<Rc<Journal>>, limits: BTreeMap<u32, u64>) -> Logs {
+    /// No file open yet.
+    pub fn new(tools: Tools, journal: Option<Rc<Journal>>, clock: Clock) -> Logs {
         Logs {
             tools,
             journal,
-            limits,
+            clock,
+            limits: BTreeMap::new(),
+            syslogs: HashMap::new(),
             files: HashMap::new(),
             numbers: HashMap::new(),
             streams: HashMap::new(),
             resting: Vec::new(),
             followers: HashMap::new(),
-            buffer: Vec::new(),
+            buffers: Buffers::default(),
             events: Vec::new(),
+            activity: None,
+            unopened: HashMap::new(),
+            debts: HashMap::new(),
+            taking_over: false,
             uneasy: false,
+        }
+    }
+
+    /// What the logs are, by their numbers. Those that are open already stay as they are.
+    /// `activity` is never closed.
+    pub fn configure(&mut self, logs: &BTreeMap<Log, settings::LogFile>, activity: Option<Log>) {
+        self.activity = activity;
+        // What the daemon was started with is not ours to rotate.
+        let limit = |log: &settings::LogFile| (log.kind == Kind::File).then_some(log.maxbytes);
+        self.limits = logs.iter().filter_map(|(n, log)| Some((*n, limit(log)?))).collect();
+        let syslog = |n: &Log| logs.get(n).is_some_and(|log| log.kind == Kind::Syslog);
+        self.syslogs.retain(|n, _| syslog(n));
+        for n in logs.keys().filter(|n| syslog(n)) {
+            self.syslogs.entry(*n).or_insert_with(|| Syslog::new(*n));
+        }
+    }
+
+    /// A log comes into force.
+    pub fn add(&mut self, log: Log, file: &settings::LogFile) {
+        match file.kind {
+            Kind::File => drop(self.limits.insert(log, file.maxbytes)),
+            Kind::Syslog => drop(self.syslogs.entry(log).or_insert_with(|| Syslog::new(log))),
+            Kind::Inherited => {}
+        }
+    }
+
+    /// A log goes out of force: its number may become another file's.
+    pub fn forget(&mut self, log: Log) {
+        if let Some(notify) = self.followers.get(&log) {
+            notify.notify_waiters();
+        }
+        self.limits.remove(&log);
+        self.syslogs.remove(&log);
+        let key = self.numbers.get(&log).copied();
+        self.close(log);
+        self.unopened.remove(&log);
+        self.debts.remove(&log);
+        // A file that had its number goes on under the lowest of its others.
+        let others = self.numbers.iter().filter(|(_, same)| Some(**same) == key);
+        if let Some(low) = others.map(|(log, _)| *log).min()
+            && key == Some(log)
+        {
+            self.numbers.values_mut().filter(|same| **same == log).for_each(|same| *same = low);
+            let file = self.files.remove(&log);
+            self.files.extend(file.map(|file| (low, file)));
+        }
+    }
+
+    /// Moves nothing before [`Logs::begin`]: programs that already run are being handed back.
+    pub fn take_over(&mut self) {
+        self.taking_over = true;
+    }
+
+    /// All that runs has been handed back.
+    pub fn begin(&mut self, now: Instant) {
+        if std::mem::take(&mut self.taking_over) {
+            let keys: Vec<Log> = self.files.keys().copied().collect();
+            for key in keys {
+                self.resume(key, now);
+            }
         }
     }
 
@@ -131,9 +233,24 @@ impl Logs {
         self.numbers.contains_key(&log)
     }
 
+    /// Whether a log is the system's.
+    pub fn is_syslog(&self, log: Log) -> bool {
+        self.syslogs.contains_key(&log)
+    }
+
     /// Whether a running program has bytes for a log.
     pub fn waits_for(&self, log: Log) -> bool {
         self.streams.values().any(|stream| stream.log == Some(log))
+    }
+
+    /// Lets go of a log that nobody writes to any more.
+    pub fn close(&mut self, log: Log) {
+        if let Some(key) = self.numbers.remove(&log)
+            && !self.numbers.values().any(|other| *other == key)
+            && let Some(debt) = self.files.remove(&key).and_then(|file| file.debt())
+        {
+            self.debts.insert(log, debt);
+        }
     }
 
     /// The descriptor of some open log, for tests of the sandbox.
@@ -151,8 +268,18 @@ impl Logs {
 
     /// A descriptor has come: the log was opened, opened again or rotated. `same` is the lowest number of this file.
     pub fn opened(&mut self, log: Log, same: Log, fd: OwnedFd, now: Instant) {
-        if let Some(before) = self.numbers.insert(log, same)
-            && before != same
+        if let Some(syslog) = self.syslogs.get_mut(&log) {
+            return syslog.opened(fd);
+        }
+        if let Some(dropped) = self.unopened.remove(&log) {
+            self.events.push(Event::Works(log, dropped));
+        }
+        // Logs that were opened by their names one after the other may lead to one file by now.
+        let id = file::id(fd.as_fd());
+        let known = self.files.iter().find(|(_, file)| id.is_some() && file.id == id);
+        let same = known.map_or(same, |(key, _)| *key);
+        let before = self.numbers.insert(log, same);
+        if let Some(before) = before.filter(|before| *before != same)
             && !self.numbers.values().any(|key| *key == before)
         {
             self.files.remove(&before);
@@ -166,17 +293,32 @@ impl Logs {
         match self.files.get_mut(&same) {
             Some(file) => file.replace(fd, limit),
             None => {
-                self.files.insert(same, LogFile::new(fd, limit));
+                let mut file = LogFile::new(fd, limit);
+                if let Some(debt) = self.debts.remove(&log) {
+                    file.owe(debt);
+                }
+                self.files.insert(same, file);
             }
         }
         self.told(same);
         self.resume(same, now);
     }
 
+    /// A log that somebody waits for could not be opened.
+    pub fn not_opened(&mut self, log: Log, errno: Errno, now: Instant) {
+        if let Some(syslog) = self.syslogs.get_mut(&log) {
+            syslog.not_opened(errno, now, &mut self.events);
+            self.uneasy = true;
+        } else {
+            self.unopened.entry(log).or_default();
+        }
+    }
+
     /// The spawner would not rotate or clear a log that was held for it, or has done so in place.
     pub fn release(&mut self, log: Log, outcome: Result<(), Errno>, now: Instant) {
         let Some(key) = self.numbers.get(&log).copied() else {
-            return;
+            // Nobody writes to it just now, but somebody may follow it.
+            return self.followers.get(&log).into_iter().for_each(|notify| notify.notify_waiters());
         };
         if let Some(file) = self.files.get_mut(&key) {
             file.release(outcome, now);
@@ -185,10 +327,10 @@ impl Logs {
         self.resume(key, now);
     }
 
-    /// Holds a log while the spawner empties it.
-    pub fn hold(&mut self, log: Log) {
+    /// Holds a log while the spawner empties it or opens it again.
+    pub fn hold(&mut self, log: Log, now: Instant) {
         if let Some(file) = self.file_mut(log) {
-            file.hold();
+            file.hold(now);
         }
     }
 
@@ -204,7 +346,7 @@ impl Logs {
         &mut self,
         (slot, instance, output): (Slot, Instance, Output),
         pipe: OwnedFd,
-        log: Option<Log>,
+        route: Route,
         fresh: bool,
     ) {
         let note = if fresh {
@@ -215,7 +357,7 @@ impl Logs {
         let token = token(slot, output);
         self.detach(token);
         if self.tools.watch.add(pipe.as_fd(), token).is_ok() {
-            let stream = Stream::new(pipe, slot, instance, output, log, note);
+            let stream = Stream::new(pipe, (slot, instance, output), route, note);
             self.streams.insert(token, stream);
         }
     }
@@ -223,17 +365,33 @@ impl Logs {
     fn detach(&mut self, token: Token) {
         if let Some(stream) = self.streams.remove(&token) {
             self.tools.watch.remove(stream.pipe.as_fd());
+            // The next to write to it opens it by its name, as somebody may have moved the file.
+            if let Some(log) = stream.log.filter(|log| self.activity != Some(*log))
+                && !self.waits_for(log)
+            {
+                self.close(log);
+            }
         }
     }
 
     /// Something is in a pipe.
     pub fn ready(&mut self, token: Token, now: Instant) {
-        if token != link::watch::PAUSE {
-            return self.turn(token, now);
+        if token == link::watch::PAUSE {
+            for token in std::mem::take(&mut self.resting) {
+                self.turn(token, now);
+            }
+            return;
         }
-        for token in std::mem::take(&mut self.resting) {
-            self.turn(token, now);
+        let Some(stream) = self.streams.get_mut(&token) else {
+            return;
+        };
+        if stream.stuck.is_some() || stream.resting {
+            return;
         }
+        if stream.for_more && stream.rests(0, now) {
+            return self.rest(token);
+        }
+        self.turn(token, now);
     }
 
     /// An instance has exited: what its pipes hold now goes into the logs, then they are closed, though others may
@@ -272,13 +430,18 @@ impl Logs {
         }
         let retries = self.files.values().filter_map(LogFile::retry_at);
         let limits = self.streams.values().filter_map(|s| s.gives_up_at(PATIENCE));
-        let next = retries.chain(limits).min();
+        let looks = self.streams.values().filter_map(|s| s.look.map(|(at, _)| at));
+        let syslogs = self.syslogs.values().filter_map(Syslog::wake_at);
+        let next = retries.chain(limits).chain(looks).chain(syslogs).min();
         self.uneasy = next.is_some();
         next
     }
 
     /// Tries files again that took nothing, and gives up what exited programs wait for in vain.
     pub fn due(&mut self, now: Instant) {
+        for syslog in self.syslogs.values_mut() {
+            syslog.woken(now);
+        }
         let again: Vec<Log> = self
             .files
             .iter_mut()
@@ -287,14 +450,27 @@ impl Logs {
         for key in again {
             self.resume(key, now);
         }
+        let looks = self.streams.iter().filter(|(_, s)| s.look.is_some_and(|(at, _)| at <= now));
+        let looks: Vec<Token> = looks.map(|(token, _)| *token).collect();
+        for token in looks {
+            self.look(token, now);
+        }
+        self.give_up(now);
+    }
+
+    /// Gives up what exited programs wait for in vain.
+    fn give_up(&mut self, now: Instant) {
         let late = |stream: &Stream| stream.gives_up_at(PATIENCE).is_some_and(|at| at <= now);
         let tokens = self.streams.iter().filter(|(_, stream)| late(stream));
         let tokens: Vec<Token> = tokens.map(|(token, _)| *token).collect();
         for token in tokens {
             if let Some(stream) = self.streams.get(&token) {
-                let (slot, instance) = (stream.slot, stream.instance);
+                let (slot, instance, log) = (stream.slot, stream.instance, stream.log);
                 let lost = link::bytes::waiting(stream.pipe.as_fd()).unwrap_or(0);
-                self.events.push(Event::Lost(slot, lost));
+                let key = log.and_then(|log| self.numbers.get(&log).copied());
+                if !self.count(key, log, lost) && lost > 0 {
+                    self.events.push(Event::Lost(slot, lost));
+                }
                 self.detach(token);
                 self.drained(slot, instance);
             }
@@ -303,7 +479,19 @@ impl Logs {
 
     /// Writes text at the end of a log. Gives how many bytes it took: 0 while it is held.
     pub fn write(&mut self, log: Log, text: &[u8], now: Instant) -> usize {
-        let Some(key) = self.numbers.get(&log).copied() else {
+        if let Some(syslog) = self.syslogs.get_mut(&log) {
+            // One line of the activity log, with its own end, which the reference sends too.
+            let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
+            let line = text.get(..line).unwrap_or_default();
+            return match syslog.line(("", line), &self.clock, (now, true), &mut self.events) {
+                Sent::Wait => {
+                    self.uneasy = true;
+                    0
+                }
+                Sent::Yes | Sent::Dropped => line.len(),
+            };
+        }
+        let Some(key) = self.numbers.get(&log).copied().filter(|_| !self.taking_over) else {
             return 0;
         };
         let Some(file) = self.files.get_mut(&key) else {
@@ -314,14 +502,11 @@ impl Logs {
         }
         match file.append(text) {
             Ok(bytes) => {
-                self.settle(key, &Turn::Moved(bytes), now);
+                self.settle(key, now);
                 bytes
             }
             Err(errno) => {
-                self.uneasy = true;
-                if file.fails(errno, now) {
-                    self.events.push(Event::Trouble(key, errno));
-                }
+                self.refused(key, errno, now);
                 0
             }
         }

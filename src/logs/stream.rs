@@ -1,4 +1,4 @@
-//! One stream: a program's output pipe and where it goes.
+//! One stream: a program's output pipe, where it goes and what is done to it on the way.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -8,18 +8,85 @@ use nix::errno::Errno;
 use privsep::request::{Instance, Log, Slot};
 
 use super::append::Note;
+use super::cut::Rules;
 use super::file::LogFile;
 use super::{BUSY, Output};
+use crate::config::settings;
 
 /// The most bytes of one move; a file may exceed its limit by so much. No pipe of ours holds more.
 const MOST: usize = 1 << 20;
 /// A turn that moved this much is followed by the next without a rest.
 const MUCH: usize = 32 << 10;
 
+/// Where a stream goes, and what is done to it on the way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The process's name, for the system's log.
+    pub name: String,
+    /// Its log file.
+    pub log: Option<Log>,
+    /// The system's log.
+    pub syslog: Option<Log>,
+    /// The most bytes of a message between tags; `None`: tags are text.
+    pub capture: Option<usize>,
+    /// Whether sequences of a terminal are taken out.
+    pub strip: bool,
+    /// Whether somebody wants what is written, as [`super::Event::Chunk`].
+    pub chunks: bool,
+    /// Whether somebody wants messages, as [`super::Event::Captured`].
+    pub messages: bool,
+}
+
+impl Route {
+    /// The route of a process's output. Nobody wants chunks or messages of it.
+    pub fn new(process: &settings::Process, output: Output, strip: bool) -> Route {
+        let stream = match output {
+            Output::Stdout => &process.stdout,
+            Output::Stderr => &process.stderr,
+        };
+        let capture = usize::try_from(stream.capture).ok().filter(|most| *most > 0);
+        Route {
+            name: process.name.clone(),
+            log: stream.log,
+            syslog: stream.syslog,
+            capture,
+            strip,
+            chunks: false,
+            messages: false,
+        }
+    }
+
+    /// Whether its bytes are looked at at all.
+    fn worked(&self) -> bool {
+        let heard = self.syslog.is_some() || self.chunks;
+        heard || self.messages || self.log.is_some() && (self.strip || self.capture.is_some())
+    }
+}
+
+/// What a stream needs whose bytes are looked at.
+pub(super) struct Work {
+    pub(super) rules: Rules,
+    /// The most bytes of a message.
+    pub(super) most: usize,
+    pub(super) chunks: bool,
+    pub(super) messages: bool,
+    pub(super) syslog: Option<Log>,
+    /// The name with the blank that follows it in the system's log.
+    pub(super) name: String,
+    /// What came before is the beginning of a message.
+    pub(super) inside: bool,
+    /// As much of that message as is known.
+    pub(super) message: Vec<u8>,
+    /// How much of the text in front of the pipe has been sent to the system's log.
+    pub(super) sent: usize,
+    /// Since when half a line waits for the rest of it.
+    pub(super) half_line: Option<Instant>,
+}
+
 /// What a turn of a stream has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// This many bytes have arrived.
+    /// This many bytes have left the pipe.
     Moved(usize),
     /// Nothing is there.
     Empty,
@@ -27,6 +94,8 @@ pub(super) enum Turn {
     End,
     /// The file takes nothing just now.
     Held,
+    /// What is there is not enough to tell what it is: it stays until more comes, or until then.
+    Waits(Option<Instant>),
 }
 
 pub(super) struct Stream {
@@ -36,10 +105,18 @@ pub(super) struct Stream {
     pub(super) output: Output,
     /// Where it goes; nowhere when the log is NONE.
     pub(super) log: Option<Log>,
+    /// Nothing is done to a plain stream.
+    pub(super) work: Option<Box<Work>>,
     /// What the broker before this one was about to append.
     pub(super) note: Option<Note>,
-    /// It waits for its file.
-    pub(super) stuck: bool,
+    /// It waits for its file, since then.
+    pub(super) stuck: Option<Instant>,
+    /// It is let fill for a moment.
+    pub(super) resting: bool,
+    /// It is reported whenever something is added to what is in it.
+    pub(super) for_more: bool,
+    /// When it is to be looked at again though nothing is reported, and how long that was put off.
+    pub(super) look: Option<(Instant, Duration)>,
     last: Option<Instant>,
     /// The instance has exited: since when, and how many of the bytes that were there then still are.
     finishing: Option<(Instant, usize)>,
@@ -48,20 +125,34 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(
         pipe: OwnedFd,
-        slot: Slot,
-        instance: Instance,
-        output: Output,
-        log: Option<Log>,
+        (slot, instance, output): (Slot, Instance, Output),
+        route: Route,
         note: Option<Note>,
     ) -> Stream {
+        let work = route.worked().then(|| Work {
+            rules: Rules { capture: route.capture.is_some(), strip: route.strip },
+            most: route.capture.unwrap_or(0),
+            chunks: route.chunks,
+            messages: route.messages,
+            syslog: route.syslog,
+            name: format!("{} ", route.name),
+            inside: false,
+            message: Vec::new(),
+            sent: 0,
+            half_line: None,
+        });
         Stream {
             pipe,
             slot,
             instance,
             output,
-            log,
+            log: route.log,
+            work: work.map(Box::new),
             note,
-            stuck: false,
+            stuck: None,
+            resting: false,
+            for_more: false,
+            look: None,
             last: None,
             finishing: None,
         }
@@ -74,6 +165,11 @@ impl Stream {
 
     pub(super) fn finishing(&self) -> bool {
         self.finishing.is_some()
+    }
+
+    /// How many of the bytes that were there at the exit still are.
+    pub(super) fn left(&self) -> Option<usize> {
+        self.finishing.map(|(_, left)| left)
     }
 
     /// When waiting for its file ends, once its instance has exited.
@@ -89,7 +185,7 @@ impl Stream {
                 *left = left.saturating_sub(*bytes);
                 *left == 0
             }
-            (Turn::Held, _) | (Turn::Empty | Turn::Moved(_), None) => false,
+            (Turn::Held | Turn::Waits(_), _) | (Turn::Empty | Turn::Moved(_), None) => false,
         }
     }
 

@@ -9,6 +9,7 @@ use nix::unistd::{pipe2, write};
 
 use super::*;
 use crate::config::settings::{ActivityLog, Level, Zone};
+use crate::process::world::log_file;
 
 struct Rig {
     logs: Logs,
@@ -18,11 +19,22 @@ struct Rig {
 
 fn rig(limits: &[u64]) -> Rig {
     let watch = Rc::new(Watch::new().unwrap());
-    Rig {
-        logs: Logs::new(tools(&watch), None, (0..).zip(limits.iter().copied()).collect()),
-        watch,
-        dir: tempfile::tempdir().unwrap(),
-    }
+    Rig { logs: logs(&watch, None, limits), watch, dir: tempfile::tempdir().unwrap() }
+}
+
+/// Files with these limits; the number after the last of them is the system's log.
+fn logs(watch: &Rc<Watch>, journal: Option<Rc<Journal>>, limits: &[u64]) -> Logs {
+    let mut logs = Logs::new(tools(watch), journal, Clock::new(&Zone::Utc));
+    let file = |limit: &u64| settings::LogFile { maxbytes: *limit, ..log_file("log") };
+    let syslog = settings::LogFile { kind: Kind::Syslog, ..log_file("syslog") };
+    let files = limits.iter().map(file).chain([syslog]);
+    logs.configure(&(0..).zip(files).collect(), None);
+    logs
+}
+
+/// To a log, as it is.
+fn to(log: Option<Log>) -> Route {
+    Route { name: "p".into(), log, ..Route::default() }
 }
 
 fn tools(watch: &Rc<Watch>) -> Tools {
@@ -55,7 +67,13 @@ impl Rig {
 
     fn attach(&mut self, slot: Slot, output: Output, log: Option<Log>) -> OwnedFd {
         let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
-        self.logs.attach((slot, 1, output), reader, log, true);
+        self.logs.attach((slot, 1, output), reader, to(log), true);
+        writer
+    }
+
+    fn attach_to(&mut self, route: Route) -> OwnedFd {
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+        self.logs.attach((0, 1, Output::Stdout), reader, route, true);
         writer
     }
 
@@ -73,6 +91,30 @@ impl Rig {
 
 fn put(writer: &OwnedFd, text: &str) {
     assert_eq!(write(writer, text.as_bytes()), Ok(text.len()));
+}
+
+#[tokio::test]
+async fn a_number_that_was_given_up_is_free_for_another_file() {
+    let mut rig = rig(&[0, 0]);
+    rig.open(0, 0, "old");
+    rig.open(1, 0, "old");
+    let err = rig.attach(5, Output::Stderr, Some(1));
+    rig.logs.forget(0);
+    assert!(!rig.logs.is_open(0));
+    rig.logs.add(0, &log_file("new"));
+    rig.open(0, 0, "new");
+    let out = rig.attach(6, Output::Stdout, Some(0));
+    put(&out, "for the new one\n");
+    put(&err, "for the old one\n");
+    rig.settle().await;
+    assert_eq!(
+        (rig.text("new"), rig.text("old")),
+        ("for the new one\n".into(), "for the old one\n".into())
+    );
+    rig.logs.forget(1);
+    rig.logs.forget(0);
+    assert_eq!(rig.logs.open_logs(), [0; 0]);
+    assert!(rig.logs.files.is_empty());
 }
 
 #[tokio::test]
@@ -151,7 +193,13 @@ async fn what_no_file_takes_is_given_up_after_a_while() {
     rig.logs.due(now + PATIENCE / 2);
     assert_eq!(rig.logs.events(), []);
     rig.logs.due(now + PATIENCE);
-    assert_eq!(rig.logs.events(), [Event::Lost(1, 7), Event::Drained(1, 1)]);
+    assert_eq!(rig.logs.events(), [Event::Drained(1, 1)]);
+    // Told with what else was dropped, when it works again.
+    rig.open(0, 0, "log");
+    let out = rig.attach(2, Output::Stdout, Some(0));
+    put(&out, "room");
+    rig.settle().await;
+    assert_eq!(rig.logs.events(), [Event::Works(0, 7)]);
 }
 
 #[tokio::test]
@@ -186,12 +234,12 @@ fn noted(at: usize, wrote: &str, left: &str) -> String {
     let note = append::Note::of(7, at, b"twelve bytes");
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
     let watch = Rc::new(Watch::new().unwrap());
-    let mut logs = Logs::new(tools(&watch), Some(journal.clone()), BTreeMap::from([(0, 0)]));
+    let mut logs = logs(&watch, Some(journal.clone()), &[0]);
     let file = OpenOptions::new().append(true).open(&path).unwrap();
     logs.opened(0, 0, file.into(), Instant::now());
     let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
     put(&writer, left);
-    logs.attach((0, 7, Output::Stdout), reader, Some(0), false);
+    logs.attach((0, 7, Output::Stdout), reader, to(Some(0)), false);
     logs.finish(0, 7, Instant::now());
     let cell = journal.read(1).unwrap();
     assert_eq!(append::Note::decode(&cell, Output::Stdout), None);
@@ -311,4 +359,367 @@ fn a_note_is_any_bytes_or_none() {
     let note = append::Note::of(1, 2, b"x");
     (&mut payload[JOURNAL_STREAMS_AT + 20..]).write_all(&note).unwrap();
     assert!(append::Note::decode(&payload, Output::Stderr).is_some());
+}
+
+impl Rig {
+    /// Serves for so long, timers too.
+    async fn run(&mut self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut tokens = Vec::new();
+        while Instant::now() < end {
+            let wait = self.logs.deadline().unwrap_or(end).min(end);
+            let ready = self.watch.ready(&mut tokens);
+            if tokio::time::timeout_at(wait.into(), ready).await.is_ok() {
+                for token in tokens.drain(..) {
+                    self.logs.ready(token, Instant::now());
+                }
+            } else {
+                self.logs.due(Instant::now());
+            }
+        }
+    }
+}
+
+const BEGIN: &str = "<!--XSUPERVISOR:BEGIN-->";
+const END: &str = "<!--XSUPERVISOR:END-->";
+
+fn captured(text: &str) -> Event {
+    Event::Captured(0, Output::Stdout, text.as_bytes().to_vec())
+}
+
+fn chunk(text: &str) -> Event {
+    Event::Chunk(0, Output::Stdout, text.as_bytes().to_vec())
+}
+
+fn capturing(most: usize) -> Route {
+    let wants = Route { chunks: true, messages: true, strip: true, ..to(Some(0)) };
+    Route { capture: Some(most), ..wants }
+}
+
+#[tokio::test]
+async fn messages_are_events_and_sequences_are_gone() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach_to(capturing(100));
+    for part in [
+        "a\x1b[1mb<!--XSUPER",
+        "VISOR:BEGIN-->one\x1b[",
+        "0m two<!--XSUP",
+        "ERVISOR:END",
+        "-->c\x1b",
+    ] {
+        put(&out, part);
+        rig.settle().await;
+    }
+    assert_eq!(rig.text("log"), "abc");
+    assert_eq!(rig.logs.events(), [chunk("ab"), captured("one two"), chunk("c")]);
+    assert_eq!(rig.logs.deadline(), None, "what waits for more wakes nobody");
+    rig.logs.finish(0, 1, Instant::now());
+    assert_eq!(rig.text("log"), "abc\x1b", "nothing that was withheld is lost");
+    assert_eq!(rig.logs.events(), [chunk("\x1b"), Event::Drained(0, 1)]);
+}
+
+#[tokio::test]
+async fn a_long_message_keeps_its_end_and_the_pipe_its_room() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach_to(capturing(10));
+    put(&out, &format!("a{BEGIN}"));
+    for n in 0..100 {
+        put(&out, &format!("{n:04}{}", "x".repeat(4_000)));
+        rig.settle().await;
+    }
+    put(&out, &format!("0123456{END}b{BEGIN}short{END}"));
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "ab");
+    assert_eq!(
+        rig.logs.events(),
+        [chunk("a"), captured("xxx0123456"), chunk("b"), captured("short")]
+    );
+    assert_eq!(link::bytes::waiting(rig.logs.streams[&0].pipe.as_fd()), Ok(0));
+}
+
+#[tokio::test]
+async fn text_short_of_a_tag_is_in_the_log_at_once() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let out = rig.attach_to(Route { chunks: false, messages: false, ..capturing(10) });
+    put(&out, "hi\n");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "hi\n");
+    put(&out, &format!("{BEGIN}gone"));
+    rig.settle().await;
+    rig.logs.finish(0, 1, Instant::now());
+    assert_eq!(rig.text("log"), "hi\n");
+    assert_eq!(rig.logs.events(), [Event::Drained(0, 1)]);
+}
+
+fn journal(dir: &Path) -> Rc<Journal> {
+    let path = dir.join("journal");
+    File::from(open(&path)).set_len(u64::try_from(privsep::journal::SIZE).unwrap()).unwrap();
+    let memory = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    Rc::new(Journal::map(memory.as_fd()).unwrap())
+}
+
+/// What a chain of brokers makes of these bytes when each of them dies after a few turns.
+async fn brokers(bytes: &[u8], size: usize) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+    let mut text = Vec::new();
+    for (n, part) in bytes.chunks(size).enumerate() {
+        let watch = Rc::new(Watch::new().unwrap());
+        let mut logs = logs(&watch, Some(journal.clone()), &[0]);
+        logs.opened(0, 0, open(&dir.path().join("log")), Instant::now());
+        let route = Route { chunks: false, messages: false, ..capturing(10) };
+        let end = (0, 7, Output::Stdout);
+        logs.attach(end, reader.try_clone().unwrap(), route, n == 0);
+        assert_eq!(write(&writer, part), Ok(part.len()));
+        let mut tokens = Vec::new();
+        watch.ready(&mut tokens).await.unwrap();
+        logs.ready(tokens[0], Instant::now());
+        if (n + 1) * size >= bytes.len() {
+            logs.finish(0, 7, Instant::now());
+        }
+        text = std::fs::read(dir.path().join("log")).unwrap();
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_half_in_a_tag_outlives_the_broker() {
+    let message = "m".repeat(60_000);
+    let bytes = format!("one{BEGIN}{message}{END}two\x1b[1m{BEGIN}short{END}three");
+    for size in [7, 20_011, 40_000] {
+        let size = if size == 7 { size * 1_000 } else { size };
+        assert_eq!(brokers(bytes.as_bytes(), size).await, "onetwothree", "{size}");
+    }
+    let bytes = format!("one{BEGIN}m{END}two\x1b[1m{BEGIN}short{END}three");
+    for size in 1..30 {
+        assert_eq!(brokers(bytes.as_bytes(), size).await, "onetwothree", "{size}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_full_pipe_the_older_half_is_dropped_in_whole_lines() {
+    let mut rig = rig(&[0]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    rig.logs.opened(0, 0, full.into(), Instant::now());
+    let out = rig.attach(0, Output::Stdout, Some(0));
+    let line = |n: usize| format!("{n:06} {}\n", "x".repeat(72));
+    let mut n = 0;
+    // A pipe holds 819 of these, and its last page is begun with the 769th.
+    while n < 760 {
+        put(&out, &line(n));
+        n += 1;
+    }
+    rig.run(Duration::from_millis(250)).await;
+    assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::ENOSPC)]);
+    let there = link::bytes::waiting(rig.logs.streams[&0].pipe.as_fd());
+    assert_eq!(there, Ok(760 * 80), "nothing is dropped before it has to be");
+    let end = Instant::now() + Duration::from_secs(20);
+    while n < 20_000 {
+        assert!(Instant::now() < end, "the program waits for the disk");
+        match write(&out, line(n).as_bytes()) {
+            Ok(80) => n += 1,
+            Err(Errno::EAGAIN) => rig.run(Duration::from_millis(5)).await,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(rig.logs.events(), [], "said once");
+    rig.open(0, 0, "log");
+    rig.run(Duration::from_millis(50)).await;
+    let text = rig.text("log");
+    let first: usize = text[..6].parse().unwrap();
+    let expected: String = (first..n).map(line).collect();
+    assert!(text == expected, "the rest is not whole");
+    assert!(first > 19_000);
+    let dropped = u64::try_from(first * 80).unwrap();
+    assert_eq!(rig.logs.events(), [Event::Works(0, dropped)]);
+    assert_eq!(rig.logs.deadline(), None);
+}
+
+#[tokio::test]
+async fn a_fifo_without_a_reader_is_tried_again_and_one_that_is_full_holds_back_its_own() {
+    let mut rig = rig(&[0, 0]);
+    let path = rig.path("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let mut options = OpenOptions::new();
+    let options = std::os::unix::fs::OpenOptionsExt::custom_flags(
+        options.read(true),
+        OFlag::O_NONBLOCK.bits(),
+    );
+    let reader = options.open(&path).unwrap();
+    rig.open(0, 0, "fifo");
+    rig.open(1, 1, "log");
+    let (out, other) =
+        (rig.attach(0, Output::Stdout, Some(0)), rig.attach(1, Output::Stdout, Some(1)));
+    put(&out, "first\n");
+    rig.settle().await;
+    let mut bytes = vec![0; 100_000];
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(6));
+    drop(reader);
+    put(&out, "second\n");
+    rig.run(Duration::from_millis(30)).await;
+    assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::EPIPE)]);
+    let reader = options.open(&path).unwrap();
+    rig.run(Duration::from_millis(500)).await;
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(7));
+    assert_eq!(rig.logs.events(), [Event::Works(0, 0)]);
+    // Nobody reads: 64 KiB fit into the FIFO, 64 KiB into the pipe, and the program waits.
+    while write(&out, &[b'x'; 4_096]).is_ok() {
+        rig.settle().await;
+    }
+    put(&other, "goes on\n");
+    rig.run(Duration::from_millis(300)).await;
+    assert_eq!(write(&out, b"xxxx"), Err(Errno::EAGAIN), "nothing is dropped");
+    assert_eq!(rig.text("log"), "goes on\n");
+    assert_eq!(rig.logs.events(), [], "a slow reader is no trouble");
+    let mut got = 0;
+    while got < 2 * (64 << 10) {
+        got += nix::unistd::read(&reader, &mut bytes).unwrap_or(0);
+        rig.run(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn two_numbers_that_come_to_be_one_file_have_one_description() {
+    let mut rig = rig(&[0, 0]);
+    rig.open(0, 0, "log");
+    rig.open(1, 0, "log");
+    let (a, b) = (rig.attach(0, Output::Stdout, Some(0)), rig.attach(1, Output::Stdout, Some(1)));
+    std::fs::rename(rig.path("log"), rig.path("moved")).unwrap();
+    // Opened again, the higher number first: its number is the lowest of the new file for a moment.
+    rig.open(1, 1, "log");
+    rig.open(0, 0, "log");
+    assert_eq!(rig.logs.files.len(), 1);
+    put(&a, "a\n");
+    rig.settle().await;
+    put(&b, "b\n");
+    rig.settle().await;
+    assert_eq!((rig.text("moved"), rig.text("log")), (String::new(), "a\nb\n".into()));
+}
+
+/// The system's log and what it is sent.
+fn syslogd() -> (OwnedFd, OwnedFd) {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    socketpair(AddressFamily::Unix, SockType::Datagram, None, flags).unwrap()
+}
+
+/// One line without its priority and time.
+fn heard(syslogd: &OwnedFd) -> Option<String> {
+    let mut bytes = [0; 10_000];
+    let n = nix::unistd::read(syslogd, &mut bytes).ok()?;
+    let line = std::str::from_utf8(&bytes[..n]).unwrap();
+    let (time, text) = line.strip_prefix("<14>").unwrap().split_at(15);
+    assert_eq!((&time[3..4], &time[9..10]), (" ", ":"), "{line}");
+    Some(text.to_owned())
+}
+
+fn all_heard(syslogd: &OwnedFd) -> Vec<String> {
+    std::iter::from_fn(|| heard(syslogd)).collect()
+}
+
+fn logged(log: Option<Log>) -> Route {
+    Route { syslog: Some(1), ..to(log) }
+}
+
+#[tokio::test]
+async fn each_line_is_a_datagram_whatever_the_file_does() {
+    let mut rig = rig(&[0]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    rig.logs.opened(0, 0, full.into(), Instant::now());
+    let (socket, syslogd) = syslogd();
+    let out = rig.attach_to(logged(Some(0)));
+    put(&out, "one\n\ntw");
+    rig.run(Duration::from_millis(20)).await;
+    let asked = [Event::Reopen(1)];
+    assert_eq!(rig.logs.events(), asked);
+    rig.logs.opened(1, 1, socket, Instant::now());
+    rig.run(Duration::from_millis(60)).await;
+    assert_eq!(all_heard(&syslogd), [" supervisord: p one", " supervisord: p "]);
+    assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::ENOSPC)]);
+    put(&out, "o\n");
+    rig.run(Duration::from_millis(300)).await;
+    assert_eq!(all_heard(&syslogd), [" supervisord: p two"]);
+    put(&out, "no end");
+    rig.run(Duration::from_millis(600)).await;
+    assert_eq!(all_heard(&syslogd), [" supervisord: p no end"], "half a line waits for a moment");
+    rig.open(0, 0, "log");
+    rig.run(Duration::from_millis(20)).await;
+    assert_eq!(rig.text("log"), "one\n\ntwo\nno end");
+    assert_eq!(all_heard(&syslogd), [] as [&str; 0], "nothing is sent twice");
+    put(&out, &"x".repeat(9_000));
+    rig.logs.finish(0, 1, Instant::now());
+    let lengths: Vec<usize> = all_heard(&syslogd).iter().map(String::len).collect();
+    assert_eq!(lengths, [8_016, 1_016], "in pieces that receivers take");
+}
+
+#[tokio::test]
+async fn a_system_log_that_is_full_or_gone_is_not_waited_for() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let (socket, old) = syslogd();
+    rig.logs.opened(1, 1, socket, Instant::now());
+    let out = rig.attach_to(logged(Some(0)));
+    let line = |n: usize| format!("{n:05} {}\n", "x".repeat(1_000));
+    let mut text = String::new();
+    let mut n = 0;
+    let end = Instant::now() + Duration::from_secs(10);
+    // Nobody reads: after a moment the file goes on alone.
+    while n < 1_000 {
+        assert!(Instant::now() < end);
+        match write(&out, line(n).as_bytes()) {
+            Ok(_) => {
+                text.push_str(&line(n));
+                n += 1;
+            }
+            Err(_) => rig.run(Duration::from_millis(5)).await,
+        }
+    }
+    rig.run(Duration::from_millis(300)).await;
+    assert!(rig.text("log") == text);
+    let taken = all_heard(&old).len();
+    assert!(taken < 500, "{taken}");
+    assert!(matches!(rig.logs.events()[..], [Event::Trouble(1, _)]));
+    rig.run(Duration::from_millis(1_100)).await;
+    put(&out, "again\n");
+    rig.run(Duration::from_millis(20)).await;
+    assert_eq!(heard(&old).unwrap(), " supervisord: p again");
+    let dropped = u64::try_from(n - taken).unwrap();
+    assert_eq!(rig.logs.events(), [Event::Works(1, dropped)]);
+    // It is restarted: another socket is asked for, and what comes meanwhile waits.
+    drop(old);
+    put(&out, "first\n");
+    rig.run(Duration::from_millis(20)).await;
+    assert_eq!(rig.logs.events(), [Event::Reopen(1)]);
+    rig.logs.not_opened(1, Errno::ECONNREFUSED, Instant::now());
+    rig.run(Duration::from_millis(120)).await;
+    assert_eq!(rig.logs.events(), [Event::Trouble(1, Errno::ECONNREFUSED), Event::Reopen(1)]);
+    let (socket, new) = syslogd();
+    rig.logs.opened(1, 1, socket, Instant::now());
+    rig.run(Duration::from_millis(20)).await;
+    assert_eq!(all_heard(&new), [" supervisord: p first"]);
+    assert_eq!(rig.logs.events(), [Event::Works(1, 0)]);
+}
+
+#[tokio::test]
+async fn the_activity_log_may_be_the_system_s() {
+    let mut rig = rig(&[0]);
+    let settings = ActivityLog { log: Some(1), level: Level::Info, stdout: false };
+    let mut activity = activity::Activity::new(&settings, None, Clock::new(&Zone::Utc));
+    let wall = Duration::from_millis(1_780_000_000_042);
+    activity.line(&mut rig.logs, Level::Info, "one", wall);
+    activity.line(&mut rig.logs, Level::Warn, "two", wall);
+    assert_eq!(rig.logs.events(), [Event::Reopen(1)]);
+    rig.run(Duration::from_millis(500)).await;
+    let (socket, syslogd) = syslogd();
+    rig.logs.opened(1, 1, socket, Instant::now());
+    activity.flush(&mut rig.logs);
+    let expected = [
+        " supervisord: 2026-05-28 20:26:40,042 INFO one\n",
+        " supervisord: 2026-05-28 20:26:40,042 WARN two\n",
+    ];
+    assert_eq!(all_heard(&syslogd), expected);
 }

@@ -27,17 +27,23 @@ impl Heart {
             .collect();
         if self.shutting_down() {
             self.set_waves();
+            let latest = self.patience.map(|patience| now.mono.saturating_add(patience));
+            self.set_late(latest.map(|latest| self.book.late_at.unwrap_or(latest).min(latest)));
         }
-        for slot in self.order.clone() {
+        let order = self.order();
+        for &slot in &order {
             let live = adopted.remove(&slot);
             self.with(slot, now, out, |p, d| p.resume(d, live));
+        }
+        for (slot, (instance, pid)) in adopted {
+            self.stray(slot, instance, pid, out);
         }
         let (exits, rest): (Vec<Input>, Vec<Input>) =
             waiting.into_iter().partition(|input| matches!(input, Input::Exited { .. }));
         for exit in exits {
             self.step(now, exit, out);
         }
-        for slot in self.order.clone() {
+        for slot in order {
             self.with(slot, now, out, Proc::set_out);
         }
         for input in rest {
@@ -54,6 +60,10 @@ impl Proc {
         let Some((instance, pid)) = live else {
             return self.resume_without(desk);
         };
+        // It has its socket; nobody needs to hear of that again.
+        if let Some(socket) = &self.rule.socket {
+            desk.book.sockets.entry(socket.group.clone()).or_default().insert(self.slot);
+        }
         let same = instance == self.record.instance;
         let state = self.record.state;
         let alive = self.pid_expected();
@@ -132,7 +142,7 @@ impl Proc {
     }
 
     /// What neither runs nor has an end to tell is lost; what never was started starts if it is to.
-    fn set_out(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn set_out(&mut self, desk: &mut Desk<'_>) {
         if self.missing {
             let at = desk.now.mono;
             self.end(desk, -1, "unknown termination cause", at);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use privsep::reply::Failure;
 use privsep::request::{Request, Slot};
 
+use super::rule::Socket;
 use super::{Now, Outcome, Output, State, Ticket, Trouble};
 use crate::config::settings::Level;
 
@@ -20,6 +21,18 @@ pub(super) enum Alarm {
     Ghost(Slot),
     /// `waiting for A, B to die`.
     Shutdown,
+    /// The time that stopping everything may take is over.
+    Late,
+}
+
+impl Alarm {
+    /// The process that it is about.
+    pub(super) fn slot(self) -> Option<Slot> {
+        match self {
+            Alarm::Turn(slot) | Alarm::Report(slot) | Alarm::Ghost(slot) => Some(slot),
+            Alarm::Shutdown | Alarm::Late => None,
+        }
+    }
 }
 
 /// A client's request that is not answered yet.
@@ -67,6 +80,12 @@ pub(super) struct Book {
     pub waves: Option<BTreeMap<i64, Wave>>,
     /// Those that a shutdown waits for are being named.
     pub reporting: bool,
+    /// When what a shutdown has left is killed.
+    pub late_at: Option<Duration>,
+    /// That time has come.
+    pub late: bool,
+    /// By FastCGI group: the processes that have its socket.
+    pub sockets: BTreeMap<String, BTreeSet<Slot>>,
 }
 
 impl Book {
@@ -105,6 +124,29 @@ impl Desk<'_> {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.book.waves.is_some()
+    }
+
+    /// A process takes its group's socket.
+    pub(super) fn take_socket(&mut self, slot: Slot, socket: Option<&Socket>) {
+        let Some(socket) = socket else {
+            return;
+        };
+        let holders = self.book.sockets.entry(socket.group.clone()).or_default();
+        let first = holders.is_empty();
+        if holders.insert(slot) && first {
+            self.log(Level::Info, format!("Creating socket {}", socket.url));
+        }
+    }
+
+    /// A process lets go of its group's socket.
+    pub(super) fn leave_socket(&mut self, slot: Slot, socket: Option<&Socket>) {
+        let Some(socket) = socket else {
+            return;
+        };
+        let holders = self.book.sockets.get_mut(&socket.group);
+        if holders.is_some_and(|holders| holders.remove(&slot) && holders.is_empty()) {
+            self.log(Level::Info, format!("Closing socket {}", socket.url));
+        }
     }
 
     /// Moves an alarm.

@@ -84,7 +84,7 @@ impl Heart {
     fn line_up(&mut self, now: Now, id: u64, slots: &[Slot], out: &mut Vec<Output>) {
         for &slot in slots {
             // A wrong command needs no look at the file; nor does a slot that does not exist.
-            let known = self.procs.get(usize::try_from(slot).unwrap_or(usize::MAX));
+            let known = self.procs.get(&slot);
             let look = known.is_some_and(|p| p.rule.command_error.is_none());
             let probe = if look && !self.shutting_down() { None } else { Some(None) };
             if let Some(errand) = self.book.errands.get_mut(&id) {

@@ -1,5 +1,6 @@
 //! The heart itself: takes inputs in, deals them out to the processes, knows what is due next.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use privsep::journal::Payload;
@@ -8,7 +9,6 @@ use privsep::request::{Instance, Slot};
 use super::desk::{Alarm, Book, Desk};
 use super::proc::Proc;
 use super::record::{Record, decode_whole, encode_whole};
-use super::rule::Rule;
 use super::{Input, Now, Output, State};
 use crate::config::settings::Settings;
 
@@ -43,17 +43,28 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// All processes of the configuration.
+/// A group, as far as the order of things depends on it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub name: String,
+    pub priority: i64,
+    /// In starting order.
+    pub slots: Vec<Slot>,
+}
+
+/// All processes of the groups in force.
 ///
 /// Before the outputs of an input are carried out, what [`Heart::dirty`] gives is to be in the journal: a successor
 /// then never asks for anything twice and never takes an end for a surprise.
 #[derive(Debug)]
 pub struct Heart {
-    pub(super) procs: Vec<Proc>,
-    /// Slots in starting order: by group priority, inside a group as listed.
-    pub(super) order: Vec<Slot>,
-    /// Place of each slot in stopping order.
-    pub(super) rank: Vec<u32>,
+    pub(super) procs: BTreeMap<Slot, Proc>,
+    /// Ascending by priority, those added later after their equals.
+    pub(super) groups: Vec<Group>,
+    /// Instances of slots that are in no group any more.
+    pub(super) strays: BTreeMap<Slot, Instance>,
+    /// How long stopping everything may take.
+    pub(super) patience: Option<Duration>,
     pub(super) book: Book,
     pub(super) phase: Phase,
 }
@@ -63,41 +74,22 @@ impl Heart {
     /// Nothing happens before [`Input::Begin`].
     pub fn new(settings: &Settings, journal: &[Option<Payload>]) -> Heart {
         let cell = |at: usize| journal.get(at).and_then(Option::as_ref);
-        let priorities: std::collections::BTreeMap<_, _> =
-            settings.groups.iter().map(|group| (&group.name, group.priority)).collect();
-        let mut procs = Vec::with_capacity(settings.processes.len());
-        for (slot, process) in &settings.processes {
-            let rule = Rule::new(process, *priorities.get(&process.group).unwrap_or(&999));
-            let record = cell(procs.len().saturating_add(1)).and_then(Record::decode);
-            procs.push(Proc::new(*slot, rule, record.unwrap_or_default()));
-        }
-        let mut book = Book::default();
-        if cell(0).is_some_and(decode_whole) {
-            book.waves = Some(std::collections::BTreeMap::new());
-        }
-        let mut groups: Vec<_> = settings.groups.iter().collect();
-        groups.sort_by_key(|group| group.priority);
-        let order = groups.iter().flat_map(|g| g.slots.clone()).collect();
-        let mut rank = vec![0; procs.len()];
-        let priority = |slot: &Slot| settings.process(*slot).map_or(0, |p| p.priority);
-        let ascending = groups.iter().flat_map(|group| {
-            let mut slots = group.slots.clone();
-            slots.sort_by_key(priority);
-            slots
-        });
-        for (place, slot) in (0u32..).zip(ascending) {
-            let at = usize::try_from(slot).ok();
-            if let Some(rank) = at.and_then(|at| rank.get_mut(at)) {
-                *rank = u32::MAX - place;
-            }
-        }
-        Heart {
-            procs,
-            order,
-            rank,
-            book,
+        let mut heart = Heart {
+            procs: BTreeMap::new(),
+            groups: Vec::new(),
+            strays: BTreeMap::new(),
+            patience: settings.shutdown_timeout.map(|ms| Duration::from_millis(ms.into())),
+            book: Book::default(),
             phase: Phase::Before { adopted: Vec::new(), waiting: Vec::new() },
+        };
+        for group in &settings.groups {
+            heart.enter(settings, group, |slot| cell(cell_of(slot)).and_then(Record::decode));
         }
+        if let Some(deadline) = cell(0).and_then(decode_whole) {
+            heart.book.waves = Some(BTreeMap::new());
+            heart.book.late_at = deadline;
+        }
+        heart
     }
 
     /// An instance that a former broker left running and the spawner hands back. Only before [`Input::Begin`].
@@ -125,6 +117,12 @@ impl Heart {
 
     pub(super) fn step(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
+            Input::Spawned { slot, instance, pid, .. } if !self.procs.contains_key(&slot) => {
+                self.stray(slot, instance, pid, out);
+            }
+            Input::Exited { slot, instance, .. } if !self.procs.contains_key(&slot) => {
+                self.stray_ended(slot, instance, out);
+            }
             Input::Spawned { slot, instance, pid, .. } => {
                 self.with(slot, now, out, |p, d| p.spawned(d, instance, pid))
             }
@@ -139,6 +137,11 @@ impl Heart {
             }
             Input::Probed { slot, failure } => self.probed(now, slot, failure, out),
             Input::Command { ticket, command } => self.command(now, ticket, command, out),
+            Input::SetOut { slots } => {
+                for slot in slots {
+                    self.with(slot, now, out, Proc::set_out);
+                }
+            }
             Input::Shutdown => self.shut_down(now, out),
             Input::Timer => self.ring(now, out),
             Input::Begin => {}
@@ -153,17 +156,14 @@ impl Heart {
         out: &mut Vec<Output>,
         act: impl FnOnce(&mut Proc, &mut Desk<'_>) -> R,
     ) -> R {
-        let Ok(at) = usize::try_from(slot) else {
-            return R::default();
-        };
-        let Some(proc) = self.procs.get_mut(at) else {
+        let Some(proc) = self.procs.get_mut(&slot) else {
             return R::default();
         };
         let before = proc.record;
         let book = &mut self.book;
         let result = act(proc, &mut Desk { now, book, out });
         if proc.record != before {
-            self.book.dirty.insert(at.saturating_add(1));
+            self.book.dirty.insert(cell_of(slot));
         }
         result
     }
@@ -183,6 +183,7 @@ impl Heart {
                 Alarm::Report(slot) => self.with(slot, now, out, Proc::report_stop),
                 Alarm::Ghost(slot) => self.with(slot, now, out, Proc::ghost_lives),
                 Alarm::Shutdown => self.report_shutdown(now, out),
+                Alarm::Late => self.run_late(now, out),
             }
         }
     }
@@ -196,8 +197,8 @@ impl Heart {
     pub fn dirty(&mut self) -> Vec<(usize, Payload)> {
         let cells = std::mem::take(&mut self.book.dirty);
         let payload = |cell: usize| match cell.checked_sub(1) {
-            None => Some(encode_whole(self.shutting_down())),
-            Some(at) => self.procs.get(at).map(|p| p.record.encode()),
+            None => Some(encode_whole(self.shutting_down(), self.book.late_at)),
+            Some(at) => self.proc(u32::try_from(at).ok()?).map(|p| p.record.encode()),
         };
         cells.into_iter().filter_map(|cell| Some((cell, payload(cell)?))).collect()
     }
@@ -208,7 +209,7 @@ impl Heart {
     }
 
     fn proc(&self, slot: Slot) -> Option<&Proc> {
-        self.procs.get(usize::try_from(slot).ok()?)
+        self.procs.get(&slot)
     }
 
     /// What a process is doing.
@@ -231,4 +232,9 @@ impl Heart {
             spawnerr: proc.spawnerr(),
         })
     }
+}
+
+/// The journal cell of a slot.
+pub(super) fn cell_of(slot: Slot) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX).saturating_add(1)
 }

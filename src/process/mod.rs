@@ -5,10 +5,13 @@
 mod begin;
 pub mod describe;
 mod desk;
+mod ending;
 mod errand;
+mod groups;
 mod heart;
 mod proc;
 mod record;
+pub mod roster;
 mod rule;
 mod shutdown;
 mod state;
@@ -18,12 +21,15 @@ mod wish;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod rows_of_groups;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 pub(crate) mod world;
 
 use std::time::Duration;
 
+pub use groups::{Kept, try_socket};
 pub use heart::{Heart, Info};
 use privsep::reply::Failure;
 use privsep::request::{Instance, Request, Slot};
@@ -154,6 +160,11 @@ pub enum Input {
     },
     /// Everything has been handed back, or nothing ran yet: start what starts by itself.
     Begin,
+    /// The settings of added groups are safe: start those of these that start by themselves and never were.
+    SetOut {
+        /// Which, in starting order.
+        slots: Vec<Slot>,
+    },
     /// Stop everything and leave.
     Shutdown,
     /// A deadline that `Heart::next` gave has come.

@@ -11,7 +11,7 @@ use super::rule::{Rule, seconds};
 use super::{State, Trouble, texts};
 use crate::config::settings::Level;
 
-const SIGKILL: u8 = 9;
+pub(super) const SIGKILL: u8 = 9;
 /// The least time between two SIGKILLs.
 const KILL_AGAIN: i64 = 1;
 /// How long a start that a former broker asked for may stay without an answer.
@@ -69,7 +69,7 @@ impl Proc {
         self.report = at;
     }
 
-    fn set(&mut self, desk: &mut Desk<'_>, state: State) {
+    pub(super) fn set(&mut self, desk: &mut Desk<'_>, state: State) {
         self.record.state = state;
         self.settle(desk);
         if state != State::Stopping {
@@ -89,6 +89,7 @@ impl Proc {
         self.record.exitstatus = None;
         self.record.start = Some(desk.now);
         self.arm(desk, None);
+        desk.take_socket(self.slot, self.rule.socket.as_ref());
         if self.rule.command_error.is_some() {
             self.set(desk, State::Starting);
             return self.fail(desk, Mishap::Command);
@@ -101,7 +102,7 @@ impl Proc {
     }
 
     /// Asks for the start of which nobody heard again, unless it has no use any more.
-    fn ask_in_doubt(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn ask_in_doubt(&mut self, desk: &mut Desk<'_>) {
         if desk.is_stopping() {
             self.down(desk);
         } else {
@@ -128,7 +129,9 @@ impl Proc {
         self.record.instance = instance;
         self.pid = pid;
         desk.log(Level::Info, format!("spawned: '{}' with pid {pid}", self.rule.name));
-        if stop {
+        if stop && desk.book.late {
+            self.kill(desk, SIGKILL, true);
+        } else if stop {
             self.kill(desk, self.rule.stopsignal, false);
         } else {
             self.come_up(desk);
@@ -179,10 +182,11 @@ impl Proc {
         }
     }
 
-    fn fail(&mut self, desk: &mut Desk<'_>, mishap: Mishap) {
+    pub(super) fn fail(&mut self, desk: &mut Desk<'_>, mishap: Mishap) {
         self.record.spawning = false;
         self.record.mishap = mishap;
         desk.log(Level::Info, format!("spawnerr: {}", self.spawnerr()));
+        desk.leave_socket(self.slot, self.rule.socket.as_ref());
         if self.record.state == State::Stopping {
             self.down(desk);
         } else {
@@ -192,13 +196,14 @@ impl Proc {
 
     /// Stopped by request, and gone.
     pub(super) fn down(&mut self, desk: &mut Desk<'_>) {
+        desk.leave_socket(self.slot, self.rule.socket.as_ref());
         self.record.spawning = false;
         self.record.backoff = 0;
         self.arm(desk, None);
         self.set(desk, State::Stopped);
     }
 
-    fn back_off(&mut self, desk: &mut Desk<'_>, since: Duration) {
+    pub(super) fn back_off(&mut self, desk: &mut Desk<'_>, since: Duration) {
         self.record.backoff = self.record.backoff.saturating_add(1);
         self.set(desk, State::Backoff);
         if i64::from(self.record.backoff) > self.rule.startretries {
@@ -245,11 +250,29 @@ impl Proc {
         }
     }
 
+    /// The end of a shutdown's time: no more waiting.
+    pub(super) fn cut_short(&mut self, desk: &mut Desk<'_>) {
+        if self.pid == 0 || !self.record.state.is_signallable() {
+            return self.shut_down(desk);
+        }
+        self.record.halted = true;
+        self.kill_at_last(desk);
+    }
+
+    fn kill_at_last(&mut self, desk: &mut Desk<'_>) {
+        let text = format!("killing '{}' ({}) with SIGKILL", self.rule.name, self.pid);
+        desk.log(Level::Warn, text);
+        self.kill(desk, SIGKILL, true);
+    }
+
     /// Signals it to stop; `again` where it did not obey.
     pub(super) fn kill(&mut self, desk: &mut Desk<'_>, signo: u8, again: bool) {
         let group = if again { self.rule.killasgroup } else { self.rule.stopasgroup };
-        let (whom, what) =
-            if group { (Whom::Group, "process group ") } else { (Whom::Process, "") };
+        let (whom, what) = match group {
+            _ if again && self.rule.killtree => (Whom::Tree, "and all that it started "),
+            true => (Whom::Group, "process group "),
+            false => (Whom::Process, ""),
+        };
         desk.log(
             Level::Debug,
             format!(
@@ -294,87 +317,6 @@ impl Proc {
         self.set(desk, State::Unknown);
     }
 
-    /// An instance ended; `at` is when.
-    pub(super) fn exited(
-        &mut self,
-        desk: &mut Desk<'_>,
-        instance: Instance,
-        status: i32,
-        at: Duration,
-    ) {
-        desk.ask(Request::Ack { slot: self.slot, instance });
-        if self.ghost.is_some_and(|(ghost, _)| ghost == instance) {
-            return self.lay_ghost(desk);
-        }
-        let known = (self.pid != 0 || self.missing) && instance == self.record.instance;
-        // What a former broker asked for, begun and ended while none was there.
-        let unseen = self.record.spawning && !self.asked && instance != self.record.instance;
-        if known || unseen {
-            self.record.instance = instance;
-            let (status, text) = texts::exit(status);
-            self.end(desk, status, &text, at.min(desk.now.mono));
-        }
-    }
-
-    /// The exit that the journal knew of was told again: the way is free.
-    fn lay_ghost(&mut self, desk: &mut Desk<'_>) {
-        self.ghost = None;
-        if self.record.spawning && !self.asked {
-            self.ask_in_doubt(desk);
-        }
-    }
-
-    /// It is gone, with `status`, −1 where it did not exit by itself.
-    pub(super) fn end(&mut self, desk: &mut Desk<'_>, status: i32, text: &str, at: Duration) {
-        let ago = desk.now.mono.saturating_sub(at);
-        self.record.stop = Some(desk.now.wall.saturating_sub(ago));
-        self.record.spawning = false;
-        self.pid = 0;
-        self.missing = false;
-        self.arm(desk, None);
-        let start = self.record.start.map_or(at, |s| s.mono);
-        let quick = at.saturating_sub(start) < seconds(self.rule.startsecs);
-        let name = &self.rule.name;
-        if self.record.halted {
-            let level = self.level(status);
-            desk.log(level, format!("stopped: {name} ({text})"));
-            self.record.exitstatus = Some(status);
-            self.down(desk);
-        } else if quick && self.record.state != State::Unknown {
-            desk.log(Level::Warn, format!("exited: {name} ({text}; not expected)"));
-            if self.record.state == State::Running {
-                // The exit was told late and the timer came first: it never was up.
-                self.record.backoff = self.record.before;
-            }
-            self.record.exitstatus = None;
-            self.record.mishap = Mishap::TooQuick;
-            self.back_off(desk, at);
-        } else {
-            self.end_of_run(desk, status, text);
-        }
-    }
-
-    fn end_of_run(&mut self, desk: &mut Desk<'_>, status: i32, text: &str) {
-        self.record.backoff = 0;
-        self.record.exitstatus = Some(status);
-        let how = if self.rule.expects(status) {
-            "expected"
-        } else {
-            self.record.mishap = Mishap::BadExit(status);
-            "not expected"
-        };
-        let line = format!("exited: {} ({text}; {how})", self.rule.name);
-        desk.log(self.level(status), line);
-        self.set(desk, State::Exited);
-        if self.rule.restarts_after(status) && !desk.is_stopping() {
-            self.spawn(desk);
-        }
-    }
-
-    fn level(&self, status: i32) -> Level {
-        if self.rule.expects(status) { Level::Info } else { Level::Warn }
-    }
-
     /// Its deadline has come.
     pub(super) fn turn(&mut self, desk: &mut Desk<'_>) {
         self.turn = None;
@@ -384,10 +326,7 @@ impl Proc {
             (State::Starting, _) => self.succeed(desk),
             (State::Backoff, _) if !desk.is_stopping() => self.spawn(desk),
             (State::Stopping, 0) if !self.asked => self.down(desk),
-            (State::Stopping, pid) if pid != 0 => {
-                desk.log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", self.rule.name));
-                self.kill(desk, SIGKILL, true);
-            }
+            (State::Stopping, pid) if pid != 0 => self.kill_at_last(desk),
             _ => {}
         }
     }

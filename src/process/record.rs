@@ -153,14 +153,20 @@ impl Record {
     }
 }
 
-/// The broker's own cell: whether everything is being stopped.
-pub(super) fn encode_whole(stopping: bool) -> Payload {
-    payload(&[VERSION, WHOLE, u8::from(stopping)])
+/// The broker's own cell: whether everything is being stopped, and until when that may take.
+pub(super) fn encode_whole(stopping: bool, late_at: Option<Duration>) -> Payload {
+    let mut to = vec![VERSION, WHOLE, u8::from(stopping)];
+    late_at.map_or(0, nanos).put(&mut to);
+    payload(&to)
 }
 
-/// Reads the broker's own cell; a cell that is not whole says that nothing is being stopped.
-pub(super) fn decode_whole(payload: &Payload) -> bool {
-    matches!(payload, [VERSION, WHOLE, 1, ..])
+/// Reads the broker's own cell: `None` while nothing is being stopped, which a cell that is not whole says too.
+pub(super) fn decode_whole(payload: &Payload) -> Option<Option<Duration>> {
+    let mut c = Cursor::new(payload);
+    let (version, (kind, stopping)) = <(u8, (u8, u8))>::get(&mut c).ok()?;
+    let late_at = u64::get(&mut c).ok().filter(|at| *at != 0);
+    let stopping = (version, kind, stopping) == (VERSION, WHOLE, 1);
+    stopping.then_some(late_at.map(Duration::from_nanos))
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -210,8 +216,10 @@ mod tests {
         }
         let fresh = Record::default();
         assert_eq!(Record::decode(&fresh.encode()), Some(fresh));
-        assert!(decode_whole(&encode_whole(true)));
-        assert!(!decode_whole(&encode_whole(false)));
+        let late = Some(Duration::from_secs(7));
+        assert_eq!(decode_whole(&encode_whole(true, None)), Some(None));
+        assert_eq!(decode_whole(&encode_whole(true, late)), Some(late));
+        assert_eq!(decode_whole(&encode_whole(false, late)), None);
     }
 
     #[test]
@@ -226,8 +234,8 @@ mod tests {
     fn other_bytes_are_nothing() {
         assert_eq!(Record::decode(&[0; PAYLOAD]), None);
         assert_eq!(Record::decode(&[255; PAYLOAD]), None);
-        assert_eq!(Record::decode(&encode_whole(true)), None);
-        assert!(!decode_whole(&[1; PAYLOAD]));
+        assert_eq!(Record::decode(&encode_whole(true, None)), None);
+        assert_eq!(decode_whole(&[1; PAYLOAD]), None);
         let mut bytes = full().encode();
         bytes[5] = 77;
         assert_eq!(Record::decode(&bytes), None, "an unknown state");

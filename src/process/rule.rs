@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::texts;
-use crate::config::settings::{Autorestart, Process};
+use crate::config::settings::{Autorestart, Group, Of, Process};
 
 /// No wait of the configuration is longer: some thirty years.
 const LONGEST: u64 = 1_000_000_000;
@@ -13,6 +13,13 @@ pub(super) fn seconds(n: i64) -> Duration {
     Duration::from_secs(u64::try_from(n).unwrap_or(0).min(LONGEST))
 }
 
+/// The socket of a FastCGI group, for texts.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub group: String,
+    pub url: String,
+}
+
 /// The rules of the configuration for one process.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -20,8 +27,11 @@ pub(super) struct Rule {
     /// The command's first word, quoted for texts.
     pub word: String,
     pub command_error: Option<String>,
+    /// Its own priority.
+    pub priority: i64,
     /// Priority of its group.
     pub group_priority: i64,
+    pub socket: Option<Socket>,
     pub autostart: bool,
     autorestart: Autorestart,
     pub startsecs: i64,
@@ -31,15 +41,24 @@ pub(super) struct Rule {
     pub stopwaitsecs: i64,
     pub stopasgroup: bool,
     pub killasgroup: bool,
+    pub killtree: bool,
 }
 
 impl Rule {
-    pub(super) fn new(process: &Process, group_priority: i64) -> Rule {
+    pub(super) fn new(process: &Process, group: &Group) -> Rule {
+        let socket = match &group.of {
+            Of::FastCgi { socket } => {
+                Some(Socket { group: group.name.clone(), url: socket.clone() })
+            }
+            Of::Programs | Of::Pool { .. } => None,
+        };
         Rule {
             name: process.name.clone(),
             word: texts::quoted(&texts::first_word(&process.command)),
             command_error: process.command_error.clone(),
-            group_priority,
+            priority: process.priority,
+            group_priority: group.priority,
+            socket,
             autostart: process.autostart,
             autorestart: process.autorestart,
             startsecs: process.startsecs,
@@ -49,6 +68,7 @@ impl Rule {
             stopwaitsecs: process.stopwaitsecs,
             stopasgroup: process.stopasgroup,
             killasgroup: process.killasgroup,
+            killtree: process.killtree,
         }
     }
 

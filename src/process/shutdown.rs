@@ -22,13 +22,47 @@ impl Heart {
         }
         self.book.dirty.insert(0);
         self.set_waves();
+        self.set_late(self.patience.map(|patience| now.mono.saturating_add(patience)));
         self.cancel_starts(now, out);
+    }
+
+    /// Sets the moment from which on nothing is waited for any more.
+    pub(super) fn set_late(&mut self, at: Option<Duration>) {
+        self.book.late_at = at;
+        self.book.alarms.extend(at.map(|at| (at, Alarm::Late)));
+    }
+
+    /// The time is over: what is left is killed.
+    pub(super) fn run_late(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.book.late = true;
+        for slot in self.order().into_iter().rev() {
+            self.with(slot, now, out, Proc::cut_short);
+        }
+    }
+
+    /// All slots in starting order: by group priority, inside a group as listed.
+    pub(super) fn order(&self) -> Vec<Slot> {
+        self.groups.iter().flat_map(|group| group.slots.iter().copied()).collect()
+    }
+
+    /// The slots of the groups of this priority in the order in which they are stopped: highest priority first.
+    fn stopping_order(&self, priority: i64) -> Vec<Slot> {
+        let own = |slot: &Slot| self.procs.get(slot).map_or(0, |p| p.rule.priority);
+        let groups = self.groups.iter().filter(|group| group.priority == priority);
+        let ascending = groups.flat_map(|group| {
+            let mut slots = group.slots.clone();
+            slots.sort_by_key(own);
+            slots
+        });
+        let mut slots: Vec<Slot> = ascending.collect();
+        slots.reverse();
+        slots
     }
 
     /// Sorts all processes that are not stopped into waves.
     pub(super) fn set_waves(&mut self) {
         self.book.waves = Some(BTreeMap::new());
-        for proc in &self.procs {
+        for proc in self.procs.values() {
             let (priority, state) = (proc.rule.group_priority, proc.record.state);
             self.book.note_state(priority, proc.slot, state);
         }
@@ -53,10 +87,9 @@ impl Heart {
                 break;
             }
             wave.get_mut().told = true;
-            let mut slots: Vec<Slot> = wave.get().slots.iter().copied().collect();
-            let rank = |slot: &Slot| self.rank.get(usize::try_from(*slot).ok()?).copied();
-            slots.sort_by_key(rank);
-            for slot in slots {
+            let (priority, left) = (*wave.key(), wave.get().slots.clone());
+            let slots = self.stopping_order(priority).into_iter();
+            for slot in slots.filter(|slot| left.contains(slot)) {
                 self.with(slot, now, out, Proc::shut_down);
             }
         }
@@ -67,9 +100,10 @@ impl Heart {
 
     /// Names those that are waited for, now and from now on.
     pub(super) fn report_shutdown(&mut self, now: Now, out: &mut Vec<Output>) {
-        let slots = self.order.iter().filter_map(|s| usize::try_from(*s).ok());
+        let slots = self.order();
         let left: Vec<&Proc> = slots
-            .filter_map(|at| self.procs.get(at))
+            .iter()
+            .filter_map(|slot| self.procs.get(slot))
             .filter(|proc| !proc.record.state.is_stopped())
             .collect();
         if left.is_empty() {

@@ -120,6 +120,9 @@ pub fn spawn_error(failure: Failure, name: &str, word: &str) -> String {
         (Stage::Pipes, _) => {
             format!("unknown error making dispatchers for '{name}': {}", errno(failure.errno))
         }
+        (Stage::Socket, _) => {
+            format!("could not create a socket of '{name}': {}", errno(failure.errno))
+        }
         (_, Errno::EAGAIN) => {
             format!("Too many processes in process table to spawn '{name}'")
         }
@@ -238,6 +241,8 @@ mod tests {
         assert_eq!(text(Stage::Find, 13), "no permission to run command 'w'");
         assert_eq!(text(Stage::Pipes, 24), "too many open files to spawn 'n'");
         assert_eq!(text(Stage::Pipes, 13), "unknown error making dispatchers for 'n': EACCES");
+        let busy = "could not create a socket of 'n': EADDRINUSE";
+        assert_eq!(text(Stage::Socket, 98), busy);
         assert_eq!(text(Stage::Fork, 11), "Too many processes in process table to spawn 'n'");
         assert_eq!(text(Stage::Fork, 12), "unknown error during fork for 'n': ENOMEM");
         assert_eq!(text(Stage::Fork, 9999), "unknown error during fork for 'n': 9999");

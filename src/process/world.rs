@@ -6,7 +6,7 @@ use privsep::journal::Payload;
 use privsep::reply::{Failure, Stage};
 use privsep::request::{Instance, Request, Slot};
 
-use super::{Command, Heart, Info, Input, Now, Outcome, Output, State, Ticket};
+use super::{Command, Heart, Info, Input, Kept, Now, Outcome, Output, State, Ticket, roster};
 use std::collections::BTreeMap;
 
 use crate::config::settings::{
@@ -151,7 +151,32 @@ impl World {
     pub fn send(&mut self, input: Input) {
         let mut out = Vec::new();
         self.heart.handle(moment(self.ms), input, &mut out);
+        self.carry_out(out);
+    }
+
+    /// Puts a group of these settings in force, and what starts by itself starts.
+    pub fn add(&mut self, latest: &Settings, name: &str) {
+        let group = latest.group(name).unwrap();
+        roster::enter(&mut self.settings, latest, name);
+        let mut out = Vec::new();
+        self.heart.add(latest, group, &mut out);
+        self.carry_out(out);
+        self.send(Input::SetOut { slots: group.slots.clone() });
+    }
+
+    pub fn remove(&mut self, name: &str) -> Result<Vec<Slot>, Kept> {
+        let mut out = Vec::new();
+        let slots = self.heart.remove(moment(self.ms), name, &mut out)?;
+        roster::leave(&mut self.settings, name);
+        self.carry_out(out);
+        Ok(slots)
+    }
+
+    fn carry_out(&mut self, out: Vec<Output>) {
         for (cell, payload) in self.heart.dirty() {
+            if self.journal.len() <= cell {
+                self.journal.resize(cell + 1, None);
+            }
             self.journal[cell] = Some(payload);
         }
         for output in out {

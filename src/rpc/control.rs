@@ -6,125 +6,99 @@ use super::fault::{Code, Fault};
 use super::names::{self, Found};
 use super::office::Office;
 use super::xml::Value;
-use crate::config::settings::Process;
+use crate::config::settings::{Process, Settings};
 use crate::process::{Command, Outcome, State, Trouble, texts};
 
-/// `startProcess`.
-pub(super) async fn start(office: &impl Office, name: &str, wait: bool) -> Result<Value, Fault> {
-    match names::find(office.settings(), name)? {
-        Found::Group(group) => start_group(office, &group.name, wait).await,
-        Found::Process(slot, _) => {
-            let slots = vec![slot];
-            single(office, name, Command::Start { slots, wait }).await
+/// What is to be done to processes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Order<'a> {
+    Start {
+        wait: bool,
+    },
+    Stop {
+        wait: bool,
+    },
+    /// A signal, as the client wrote it.
+    Signal(&'a str),
+}
+
+impl Order<'_> {
+    /// Whether a process of a group in this state is meant.
+    fn fits(self, state: State) -> bool {
+        match self {
+            Order::Start { .. } => !state.is_running(),
+            Order::Stop { .. } => state.is_running(),
+            Order::Signal(_) => state.is_signallable(),
         }
+    }
+
+    fn command(self, slots: Vec<Slot>) -> Result<Command, Fault> {
+        Ok(match self {
+            Order::Start { wait } => Command::Start { slots, wait },
+            Order::Stop { wait } => Command::Stop { slots, wait },
+            Order::Signal(signal) => {
+                let signo = texts::signal_number(signal);
+                let signo = signo.ok_or_else(|| Fault::new(Code::BadSignal).with(signal))?;
+                Command::Signal { slots, signo }
+            }
+        })
     }
 }
 
-/// `startProcessGroup`.
-pub(super) async fn start_group(
+/// `startProcess` and its kind: one process, or the group that `group:*` names.
+pub(super) async fn one(
     office: &impl Office,
     name: &str,
-    wait: bool,
+    order: Order<'_>,
 ) -> Result<Value, Fault> {
-    let group = names::group(office.settings(), name)?;
-    let slots = names::by_priority(office.settings(), group);
-    start_these(office, slots, wait).await
-}
-
-/// `startAllProcesses`.
-pub(super) async fn start_all(office: &impl Office, wait: bool) -> Result<Value, Fault> {
-    start_these(office, names::all_by_priority(office.settings()), wait).await
-}
-
-async fn start_these(office: &impl Office, slots: Vec<Slot>, wait: bool) -> Result<Value, Fault> {
-    let slots = only(office, slots, |state| !state.is_running());
-    Ok(several(office, Command::Start { slots, wait }).await)
-}
-
-/// `stopProcess`.
-pub(super) async fn stop(office: &impl Office, name: &str, wait: bool) -> Result<Value, Fault> {
-    match names::find(office.settings(), name)? {
-        Found::Group(group) => stop_group(office, &group.name, wait).await,
-        Found::Process(slot, _) => {
-            let slots = vec![slot];
-            single(office, name, Command::Stop { slots, wait }).await
-        }
+    let settings = office.settings();
+    match names::find(&settings, name)? {
+        Found::Group(group) => these(office, names::by_priority(&settings, group), order).await,
+        Found::Process(slot, _) => single(office, name, order.command(vec![slot])?).await,
     }
 }
 
-/// `stopProcessGroup`.
-pub(super) async fn stop_group(
+/// `startProcessGroup` and its kind.
+pub(super) async fn group(
     office: &impl Office,
     name: &str,
-    wait: bool,
+    order: Order<'_>,
 ) -> Result<Value, Fault> {
-    let group = names::group(office.settings(), name)?;
-    let slots = names::by_priority(office.settings(), group);
-    stop_these(office, slots, wait).await
+    let settings = office.settings();
+    let group = names::group(&settings, name)?;
+    these(office, names::by_priority(&settings, group), order).await
 }
 
-/// `stopAllProcesses`: ascending too, unlike a shutdown.
-pub(super) async fn stop_all(office: &impl Office, wait: bool) -> Result<Value, Fault> {
-    stop_these(office, names::all_by_priority(office.settings()), wait).await
+/// `startAllProcesses` and its kind. A stop goes up by priority too, unlike a shutdown.
+pub(super) async fn all(office: &impl Office, order: Order<'_>) -> Result<Value, Fault> {
+    these(office, names::all_by_priority(&office.settings()), order).await
 }
 
-async fn stop_these(office: &impl Office, slots: Vec<Slot>, wait: bool) -> Result<Value, Fault> {
-    let slots = only(office, slots, State::is_running);
-    Ok(several(office, Command::Stop { slots, wait }).await)
-}
-
-/// `signalProcess`.
-pub(super) async fn signal(office: &impl Office, name: &str, signal: &str) -> Result<Value, Fault> {
-    match names::find(office.settings(), name)? {
-        Found::Group(group) => signal_group(office, &group.name, signal).await,
-        Found::Process(slot, _) => {
-            let signo = texts::signal_number(signal)
-                .ok_or_else(|| Fault::new(Code::BadSignal).with(signal))?;
-            let slots = vec![slot];
-            single(office, name, Command::Signal { slots, signo }).await
-        }
-    }
-}
-
-/// `signalProcessGroup`.
-pub(super) async fn signal_group(
-    office: &impl Office,
-    name: &str,
-    signal: &str,
-) -> Result<Value, Fault> {
-    let group = names::group(office.settings(), name)?;
-    let slots = names::by_priority(office.settings(), group);
-    Ok(signal_these(office, slots, signal).await)
-}
-
-/// `signalAllProcesses`.
-pub(super) async fn signal_all(office: &impl Office, signal: &str) -> Result<Value, Fault> {
-    let slots = names::all_by_priority(office.settings());
-    Ok(signal_these(office, slots, signal).await)
-}
-
-/// A bad signal is said once a process: where there is none to signal, nobody hears of it.
-async fn signal_these(office: &impl Office, slots: Vec<Slot>, signal: &str) -> Value {
-    let slots = only(office, slots, State::is_signallable);
-    match texts::signal_number(signal) {
-        Some(signo) => several(office, Command::Signal { slots, signo }).await,
-        None => {
-            let fault = Fault::new(Code::BadSignal).with(signal);
-            let settings = office.settings();
-            let refused = slots.into_iter().filter_map(|slot| {
-                let process = names::slot(settings, slot)?;
-                Some(result(process, Err(fault.clone())))
-            });
-            Value::Array(refused.collect())
-        }
-    }
-}
-
-fn only(office: &impl Office, slots: Vec<Slot>, fits: impl Fn(State) -> bool) -> Vec<Slot> {
-    office.heart(|heart| {
+async fn these(office: &impl Office, slots: Vec<Slot>, order: Order<'_>) -> Result<Value, Fault> {
+    let settings = office.settings();
+    let slots: Vec<Slot> = office.heart(|heart| {
         let slots = slots.into_iter();
-        slots.filter(|slot| heart.state(*slot).is_some_and(&fits)).collect()
-    })
+        slots.filter(|slot| heart.state(*slot).is_some_and(|state| order.fits(state))).collect()
+    });
+    let outcomes = match order.command(slots.clone()) {
+        Ok(command) => {
+            let outcomes = office.command(command).await;
+            outcomes.into_iter().map(|outcome| told(&settings, outcome)).collect()
+        }
+        // A bad signal is said once a process: where there is none to signal, nobody hears of it.
+        Err(fault) => slots
+            .into_iter()
+            .map(|slot| Some(result(names::slot(&settings, slot)?, Err(fault.clone()))))
+            .collect::<Vec<_>>(),
+    };
+    Ok(Value::Array(outcomes.into_iter().flatten().collect()))
+}
+
+/// One process's part in the answer.
+fn told(settings: &Settings, (slot, outcome): Outcome) -> Option<Value> {
+    let process = names::slot(settings, slot)?;
+    let name = names::full(process);
+    Some(result(process, outcome.map_err(|trouble| fault(trouble, &name))))
 }
 
 /// A command about one process: true or a fault.
@@ -134,19 +108,6 @@ async fn single(office: &impl Office, name: &str, command: Command) -> Result<Va
         Some((_, Err(trouble))) => Err(fault(trouble, name)),
         None => Err(Fault::new(Code::Failed).with(name)),
     }
-}
-
-/// A command about several: an array of structures.
-async fn several(office: &impl Office, command: Command) -> Value {
-    let outcomes = office.command(command).await;
-    let settings = office.settings();
-    let results = outcomes.into_iter().filter_map(|(slot, outcome): Outcome| {
-        let process = names::slot(settings, slot)?;
-        let name = names::full(process);
-        let outcome = outcome.map_err(|trouble| fault(trouble, &name));
-        Some(result(process, outcome))
-    });
-    Value::Array(results.collect())
 }
 
 /// One element of an array result.

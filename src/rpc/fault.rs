@@ -36,11 +36,17 @@ pub enum Code {
     NotRunning = 70,
     /// No fault; only in result structures.
     Success = 80,
+    /// The group is in force already.
+    AlreadyAdded = 90,
+    /// A process of the group is not stopped.
+    StillRunning = 91,
+    /// The configuration cannot be used.
+    CantReread = 92,
 }
 
 impl Code {
     /// All codes, ascending.
-    pub const ALL: [Code; 15] = [
+    pub const ALL: [Code; 18] = [
         Code::UnknownMethod,
         Code::IncorrectParameters,
         Code::BadArguments,
@@ -56,6 +62,9 @@ impl Code {
         Code::AlreadyStarted,
         Code::NotRunning,
         Code::Success,
+        Code::AlreadyAdded,
+        Code::StillRunning,
+        Code::CantReread,
     ];
 
     /// The number on the wire.
@@ -86,6 +95,9 @@ impl Code {
             Code::AlreadyStarted => "ALREADY_STARTED",
             Code::NotRunning => "NOT_RUNNING",
             Code::Success => "SUCCESS",
+            Code::AlreadyAdded => "ALREADY_ADDED",
+            Code::StillRunning => "STILL_RUNNING",
+            Code::CantReread => "CANT_REREAD",
         }
     }
 }

@@ -22,30 +22,31 @@ pub(super) fn state() -> Value {
 
 /// `getProcessInfo`.
 pub(super) fn one(office: &impl Office, name: &str) -> Result<Value, Fault> {
-    let (slot, process) = names::process(office.settings(), name)?;
+    let settings = office.settings();
+    let (slot, process) = names::process(&settings, name)?;
     let now = office.now();
-    Ok(office.heart(|heart| structure(office, heart, now, slot, process)))
+    Ok(office.heart(|heart| structure(office, &settings, (heart, now), slot, process)))
 }
 
 /// `getAllProcessInfo`.
 pub(super) fn all(office: &impl Office) -> Result<Value, Fault> {
     let now = office.now();
-    let processes = names::all_by_name(office.settings());
+    let settings = office.settings();
+    let processes = names::all_by_name(&settings);
     let structures = office.heart(|heart| {
         let each = processes.into_iter();
-        each.map(|(slot, process)| structure(office, heart, now, slot, process)).collect()
+        each.map(|(slot, p)| structure(office, &settings, (heart, now), slot, p)).collect()
     });
     Ok(Value::Array(structures))
 }
 
 fn structure(
     office: &impl Office,
-    heart: &Heart,
-    now: Now,
+    settings: &Settings,
+    (heart, now): (&Heart, Now),
     slot: Slot,
     process: &Process,
 ) -> Value {
-    let settings = office.settings();
     let Some(info) = heart.info(slot, now) else {
         return Value::Struct(Vec::new());
     };

@@ -18,7 +18,8 @@ pub(super) const MOST: u64 = 16 << 20;
 
 /// The number of a process's log.
 pub(super) fn of(office: &impl Office, name: &str, stream: Stream) -> Result<Option<u32>, Fault> {
-    let (_, process) = names::process(office.settings(), name)?;
+    let settings = office.settings();
+    let (_, process) = names::process(&settings, name)?;
     Ok(match stream {
         Stream::Stdout => process.stdout.log,
         Stream::Stderr => process.stderr.log,
@@ -36,8 +37,8 @@ pub(super) async fn read(
         return Err(Fault::new(Code::NoFile));
     };
     let file = office.open_log(log).await.map_err(|error| {
-        let path = office.settings().logs.get(&log);
-        match (error.kind(), path) {
+        let settings = office.settings();
+        match (error.kind(), settings.logs.get(&log)) {
             (ErrorKind::NotFound, Some(log)) => Fault::new(Code::NoFile).with(&log.path),
             _ => Fault::new(Code::Failed),
         }
@@ -129,7 +130,8 @@ fn text(file: &File, start: u64, end: u64) -> io::Result<String> {
 
 /// `clearProcessLogs`: empties the process's logs, whether it runs or not.
 pub(super) async fn clear(office: &impl Office, name: &str) -> Result<Value, Fault> {
-    let (_, process) = names::process(office.settings(), name)?;
+    let settings = office.settings();
+    let (_, process) = names::process(&settings, name)?;
     clear_process(office, process, name).await?;
     Ok(Value::Bool(true))
 }
@@ -138,8 +140,8 @@ pub(super) async fn clear(office: &impl Office, name: &str) -> Result<Value, Fau
 pub(super) async fn clear_all(office: &impl Office) -> Value {
     let settings = office.settings();
     let mut results = Vec::new();
-    for slot in names::all_by_priority(settings) {
-        if let Some(process) = names::slot(settings, slot) {
+    for slot in names::all_by_priority(&settings) {
+        if let Some(process) = names::slot(&settings, slot) {
             let name = names::full(process);
             let outcome = clear_process(office, process, &name).await;
             results.push(result(process, outcome));

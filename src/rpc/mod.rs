@@ -1,6 +1,7 @@
 //! XML-RPC: the method table, the codec, the faults.
 
 mod args;
+mod configuration;
 mod control;
 pub mod fault;
 mod info;
@@ -14,6 +15,7 @@ pub mod xml;
 mod tests;
 
 use args::Args;
+use control::Order;
 use fault::{Code, Fault};
 use office::Office;
 use table::Method;
@@ -97,15 +99,14 @@ async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<
         Call::Pid => Ok(Value::Int(office.pid().into())),
         Call::ProcessInfo => info::one(office, args.text(0)),
         Call::AllProcessInfo => info::all(office),
-        Call::Start => control::start(office, args.text(0), args.truth(1)).await,
-        Call::StartGroup => control::start_group(office, args.text(0), args.truth(1)).await,
-        Call::StartAll => control::start_all(office, args.truth(0)).await,
-        Call::Stop => control::stop(office, args.text(0), args.truth(1)).await,
-        Call::StopGroup => control::stop_group(office, args.text(0), args.truth(1)).await,
-        Call::StopAll => control::stop_all(office, args.truth(0)).await,
-        Call::Signal => control::signal(office, args.text(0), args.text(1)).await,
-        Call::SignalGroup => control::signal_group(office, args.text(0), args.text(1)).await,
-        Call::SignalAll => control::signal_all(office, args.text(0)).await,
+        Call::One(verb) => control::one(office, args.text(0), order(verb, args, 1)).await,
+        Call::Group(verb) => control::group(office, args.text(0), order(verb, args, 1)).await,
+        Call::All(verb) => control::all(office, order(verb, args, 0)).await,
+        Call::AllConfigInfo => Ok(configuration::all(office)),
+        Call::ReloadConfig => configuration::reload(office).await,
+        Call::AddGroup => configuration::add(office, args.text(0)),
+        Call::RemoveGroup => configuration::remove(office, args.text(0)),
+        Call::Restart => configuration::restart(office).await,
         Call::ReadLog => {
             let log = office.settings().activity.log;
             logs::read(office, log, args.number(0), args.number(1)).await
@@ -124,5 +125,14 @@ async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<
             office.shutdown();
             Ok(Value::Bool(true))
         }
+    }
+}
+
+/// What to do; `at` is the place of the parameter that says how.
+fn order(verb: table::Verb, args: &Args, at: usize) -> Order<'_> {
+    match verb {
+        table::Verb::Start => Order::Start { wait: args.truth(at) },
+        table::Verb::Stop => Order::Stop { wait: args.truth(at) },
+        table::Verb::Signal => Order::Signal(args.text(at)),
     }
 }

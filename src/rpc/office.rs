@@ -3,16 +3,32 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 
 use crate::config::settings::{Level, Settings};
 use crate::process::{Command, Heart, Now, Outcome};
 
+/// Why a group was not put in or out of force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmoved {
+    /// There is no such group.
+    Unknown,
+    /// It is in force already.
+    InForce,
+    /// A process of it is not stopped.
+    Running,
+}
+
 /// The broker as the methods see it. The loop implements it; tests have one of their own.
 pub trait Office {
-    /// The settings in force.
-    fn settings(&self) -> &Settings;
+    /// The settings in force at this moment.
+    fn settings(&self) -> Rc<Settings>;
+    /// The settings of the last reading that was accepted.
+    fn latest(&self) -> Rc<Settings>;
+    /// Whether the AUTO logs of a group of the last reading have their files.
+    fn has_logs(&self, group: &str) -> bool;
     /// The time.
     fn now(&self) -> Now;
     /// The local time zone, made once from [`Settings::zone`].
@@ -31,6 +47,15 @@ pub trait Office {
     fn clear_log(&self, log: u32) -> impl Future<Output = io::Result<()>>;
     /// Writes a line to the activity log.
     fn note(&self, level: Level, text: String);
+    /// Has the configuration read. Fails with what is wrong with it, in a line.
+    fn reread(&self) -> impl Future<Output = Result<(), String>>;
+    /// Puts a group of the last reading in force; those of its processes that start by themselves start.
+    fn add_group(&self, name: &str) -> Result<(), Unmoved>;
+    /// Puts a group out of force.
+    fn remove_group(&self, name: &str) -> Result<(), Unmoved>;
+    /// Begins the orderly stop of everything, in order to start over, if the configuration is good. Fails with what is
+    /// wrong with it, in a line.
+    fn restart(&self) -> impl Future<Output = Result<(), String>>;
     /// Begins the orderly stop of everything.
     fn shutdown(&self);
 }

@@ -45,7 +45,13 @@ pub enum Action {
     ReadLog,
     /// Empty logs.
     ClearLog,
-    /// End the daemon.
+    /// Read the configuration afresh.
+    Reread,
+    /// Put a group in force.
+    Add,
+    /// Put a group out of force.
+    Remove,
+    /// End the daemon, or have it start over.
     Shutdown,
 }
 
@@ -71,6 +77,14 @@ pub enum Stream {
     Stderr,
 }
 
+/// What is done to processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Start,
+    Stop,
+    Signal,
+}
+
 /// What a method does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -81,15 +95,15 @@ pub(super) enum Call {
     Pid,
     ProcessInfo,
     AllProcessInfo,
-    Start,
-    StartGroup,
-    StartAll,
-    Stop,
-    StopGroup,
-    StopAll,
-    Signal,
-    SignalGroup,
-    SignalAll,
+    /// To one process, or to the group that `group:*` names.
+    One(Verb),
+    Group(Verb),
+    All(Verb),
+    AllConfigInfo,
+    ReloadConfig,
+    AddGroup,
+    RemoveGroup,
+    Restart,
     ReadLog,
     ReadProcessLog(Stream),
     TailProcessLog(Stream),
@@ -236,7 +250,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "startProcess",
-        call: Call::Start,
+        call: Call::One(Verb::Start),
         params: &[NAME, WAIT],
         result: Type::Bool,
         faults: START_FAULTS,
@@ -246,7 +260,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "startProcessGroup",
-        call: Call::StartGroup,
+        call: Call::Group(Verb::Start),
         params: &[GROUP, WAIT],
         result: Type::Array,
         faults: &[Code::BadName],
@@ -256,7 +270,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "startAllProcesses",
-        call: Call::StartAll,
+        call: Call::All(Verb::Start),
         params: &[WAIT],
         result: Type::Array,
         faults: &[],
@@ -266,7 +280,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "stopProcess",
-        call: Call::Stop,
+        call: Call::One(Verb::Stop),
         params: &[NAME, WAIT],
         result: Type::Bool,
         faults: &[Code::BadName, Code::NotRunning, Code::Failed],
@@ -276,7 +290,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "stopProcessGroup",
-        call: Call::StopGroup,
+        call: Call::Group(Verb::Stop),
         params: &[GROUP, WAIT],
         result: Type::Array,
         faults: &[Code::BadName],
@@ -286,7 +300,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "stopAllProcesses",
-        call: Call::StopAll,
+        call: Call::All(Verb::Stop),
         params: &[WAIT],
         result: Type::Array,
         faults: &[],
@@ -296,7 +310,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "signalProcess",
-        call: Call::Signal,
+        call: Call::One(Verb::Signal),
         params: &[NAME, SIGNAL],
         result: Type::Bool,
         faults: &[Code::BadName, Code::BadSignal, Code::NotRunning, Code::Failed],
@@ -306,7 +320,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "signalProcessGroup",
-        call: Call::SignalGroup,
+        call: Call::Group(Verb::Signal),
         params: &[GROUP, SIGNAL],
         result: Type::Array,
         faults: &[Code::BadName],
@@ -316,7 +330,7 @@ pub static METHODS: &[Method] = &[
     },
     Method {
         name: "signalAllProcesses",
-        call: Call::SignalAll,
+        call: Call::All(Verb::Signal),
         params: &[SIGNAL],
         result: Type::Array,
         faults: &[],
@@ -433,6 +447,56 @@ pub static METHODS: &[Method] = &[
         action: Action::ClearLog,
         target: Target::All,
         help: "Empties the logs of all processes.",
+    },
+    Method {
+        name: "getAllConfigInfo",
+        call: Call::AllConfigInfo,
+        params: &[],
+        result: Type::Array,
+        faults: &[],
+        action: Action::View,
+        target: Target::All,
+        help: "How the last reading of the configuration describes all processes, by name.",
+    },
+    Method {
+        name: "reloadConfig",
+        call: Call::ReloadConfig,
+        params: &[],
+        result: Type::Array,
+        faults: &[Code::CantReread],
+        action: Action::Reread,
+        target: Target::Daemon,
+        help: "Reads the configuration and changes nothing: [[added, changed, removed]], the names of the groups in which it differs from what is in force.",
+    },
+    Method {
+        name: "addProcessGroup",
+        call: Call::AddGroup,
+        params: &[GROUP],
+        result: Type::Bool,
+        faults: &[Code::BadName, Code::AlreadyAdded, Code::Failed],
+        action: Action::Add,
+        target: Target::Group,
+        help: "Puts a group of the last reading in force; those of its processes that start by themselves start.",
+    },
+    Method {
+        name: "removeProcessGroup",
+        call: Call::RemoveGroup,
+        params: &[GROUP],
+        result: Type::Bool,
+        faults: &[Code::BadName, Code::StillRunning],
+        action: Action::Remove,
+        target: Target::Group,
+        help: "Puts a group out of force; all of its processes must be stopped.",
+    },
+    Method {
+        name: "restart",
+        call: Call::Restart,
+        params: &[],
+        result: Type::Bool,
+        faults: &[Code::CantReread],
+        action: Action::Shutdown,
+        target: Target::Daemon,
+        help: "Stops everything and starts over, after the configuration was read and found good.",
     },
     Method {
         name: "shutdown",

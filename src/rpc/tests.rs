@@ -1,10 +1,11 @@
 //! Tests: whole calls, from XML to XML, against an office whose spawner always obeys.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -13,15 +14,19 @@ use privsep::request::Request;
 use tempfile::TempDir;
 
 use super::fault::Fault;
-use super::office::Office;
+use super::office::{Office, Unmoved};
 use super::xml::{self, Value};
 use super::{Answer, handle};
-use crate::config::settings::{Level, Process, Settings};
+use crate::config::settings::{Group, Level, Of, Process, Settings};
 use crate::process::world::{failure, log_file, moment, program, settings, stream};
-use crate::process::{Command, Heart, Input, Now, Outcome, Output, State, Ticket};
+use crate::process::{Command, Heart, Input, Kept, Now, Outcome, Output, State, Ticket, roster};
 
 struct Desk {
-    settings: Settings,
+    settings: RefCell<Rc<Settings>>,
+    latest: RefCell<Rc<Settings>>,
+    /// What the next readings give.
+    readings: RefCell<VecDeque<Result<Settings, String>>>,
+    made: RefCell<BTreeSet<String>>,
     heart: RefCell<Heart>,
     ms: Cell<u64>,
     zone: TimeZone,
@@ -49,7 +54,10 @@ impl Desk {
         }
         let desk = Desk {
             heart: RefCell::new(Heart::new(&settings, &[])),
-            settings,
+            made: RefCell::new(settings.groups.iter().map(|g| g.name.clone()).collect()),
+            latest: RefCell::new(Rc::new(settings.clone())),
+            settings: RefCell::new(Rc::new(settings)),
+            readings: RefCell::default(),
             ms: Cell::new(0),
             zone: TimeZone::UTC,
             lines: RefCell::new(Vec::new()),
@@ -119,14 +127,58 @@ impl Desk {
         (fault.code, fault.text)
     }
 
-    fn log(&self, number: u32) -> &str {
-        &self.settings.logs[&number].path
+    fn log(&self, number: u32) -> String {
+        self.settings().logs[&number].path.clone()
     }
 }
 
 impl Office for Desk {
-    fn settings(&self) -> &Settings {
-        &self.settings
+    fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    fn latest(&self) -> Rc<Settings> {
+        Rc::clone(&self.latest.borrow())
+    }
+
+    fn has_logs(&self, group: &str) -> bool {
+        self.made.borrow().contains(group)
+    }
+
+    async fn reread(&self) -> Result<(), String> {
+        let settings = self.readings.borrow_mut().pop_front().expect("a reading")?;
+        self.made.borrow_mut().clear();
+        *self.latest.borrow_mut() = Rc::new(settings);
+        Ok(())
+    }
+
+    fn add_group(&self, name: &str) -> Result<(), Unmoved> {
+        let latest = self.latest();
+        let group = latest.group(name).ok_or(Unmoved::Unknown)?;
+        if self.settings().group(name).is_some() {
+            return Err(Unmoved::InForce);
+        }
+        roster::enter(Rc::make_mut(&mut self.settings.borrow_mut()), &latest, name);
+        self.heart.borrow_mut().add(&latest, group, &mut Vec::new());
+        self.made.borrow_mut().insert(name.to_owned());
+        self.feed(Input::SetOut { slots: group.slots.clone() });
+        Ok(())
+    }
+
+    fn remove_group(&self, name: &str) -> Result<(), Unmoved> {
+        let removed = self.heart.borrow_mut().remove(self.now(), name, &mut Vec::new());
+        removed.map_err(|kept| match kept {
+            Kept::Unknown => Unmoved::Unknown,
+            Kept::Running => Unmoved::Running,
+        })?;
+        roster::leave(Rc::make_mut(&mut self.settings.borrow_mut()), name);
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), String> {
+        self.reread().await?;
+        self.shutdown();
+        Ok(())
     }
 
     fn now(&self) -> Now {
@@ -213,7 +265,7 @@ fn the_daemon_tells_who_it_is() {
 fn other_methods_and_wrong_parameters_are_faults() {
     let desk = Desk::new();
     let unknown = (1, "UNKNOWN_METHOD".to_owned());
-    assert_eq!(desk.fault("restart", &[]), unknown);
+    assert_eq!(desk.fault("nothing", &[]), unknown);
     assert_eq!(desk.fault("_update", &[s("x")]), unknown);
     let wrong = (2, "INCORRECT_PARAMETERS".to_owned());
     assert_eq!(desk.fault("getState", &[s("x")]), wrong);
@@ -258,8 +310,8 @@ fn process_info_has_fourteen_members_in_order() {
     assert_eq!(info.member("start"), Some(&Value::Int(1_795_226_180)));
     assert_eq!(info.member("now"), Some(&Value::Int(1_795_226_240)));
     assert_eq!(info.member("state"), Some(&Value::Int(20)));
-    assert_eq!(info.member("logfile"), Some(&s(desk.log(1))));
-    assert_eq!(info.member("stderr_logfile"), Some(&s(desk.log(2))));
+    assert_eq!(info.member("logfile"), Some(&s(&desk.log(1))));
+    assert_eq!(info.member("stderr_logfile"), Some(&s(&desk.log(2))));
     assert_eq!(info.member("description"), Some(&s("pid 501, uptime 0:01:00")));
     let info = desk.call("getProcessInfo", &[s("web:w1")]).unwrap();
     assert_eq!(info.member("description"), Some(&s("Not started")));
@@ -424,4 +476,119 @@ fn calls_are_traced() {
             "XML-RPC method supervisor.getProcessInfo() returned fault: [10] BAD_NAME: x",
         ]
     );
+}
+
+/// The configuration of [`Desk::new`] after an edit: `cat` is gone, `web` has another slot for w2, `gone` is the same,
+/// `more` is new.
+fn edited(desk: &Desk) -> Settings {
+    let mut settings = (*desk.settings()).clone();
+    roster::leave(&mut settings, "cat");
+    let w2 = settings.processes.remove(&2).unwrap();
+    settings.processes.insert(4, Process { startsecs: 5_000_000_000, ..w2 });
+    let more = Process { group: "more".into(), stdout: stream(Some(7)), ..program("m") };
+    settings.processes.insert(0, more);
+    settings.logs.insert(7, log_file(desk.path("m.log").to_str().unwrap()));
+    for group in &mut settings.groups {
+        if group.name == "web" {
+            group.slots = vec![1, 4];
+        }
+    }
+    let more = Group { name: "more".into(), priority: 999, of: Of::Programs, slots: vec![0] };
+    settings.groups.push(more);
+    settings
+}
+
+fn lists(value: &Value) -> [Vec<String>; 3] {
+    let items = |value: &Value| match value {
+        Value::Array(items) => items.clone(),
+        _ => panic!("no array: {value:?}"),
+    };
+    let [inner] = <[Value; 1]>::try_from(items(value)).unwrap();
+    let lists = <[Value; 3]>::try_from(items(&inner)).unwrap();
+    lists.map(|list| items(&list).iter().map(|name| name.as_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn a_reading_tells_what_differs_and_changes_nothing() {
+    let desk = Desk::new();
+    let same = (*desk.settings()).clone();
+    desk.readings.borrow_mut().extend([Ok(same), Ok(edited(&desk))]);
+    let none: [Vec<String>; 3] = Default::default();
+    assert_eq!(lists(&desk.call("reloadConfig", &[]).unwrap()), none);
+    let changes = desk.call("reloadConfig", &[]).unwrap();
+    assert_eq!(lists(&changes), [vec!["more"], vec!["web"], vec!["cat"]]);
+    assert_eq!(desk.heart(|h| h.state(0)), Some(State::Running));
+    assert_eq!(desk.call("getProcessInfo", &[s("more:m")]).unwrap_err().code, 10);
+    desk.readings.borrow_mut().push_back(Err("no such key: x".into()));
+    let refused = (92, "CANT_REREAD: no such key: x".to_owned());
+    assert_eq!(desk.fault("reloadConfig", &[]), refused);
+    desk.readings.borrow_mut().push_back(Err("no such key: x".into()));
+    assert_eq!(desk.fault("restart", &[]), refused);
+    assert!(!desk.shut.get(), "nothing was stopped");
+}
+
+#[test]
+fn groups_are_put_in_and_out_of_force() {
+    let desk = Desk::new();
+    desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
+    desk.call("reloadConfig", &[]).unwrap();
+    let name = |name: &str| [s(name)];
+    let fault = |code, text: &str| (code, text.to_owned());
+    assert_eq!(desk.fault("addProcessGroup", &name("x")), fault(10, "BAD_NAME: x"));
+    assert_eq!(desk.fault("addProcessGroup", &name("web")), fault(90, "ALREADY_ADDED: web"));
+    // In force, but not in the last reading.
+    assert_eq!(desk.fault("addProcessGroup", &name("cat")), fault(10, "BAD_NAME: cat"));
+    assert_eq!(desk.fault("removeProcessGroup", &name("more")), fault(10, "BAD_NAME: more"));
+    assert_eq!(desk.fault("removeProcessGroup", &name("cat")), fault(91, "STILL_RUNNING: cat"));
+    desk.call("stopProcessGroup", &name("cat")).unwrap();
+    assert_eq!(desk.call("removeProcessGroup", &name("cat")), Ok(Value::Bool(true)));
+    assert_eq!(desk.fault("getProcessInfo", &name("cat")), fault(10, "BAD_NAME: cat"));
+    // The new group has the slot that the old one had: another life, another log.
+    assert_eq!(desk.call("addProcessGroup", &name("more")), Ok(Value::Bool(true)));
+    let info = desk.call("getProcessInfo", &name("more:m")).unwrap();
+    assert_eq!(info.member("statename"), Some(&s("STARTING")));
+    assert_eq!(info.member("stop"), Some(&Value::Int(0)));
+    assert_eq!(info.member("logfile"), Some(&s(desk.path("m.log").to_str().unwrap())));
+    assert_eq!(desk.call("removeProcessGroup", &name("web")), Ok(Value::Bool(true)));
+    assert_eq!(desk.call("addProcessGroup", &name("web")), Ok(Value::Bool(true)));
+    assert_eq!(desk.heart(|h| (h.state(2), h.state(4))), (None, Some(State::Stopped)));
+    desk.readings.borrow_mut().push_back(Ok((*desk.latest()).clone()));
+    let none: [Vec<String>; 3] = Default::default();
+    assert_eq!(lists(&desk.call("reloadConfig", &[]).unwrap()), none);
+}
+
+#[test]
+fn configuration_info_has_twenty_nine_members_in_order() {
+    let desk = Desk::new();
+    let all = |desk: &Desk| match desk.call("getAllConfigInfo", &[]) {
+        Ok(Value::Array(all)) => all,
+        other => panic!("no array: {other:?}"),
+    };
+    let first = all(&desk).remove(0);
+    let Value::Struct(members) = &first else { panic!("no struct") };
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = "autostart directory uid command exitcodes group group_prio inuse killasgroup name process_prio \
+                    redirect_stderr startretries startsecs stdout_capture_maxbytes stdout_events_enabled \
+                    stdout_logfile stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stopsignal \
+                    stopwaitsecs stderr_capture_maxbytes stderr_events_enabled stderr_logfile \
+                    stderr_logfile_backups stderr_logfile_maxbytes stderr_syslog serverurl";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(first.member("stdout_logfile"), Some(&s(&desk.log(1))), "its file is there");
+    assert_eq!(first.member("directory"), Some(&s("none")));
+    assert_eq!(first.member("uid"), Some(&s("none")));
+    assert_eq!(first.member("serverurl"), Some(&s("none")));
+    assert_eq!(first.member("exitcodes"), Some(&Value::Array(vec![Value::Int(0)])));
+    assert_eq!(first.member("stopsignal"), Some(&Value::Int(15)));
+    assert_eq!(first.member("inuse"), Some(&Value::Bool(true)));
+    desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
+    desk.call("reloadConfig", &[]).unwrap();
+    let infos = all(&desk);
+    let names: Vec<_> = infos.iter().map(|info| info.member("name").unwrap().as_str()).collect();
+    assert_eq!(names, [Some("gone"), Some("m"), Some("w1"), Some("w2")]);
+    assert_eq!(infos[1].member("inuse"), Some(&Value::Bool(false)));
+    assert_eq!(infos[1].member("stdout_logfile"), Some(&s("auto")));
+    assert_eq!(infos[3].member("startsecs"), Some(&Value::Int(i32::MAX.into())), "capped");
+    desk.call("addProcessGroup", &[s("more")]).unwrap();
+    let path = s(desk.path("m.log").to_str().unwrap());
+    assert_eq!(all(&desk)[1].member("stdout_logfile"), Some(&path));
 }

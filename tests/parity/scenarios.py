@@ -676,6 +676,8 @@ def without_log():
 
 def worlds():
     """All worlds, afresh."""
+    import reread
+
     shared = [
         *status(),
         *start(),
@@ -695,4 +697,5 @@ def worlds():
         without_log(),
         client_world(),
         *going_down(),
+        *reread.worlds(),
     ]

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, SpliceFFlags, splice, tee};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice, tee};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::{Whence, lseek, pipe2, read, write};
 
@@ -104,6 +104,17 @@ pub fn waiting(pipe: BorrowedFd<'_>) -> nix::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// How many bytes a pipe can hold if its writers fill every page of it.
+pub fn capacity(pipe: BorrowedFd<'_>) -> nix::Result<usize> {
+    fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map(|n| usize::try_from(n).unwrap_or(0))
+}
+
+fn page() -> usize {
+    // SAFETY: sysconf reads nothing of ours.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(4096)
+}
+
 /// A pipe of our own, to look at bytes without taking them.
 pub struct Scratch {
     reader: OwnedFd,
@@ -130,6 +141,36 @@ impl Scratch {
             got += retry(|| read(self.reader.as_fd(), room))?;
         }
         Ok(copied)
+    }
+
+    /// Whether a pipe has no page left, so that its writers may have to wait. Its bytes stay there; `null` is
+    /// /dev/null.
+    pub fn full(&self, pipe: BorrowedFd<'_>, null: BorrowedFd<'_>) -> nix::Result<bool> {
+        let (there, room) = (waiting(pipe)?, capacity(pipe)?);
+        // Two neighbouring pages hold more than one page of bytes, or the second write had gone into the first page.
+        if there < (room / 2).saturating_sub(page()) {
+            return Ok(false);
+        }
+        // What fills all its pages does not fit into as many of ours when one of them is taken.
+        let spare = (capacity(self.reader.as_fd())? / page()).checked_sub(room / page());
+        let Some(spare) = spare else {
+            return Ok(there >= room.saturating_sub(page()));
+        };
+        let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
+        let copy = |most| retry(|| tee(pipe, self.writer.as_fd(), most, flags));
+        let mut taken = 0;
+        for _ in 0..=spare {
+            taken += copy(1).unwrap_or(0);
+        }
+        let copied = copy(usize::MAX >> 1).unwrap_or(0);
+        taken += copied;
+        while taken > 0 {
+            match drain(self.reader.as_fd(), null, taken)? {
+                0 => return Err(Errno::EIO),
+                n => taken = taken.saturating_sub(n),
+            }
+        }
+        Ok(copied < there)
     }
 }
 
@@ -230,6 +271,33 @@ mod tests {
                 assert_eq!(append(file.as_fd(), &[b'x'; 4096]), Ok(4096));
             }
         });
+    }
+
+    #[test]
+    fn a_pipe_is_full_when_its_last_page_is_taken() {
+        let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let scratch = Scratch::new().unwrap();
+        // Writes that leave much of each page empty, writes that fill them, and lines.
+        for size in [3_000, 4_096, 80] {
+            let (reader, writer) = pipe();
+            let line = vec![b'x'; size];
+            let mut full = false;
+            while write(&writer, &line).is_ok_and(|n| n == size) {
+                assert!(!full, "there was room for {size} more");
+                full = scratch.full(reader.as_fd(), null.as_fd()).unwrap();
+                // The last page may have room for a little more.
+                full &= size > 80;
+            }
+            let there = waiting(reader.as_fd()).unwrap();
+            assert_eq!(scratch.full(reader.as_fd(), null.as_fd()), Ok(true), "{size}");
+            assert_eq!(waiting(reader.as_fd()), Ok(there), "nothing is taken");
+            drain(reader.as_fd(), null.as_fd(), 4_096).unwrap();
+            assert_eq!(scratch.full(reader.as_fd(), null.as_fd()), Ok(false), "{size}");
+            let mut bytes = [0; 10];
+            assert_eq!(scratch.peek(reader.as_fd(), &mut bytes), Ok(10), "its own pipe is empty");
+        }
+        let (reader, _writer) = pipe();
+        assert_eq!(scratch.full(reader.as_fd(), null.as_fd()), Ok(false));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The journal's mapping: what this broker leaves to the next, and what the last one left.
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
@@ -16,6 +17,8 @@ const WORDS: usize = COPY / 8;
 pub struct Journal {
     base: NonNull<AtomicU64>,
     bytes: NonZeroUsize,
+    /// Number and copy of the text that was left last, once known: looking for it reads both copies.
+    last: Cell<Option<(u64, bool)>>,
 }
 
 impl Journal {
@@ -33,7 +36,7 @@ impl Journal {
         // SAFETY: no address is asked for, so no mapping of ours is replaced; the object's size was just read, and the
         // spawner has sealed it, so that the pages stay there.
         let base = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, fd, 0) }?;
-        Ok(Journal { base: base.cast(), bytes })
+        Ok(Journal { base: base.cast(), bytes, last: Cell::new(None) })
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -124,9 +127,10 @@ impl Journal {
     /// Leaves a long text: over the older copy, so that the other stays whole if we are killed here. Says whether it
     /// fits.
     pub fn write_text(&self, text: &[u8]) -> bool {
-        let newest = self.newest_copy();
-        let second = newest.as_ref().is_some_and(|(.., second)| !second);
-        let seq = newest.and_then(|(seq, ..)| seq.checked_add(1)).unwrap_or(1);
+        let last = || self.newest_copy().map(|(seq, _, second)| (seq, second));
+        let last = self.last.get().or_else(last);
+        let second = last.is_some_and(|(_, second)| !second);
+        let seq = last.and_then(|(seq, _)| seq.checked_add(1)).unwrap_or(1);
         if seq == 1 {
             // The other copy would be newer for ever.
             self.long(!second).iter().take(3).for_each(|word| word.store(0, Ordering::Relaxed));
@@ -141,6 +145,7 @@ impl Journal {
             whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
             word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
         }
+        self.last.set(Some((seq, second)));
         true
     }
 }

@@ -47,6 +47,13 @@ impl Watch {
         self.epoll.get().modify(pipe, &mut once(token))
     }
 
+    /// Has a pipe reported at once, and from then on whenever something is added to what is in it already, until it is
+    /// armed again.
+    pub fn arm_for_more(&self, pipe: BorrowedFd<'_>, token: u64) -> nix::Result<()> {
+        let edge = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        self.epoll.get().modify(pipe, &mut EpollEvent::new(edge, token))
+    }
+
     /// Ends the watch of a pipe. Needed before it is closed: the spawner keeps a copy, so closing ends nothing here.
     pub fn remove(&self, pipe: BorrowedFd<'_>) {
         let _ = self.epoll.get().delete(pipe);
@@ -120,6 +127,27 @@ mod tests {
         assert_eq!(within(&watch, long).await, [7]);
         watch.arm(reader.as_fd(), 7).unwrap();
         watch.remove(reader.as_fd());
+        assert_eq!(within(&watch, soon).await, []);
+    }
+
+    #[tokio::test]
+    async fn bytes_that_stay_in_a_pipe_wake_nobody_until_there_are_more() {
+        let watch = Watch::new().unwrap();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        watch.add(reader.as_fd(), 7).unwrap();
+        let (soon, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        write(&writer, b"<!--").unwrap();
+        assert_eq!(within(&watch, long).await, [7]);
+        watch.arm_for_more(reader.as_fd(), 7).unwrap();
+        assert_eq!(within(&watch, long).await, [7], "once, for what came before");
+        assert_eq!(within(&watch, soon).await, []);
+        for _ in 0..3 {
+            write(&writer, b"X").unwrap();
+            assert_eq!(within(&watch, long).await, [7]);
+            assert_eq!(within(&watch, soon).await, []);
+        }
+        watch.arm(reader.as_fd(), 7).unwrap();
+        assert_eq!(within(&watch, long).await, [7]);
         assert_eq!(within(&watch, soon).await, []);
     }
 

@@ -1,10 +1,12 @@
 //! The actions, declared once: name, what carries it out, how it is used.
 
 mod control;
+mod groups;
 pub mod help;
 mod logs;
 mod show;
 
+use super::server::{Info, list};
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::rpc::xml::Value;
@@ -21,6 +23,16 @@ pub struct Action {
 
 /// All actions, by name.
 const ACTIONS: &[Action] = &[
+    Action {
+        name: "add",
+        run: groups::add,
+        usage: &[("add <group> ...", "put these groups of the last reading in force")],
+    },
+    Action {
+        name: "avail",
+        run: groups::avail,
+        usage: &[("avail", "all processes of the last reading")],
+    },
     Action {
         name: "clear",
         run: logs::clear,
@@ -51,6 +63,21 @@ const ACTIONS: &[Action] = &[
             ("pid <name> ...", "the process ids of these processes, 0 if one does not run"),
             ("pid all", "the process ids of all processes"),
         ],
+    },
+    Action {
+        name: "reload",
+        run: groups::reload,
+        usage: &[("reload", "stop all processes and start supervisord over")],
+    },
+    Action {
+        name: "remove",
+        run: groups::remove,
+        usage: &[("remove <group> ...", "put these groups, which are stopped, out of force")],
+    },
+    Action {
+        name: "reread",
+        run: groups::reread,
+        usage: &[("reread", "read the configuration and say what differs; nothing changes")],
     },
     Action {
         name: "restart",
@@ -112,6 +139,15 @@ const ACTIONS: &[Action] = &[
         ],
     },
     Action {
+        name: "update",
+        run: groups::update,
+        usage: &[
+            ("update", "read the configuration and bring what runs in line with it"),
+            ("update all", "the same"),
+            ("update <group> ...", "the same for these groups alone"),
+        ],
+    },
+    Action {
         name: "version",
         run: show::version,
         usage: &[("version", "the version of the remote supervisord")],
@@ -121,6 +157,10 @@ const ACTIONS: &[Action] = &[
 /// The action with this name.
 pub fn find(name: &str) -> Option<&'static Action> {
     ACTIONS.iter().find(|action| action.name == name)
+}
+
+fn all_infos(session: &mut Session) -> Result<Vec<Info>, Trouble> {
+    list(&session.call("supervisor.getAllProcessInfo", &[])?)
 }
 
 /// A name as the user gave it: a process of a group, or a whole group.

@@ -1,9 +1,9 @@
 //! What is told without changing anything: `status`, `pid`, `version`.
 
-use super::super::server::{Info, list, string};
+use super::super::server::{Info, string};
 use super::super::session::{Session, status as exit};
 use super::super::trouble::Trouble;
-use super::{Target, full_name};
+use super::{Target, all_infos, full_name};
 use crate::rpc::fault::Code;
 use crate::rpc::xml::Value;
 
@@ -11,10 +11,6 @@ use crate::rpc::xml::Value;
 const STOPPED_STATES: [i64; 4] = [0, 100, 200, 1000];
 /// Narrowest column of names, in characters, without the gap after it.
 const NAME_WIDTH: usize = 30;
-
-fn all_infos(session: &mut Session) -> Result<Vec<Info>, Trouble> {
-    list(&session.call("supervisor.getAllProcessInfo", &[])?)
-}
 
 /// `status [NAME…]`
 pub fn status(session: &mut Session, rest: &str) -> Result<(), Trouble> {

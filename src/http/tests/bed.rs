@@ -25,7 +25,7 @@ use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Se
 use crate::http::{Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Now, Outcome};
-use crate::rpc::office::Office;
+use crate::rpc::office::{Office, Unmoved};
 
 /// Number of the activity log.
 pub const MAIN: u32 = 2;
@@ -35,7 +35,7 @@ pub const OUT: u32 = 0;
 /// A broker that has files and says when they change.
 pub struct Fake {
     pub dir: TempDir,
-    pub settings: Settings,
+    pub settings: RefCell<Rc<Settings>>,
     zone: TimeZone,
     pub lines: RefCell<Vec<(Level, String)>>,
     pub opened: Cell<usize>,
@@ -69,8 +69,32 @@ impl Fake {
 }
 
 impl Office for Fake {
-    fn settings(&self) -> &Settings {
-        &self.settings
+    fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    fn latest(&self) -> Rc<Settings> {
+        self.settings()
+    }
+
+    fn has_logs(&self, _: &str) -> bool {
+        true
+    }
+
+    async fn reread(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn add_group(&self, _: &str) -> Result<(), Unmoved> {
+        Err(Unmoved::Unknown)
+    }
+
+    fn remove_group(&self, _: &str) -> Result<(), Unmoved> {
+        Err(Unmoved::Unknown)
+    }
+
+    async fn restart(&self) -> Result<(), String> {
+        Ok(())
     }
 
     fn now(&self) -> Now {
@@ -86,7 +110,7 @@ impl Office for Fake {
     }
 
     fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
-        look(&Heart::new(&self.settings, &[]))
+        look(&Heart::new(&self.settings(), &[]))
     }
 
     async fn command(&self, _: Command) -> Vec<Outcome> {
@@ -172,7 +196,7 @@ impl Bed {
         let address = tcp.local_addr().expect("address");
         let site = Rc::new(Fake {
             dir,
-            settings: settings(maxbytes),
+            settings: RefCell::new(Rc::new(settings(maxbytes))),
             zone: TimeZone::UTC,
             lines: RefCell::default(),
             opened: Cell::default(),

@@ -1,8 +1,10 @@
 //! Logs that are followed.
 
 use std::fs;
+use std::rc::Rc;
 
 use super::bed::{Client, MAIN, OUT, Plan, eventually, header, rotate, run};
+use crate::process::world::log_file;
 use tokio::net::UnixStream;
 
 const GET: &str = "GET /logtail/cat HTTP/1.1\r\nHost: \r\nAccept-Encoding: chunked\r\n\r\n\r\n";
@@ -42,6 +44,23 @@ fn the_head_comes_though_there_is_nothing_yet() {
         begin(&mut client, "GET /mainlogtail HTTP/1.1\r\n\r\n").await;
         bed.site.write(MAIN, "first\n");
         assert_eq!(client.chunked(6).await, "first\n");
+    });
+}
+
+#[test]
+fn it_ends_when_the_number_becomes_another_log_s() {
+    run(async |bed| {
+        bed.site.write(OUT, "mine\n");
+        let mut client = bed.unix().await;
+        begin(&mut client, GET).await;
+        assert_eq!(client.chunked(5).await, "mine\n");
+        let mut settings = (**bed.site.settings.borrow()).clone();
+        settings.logs.insert(OUT, log_file("somebody else's"));
+        *bed.site.settings.borrow_mut() = Rc::new(settings);
+        bed.site.tell(OUT);
+        fs::rename(bed.site.path(OUT), bed.site.path(OUT).with_extension("1")).unwrap();
+        bed.site.write(OUT, "theirs\n");
+        assert_eq!(client.rest().await, "");
     });
 }
 

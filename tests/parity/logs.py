@@ -78,7 +78,6 @@ def rotations():
         "ten": ("62", "10", 9),
         "exact": ("31", "2", 4),
         "never": ("0", "3", 6),
-        "negative": ("-5", "3", 4),
         "kilobytes": ("1KB", "2", 40),
         "big-enough": ("50MB", "10", 3),
     }

@@ -183,8 +183,9 @@ def kinds():
                 user="nobody", directory="/"),
         talking("logs-relative", "both", until_file("logs-relative.txt", "again"), content("logs-relative.txt"),
                 stdout_logfile="logs-relative.txt"),
-        talking("logs-auto", "both", auto("logs-auto-"), **automatic),
-        scenario("logs-auto-never-started", auto("logs-auton"), needs=off("logs-auton", script("both"), **automatic)),
+        talking("logs-auto", "both", auto("logs-auto-std"), **automatic),
+        scenario("logs-auto-never-started", auto("logs-auton"), needs=off("logs-auton", script("both"), **automatic),
+                 ignored="automatic logs are made at the first start, not when the group is added"),
         talking("logs-auto-redirected", "both", auto("logs-autor"), redirect_stderr="true", **automatic),
         talking("logs-expanded", "both", until_file("logs-expanded-5.x", "again"), files("^logs-expanded"),
                 stdout_logfile="@ROOT@/%(program_name)s-%(process_num)d.x", numprocs_start=5),
@@ -306,7 +307,12 @@ def clearing():
             until("there is a log", lambda daemon: os.path.exists(path(daemon, "main.log"))),
             content("main.log"),
         ),
-        scenario("logs-main-clear", ask("clearLog"), Look("size", lambda d: len(read(d, "main.log")) < 200)),
+        scenario(
+            "logs-main-clear",
+            ask("clearLog"),
+            Look("size", lambda d: len(read(d, "main.log")) < 200),
+            ignored="clearLog is not there yet",
+        ),
         scenario("logs-main-read", ask("readLog", 0, -1), ask("readLog", -5, 5)),
     ]
 

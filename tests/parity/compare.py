@@ -75,6 +75,13 @@ DELIBERATE = [
         "characters that XML cannot carry are replaced, the rest of the log stays readable",
     ),
     Deliberate(
+        r"life-spawnerr-empty",
+        "daemon",
+        r"(?s:.*)command at '/.*/' is a directory(?s:.*)",
+        r"(?s:.*)command at '' is a directory(?s:.*)",
+        "the search for a command does not end at the first directory of PATH",
+    ),
+    Deliberate(
         r"tail-control",
         "client",
         r"rc=1\nerror: <class 'xml.parsers.expat.ExpatError'>, .*\n",

@@ -26,7 +26,7 @@ def poll(seconds, condition):
             return value
         if time.monotonic() > deadline:
             return None
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -62,7 +62,10 @@ class Daemon:
     """
 
     def __init__(self, command, world):
+        self.name = command[0]
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="parity-"))
+        # Programs of other users look for their scripts here.
+        os.chmod(self.root, 0o755)
         self.socket = os.path.join(self.root, "s.sock")
         self.port = free_port()
         self.config = os.path.join(self.root, "supervisord.conf")

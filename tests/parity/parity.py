@@ -5,11 +5,14 @@
 
 VENV holds the reference (supervisor 4.3.0). With --supervisord the daemon CMD is compared with the reference's, both
 driven by the reference's supervisorctl. With --supervisorctl the client CMD is compared with the reference's, both on a
-daemon of the reference. Exit status 0 if nothing differs but what compare.py lists.
+daemon of the reference. With --supervisord both also read the configurations of config_corpus/. Exit status 0 if nothing
+differs but what compare.py and config_corpus/on_purpose.py list.
 """
 
 import argparse
+import concurrent.futures
 import difflib
+import os
 import shlex
 import signal
 import sys
@@ -17,10 +20,19 @@ import time
 
 sys.dont_write_bytecode = True
 
+import life  # noqa: E402
+import logs  # noqa: E402
+import scenarios  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
-from scenarios import worlds  # noqa: E402
+from looks import Look, states  # noqa: E402
 from steps import Run, Side  # noqa: E402
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config_corpus"))
+import check  # noqa: E402
+
+# Worlds that are played at the same time: most of their time is spent waiting.
+AT_ONCE = 4
 
 
 def execute(step, sides):
@@ -41,8 +53,8 @@ def play(scenario, sides, of, lasting):
         for name, state in scenario.prepare.items():
             side.daemon.bring(name, state)
     failures, reasons = [], set()
-    # The status that follows belongs to every scenario.
-    for step in [*scenario.steps, lambda daemon: daemon.settle(lasting), "status"]:
+    # The states that follow belong to every scenario.
+    for step in [*scenario.steps, lambda daemon: daemon.settle(lasting), Look("states", states)]:
         if callable(step):
             for side in sides:
                 step(side.daemon)
@@ -65,9 +77,20 @@ def show(line, reference, ours):
     return "\n".join(["    " + line, *("      " + row for row in rows)])
 
 
+def verdict(scenario, failures, reasons):
+    """The word for how a scenario ended, what is said about it, and the differences to show."""
+    if scenario.ignored and failures:
+        return "skip", scenario.ignored, []
+    if scenario.ignored:
+        return "FAIL", "passes, though it is to be ignored: " + scenario.ignored, failures
+    word = "FAIL" if failures else "diff" if reasons else "ok"
+    return word, "; ".join(sorted(reasons)), failures
+
+
 def run_world(world, chosen, daemons, clients, of):
+    """Plays the chosen scenarios of a world: how many passed, how many failed, and what is to be printed."""
     passed = failed = 0
-    sides = []
+    sides, lines = [], []
     try:
         for command, client in zip(daemons, clients):
             sides.append(Side(Daemon(command, world), client))
@@ -79,18 +102,15 @@ def run_world(world, chosen, daemons, clients, of):
                 failures, reasons = play(scenario, sides, of, world.lasting)
             except (RuntimeError, OSError) as error:
                 failures, reasons = ["    " + str(error)], set()
-            word = "FAIL" if failures else "diff" if reasons else "ok"
-            note = "; ".join(sorted(reasons))
+            word, note, failures = verdict(scenario, failures, reasons)
             seconds = time.monotonic() - began
-            print("{:4} {}/{} {:.1f}s {}".format(word, of, scenario.name, seconds, note).rstrip())
-            for failure in failures:
-                print(failure)
-            sys.stdout.flush()
-            failed += bool(failures)
-            passed += not failures
+            lines.append("{:4} {}/{} {:.1f}s {}".format(word, of, scenario.name, seconds, note).rstrip())
+            lines.extend(failures)
+            failed += word == "FAIL"
+            passed += word != "FAIL"
     except RuntimeError as error:
         left = len(chosen) - passed - failed
-        print("FAIL {}/{}: {} scenarios not played: {}".format(of, world.name, left, error))
+        lines.append("FAIL {}/{}: {} scenarios not played: {}".format(of, world.name, left, error))
         failed += left
     finally:
         for side in sides:
@@ -98,6 +118,24 @@ def run_world(world, chosen, daemons, clients, of):
                 process.kill()
                 process.communicate()
             side.daemon.stop()
+    return passed, failed, lines
+
+
+def run_worlds(pairs, only):
+    """Plays all worlds, several at a time: how many scenarios passed, how many failed."""
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = []
+        for of, daemons, clients in pairs:
+            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds()]:
+                chosen = world.choose(only, of)
+                if chosen:
+                    jobs.append(pool.submit(run_world, world, chosen, daemons, clients, of))
+        for job in jobs:
+            world_passed, world_failed, lines = job.result()
+            passed += world_passed
+            failed += world_failed
+            print("\n".join(lines), flush=True)
     return passed, failed
 
 
@@ -119,14 +157,11 @@ def main():
         pairs.append(("client", [daemon, daemon], [client, options.supervisorctl]))
     if not pairs:
         parser.error("nothing to compare: give --supervisord or --supervisorctl")
-    passed = failed = 0
-    for of, daemons, clients in pairs:
-        for world in worlds():
-            chosen = world.choose(options.only, of)
-            if chosen:
-                counts = run_world(world, chosen, daemons, clients, of)
-                passed += counts[0]
-                failed += counts[1]
+    passed, failed = run_worlds(pairs, options.only)
+    if options.supervisord and (not options.only or "corpus" in options.only):
+        read, wrong = check.run(options.reference, options.supervisord)
+        passed += read
+        failed += wrong
     print("{} passed, {} failed".format(passed, failed))
     return 1 if failed or not passed else 0
 

@@ -56,13 +56,22 @@ def group(name, *programs):
 
 
 class Scenario:
-    def __init__(self, name, *steps, needs=(), prepare=None, lasting=(), client_only=False):
+    """Steps, and the sections that they need.
+
+    With `ignored`, the reason, it is played and may fail; it fails when it does not.
+    """
+
+    def __init__(
+        self, name, *steps, needs=(), prepare=None, lasting=(), client_only=False, daemon_only=False, ignored=""
+    ):
         self.name = name
         self.steps = steps
         self.needs = [needs] if isinstance(needs, str) else list(needs)
         self.prepare = prepare or {}
         self.lasting = lasting
         self.client_only = client_only
+        self.daemon_only = daemon_only
+        self.ignored = ignored
 
 
 class World:
@@ -75,6 +84,7 @@ class World:
         self.credentials = credentials
         self.chosen = scenarios
         self.lasting = ()
+        self.daemon_lines = ""
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
         self.files += [("bin/plain", "no program\n", 0o644), ("cwd/empty", "", 0o600)]
 
@@ -83,7 +93,7 @@ class World:
         self.chosen = [
             scenario
             for scenario in self.scenarios
-            if only in scenario.name and (of == "client" or not scenario.client_only)
+            if only in scenario.name and not (scenario.client_only if of == "daemon" else scenario.daemon_only)
         ]
         self.lasting = [name for scenario in self.chosen for name in scenario.lasting]
         return self.chosen
@@ -95,7 +105,7 @@ class World:
         sections = [
             "[unix_http_server]\nfile=@SOCK@\n" + login,
             "[inet_http_server]\nport=127.0.0.1:@PORT@\n" + login,
-            "[supervisord]\nlogfile=@ROOT@/main.log\npidfile=@ROOT@/s.pid\nchildlogdir=@ROOT@",
+            "[supervisord]\nlogfile=@ROOT@/main.log\npidfile=@ROOT@/s.pid\nchildlogdir=@ROOT@\n" + self.daemon_lines,
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
             "[supervisorctl]\nserverurl=unix://@SOCK@\n" + login,

@@ -7,14 +7,22 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-
-from cases import cases
-from generate import generate
-from on_purpose import Declared
+import time
+import xmlrpc.client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.dirname(HERE))
+
+from cases import cases  # noqa: E402
+from daemon import UnixTransport  # noqa: E402
+from generate import generate  # noqa: E402
+from on_purpose import Declared  # noqa: E402
+
 GENERATED = 400
+# How many of the written configurations a daemon of ours is asked about.
+LIVE = 60
 SEED = 20240229
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -169,6 +177,108 @@ def compare(case, reference, own):
     return [(field, a, b) for field, a, b in pairs(reference, own["read"]) if a != b or type(a) is not type(b)]
 
 
+# What lets a daemon of a case be asked, and starts nothing that the case does not.
+ASKABLE = """
+[DEFAULT]
+autostart=false
+[supervisord]
+logfile={dir}/l.log
+pidfile={dir}/l.pid
+childlogdir={dir}
+[unix_http_server]
+file={dir}/l.sock
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+def askable(case, reference):
+    """Whether a daemon can be started on a case without more ado."""
+    return (
+        reference.get("config")
+        and not reference["servers"]
+        and list(case.files) == ["supervisord.conf"]
+        and not case.args
+        and "/tmp/" not in str(case.files)
+        and "generated" not in case.name
+        and all(info["stdout_logfile_maxbytes"] < 2**31 for info in reference["config"])
+        # XML carries no control characters.
+        and str(reference["config"]).isprintable()
+        and not re.search(r"\\x[01]", str(reference["config"]))
+    )
+
+
+def as_running(infos, directory):
+    """What a daemon answers of groups that it has: names of automatic logs are made, here without what is random."""
+    made = []
+    for info in infos:
+        info = {**info, "inuse": True}
+        for channel in ("stdout", "stderr"):
+            key = channel + "_logfile"
+            head = "{}/{}-{}---supervisor-".format(directory, info["name"], channel)
+            if str(info[key]).startswith(head) or info[key] == "auto":
+                info[key] = head
+        made.append(info)
+    return made
+
+
+def answer(supervisord, job):
+    """getAllConfigInfo of a daemon, or why there is none."""
+    directory = job["dir"]
+    process = subprocess.Popen(
+        [*supervisord, "-n", *job["args"]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        env=ENVIRONMENT,
+    )
+    proxy = xmlrpc.client.ServerProxy(
+        "http://localhost", transport=UnixTransport(os.path.join(directory, "l.sock"), None)
+    ).supervisor
+    deadline = time.monotonic() + 20
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                return proxy.getAllConfigInfo()
+            except OSError:
+                time.sleep(0.02)
+            except xmlrpc.client.Error as error:
+                return str(error)
+        return "no answer: " + str(process.poll())
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def live(venv, supervisord, alike, references, root):
+    """Asks our daemon itself about some of the cases that are read alike: how many passed, how many failed."""
+    some = [case for case in alike if askable(case, references[case.name])]
+    some = some[:: max(1, len(some) // LIVE)][:LIVE]
+    jobs = []
+    for case in some:
+        text = case.files["supervisord.conf"]
+        name = "live-" + case.name
+        asked = text + ASKABLE.format(dir=os.path.join(root, name))
+        jobs.append(write(case._replace(name=name, files={"supervisord.conf": asked}), root))
+    expected = theirs(venv, jobs)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda job: answer(supervisord, job), jobs))
+    failed = 0
+    for job, found in zip(jobs, answers):
+        wanted = as_running(expected[job["name"]].get("config", []), job["dir"])
+        found = as_running(found, job["dir"]) if isinstance(found, list) else found
+        if found != wanted:
+            failed += 1
+            print("FAIL corpus/{}\n      - {}\n      + {}".format(job["name"], str(wanted)[:2000], str(found)[:2000]))
+    print("corpus: {} daemons asked, {} failed".format(len(jobs), failed))
+    return len(jobs) - failed, failed
+
+
 def run(venv, supervisord, only="", count=GENERATED, seed=SEED):
     """Compares the whole corpus, or what `only` names: how many passed, how many failed."""
     chosen = [case for case in [*cases(), *generate(count, seed)] if only in case.name]
@@ -183,22 +293,26 @@ def run(venv, supervisord, only="", count=GENERATED, seed=SEED):
             reading = pool.submit(theirs, venv, jobs)
             read = list(pool.map(lambda job: ours(supervisord, job), jobs))
             references = reading.result()
-        for job, own in zip(jobs, read):
-            name = job["name"]
+        alike = []
+        for case, own in zip(chosen, read):
+            name = case.name
             differences = compare(name, references[name], own)
             unknown = [d for d in differences if not declared.explains(name, d)]
             counts["failed" if unknown else "on purpose" if differences else "alike"] += 1
+            if not differences:
+                alike.append(case)
             if unknown:
                 print("FAIL corpus/" + name)
             for difference in unknown[:5]:
                 print("    {}\n      - {}\n      + {}".format(*(str(part)[:600] for part in difference)))
+        asked, silent = live(venv, supervisord, alike, references, root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if not only:
-        for text in declared.idle([job["name"] for job in jobs]):
+        for text in declared.idle([case.name for case in chosen]):
             print("FAIL corpus/" + text)
             counts["failed"] += 1
     print("corpus: {alike} alike, {on purpose} different on purpose, {failed} failed".format_map(
         collections.defaultdict(int, counts)
     ))
-    return counts["alike"] + counts["on purpose"], counts["failed"]
+    return counts["alike"] + counts["on purpose"] + asked, counts["failed"] + silent

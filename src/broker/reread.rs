@@ -118,14 +118,16 @@ impl Broker {
         }
     }
 
-    /// The reader has written something.
-    pub(super) fn read(&self, status: u8, fd: OwnedFd) {
+    /// The reader has written something. Where it is not `ours`, a former broker had asked, and nobody waits.
+    pub(super) fn read(&self, ours: bool, status: u8, fd: OwnedFd) {
         let verdict = match contents(fd) {
             Err(error) => Err(because(format!("what the reader wrote could not be read: {error}"))),
             Ok(bytes) if status == 0 => self.accept(&bytes),
             Ok(bytes) => self.complain(&bytes),
         };
-        self.tell(&verdict);
+        if ours {
+            self.tell(&verdict);
+        }
     }
 
     fn accept(&self, bytes: &[u8]) -> Verdict {

@@ -160,6 +160,7 @@ fn start() -> Start {
     Start {
         spare: 0x3fff,
         nofile: (1024, 20_000),
+        cwd: b"/srv".to_vec(),
         args: vec![b"supervisord".to_vec(), b"-n".to_vec()],
         env: vec![b"A=1".to_vec()],
         ..Start::default()

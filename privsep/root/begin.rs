@@ -125,6 +125,13 @@ fn explain(failed: Failed) -> u8 {
     }
 }
 
+/// Where the daemon was started; daemonising may lead elsewhere.
+fn first_directory() -> Vec<u8> {
+    static FIRST: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let find = || std::env::current_dir().map(|dir| dir.into_os_string().into_vec());
+    FIRST.get_or_init(|| find().unwrap_or_default()).clone()
+}
+
 fn start_record() -> Start {
     let limit = |what| getrlimit(what).unwrap_or((1024, 1024));
     let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -137,6 +144,7 @@ fn start_record() -> Start {
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
         again: false,
+        cwd: first_directory(),
         args: std::env::args_os().map(OsStringExt::into_vec).collect(),
         env: std::env::vars_os().map(pair).collect(),
     }

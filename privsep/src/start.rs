@@ -46,6 +46,8 @@ pub struct Start {
     pub nproc: (u64, u64),
     /// A daemon runs already: its table is there, and what is in force keeps its numbers.
     pub again: bool,
+    /// Where the daemon was started, absolute: relative paths mean the same at every reading. Empty if unknown.
+    pub cwd: Vec<u8>,
     /// The command line, program name first.
     pub args: Vec<Vec<u8>>,
     /// The environment, as NAME=VALUE.
@@ -67,6 +69,7 @@ mod tests {
             nofile: (1024, 20_000),
             nproc: (1, u64::MAX),
             again: true,
+            cwd: b"/srv".to_vec(),
             args: vec![b"supervisord".to_vec(), b"-n".to_vec()],
             env: vec![b"A=\xff".to_vec(), b"B".to_vec()],
         };

@@ -9,17 +9,19 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use policy::{Fork, LockedDown};
 use privsep::files::Ask;
 use privsep::frame::Wire;
 use privsep::start::{SETTINGS_MAX, Start};
+use privsep::table::Table;
 use supervisor::config::facts::Facts;
 use supervisor::config::read::{Outcome, read};
 use supervisor::config::resolver::{self, Resolver};
 use supervisor::config::service::Spawner;
-use supervisor::config::settings::{Level, Settings};
+use supervisor::config::settings::{Complaints, Level, Settings};
 
 /// The exit status that the daemon leaves with when it cannot be configured.
 const UNCONFIGURED: u8 = 2;
@@ -44,7 +46,11 @@ fn run() -> Result<(), String> {
     let ends =
         link::reader::take().ok_or("supervisor-reader is started by supervisord, never by hand")?;
     let start = start(ends.start)?;
-    let facts = Facts::gather(start);
+    let mut facts = Facts::gather(start);
+    if facts.start.again {
+        let current = ends.current.ok_or("a later reading, but no table in force was given")?;
+        facts.current = Some(table(current)?);
+    }
     let (ours, theirs) = resolver::pair().map_err(|e| format!("no socket pair: {e}"))?;
     match policy::fork() {
         Err(e) => Err(format!("the reader cannot fork: {e}")),
@@ -62,13 +68,23 @@ fn run() -> Result<(), String> {
 }
 
 fn start(descriptor: OwnedFd) -> Result<Start, String> {
+    let bytes = all(descriptor).map_err(|e| format!("reading the start record failed: {e}"))?;
+    Start::decode(&bytes).map_err(|e| format!("the start record is not valid: {e}"))
+}
+
+/// The table in force.
+fn table(descriptor: OwnedFd) -> Result<Table, String> {
+    let bytes = all(descriptor).map_err(|e| format!("reading the table in force failed: {e}"))?;
+    Table::read(&bytes).map_err(|e| format!("the table in force is not valid: {e}"))
+}
+
+fn all(descriptor: OwnedFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = File::from(descriptor);
     // The spawner wrote it over the same description.
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(|e| format!("reading the start record failed: {e}"))?;
-    Start::decode(&bytes).map_err(|e| format!("the start record is not valid: {e}"))
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn resolve(socket: OwnedFd) {
@@ -95,10 +111,13 @@ fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> 
         (Some(why), _) => Err(why),
         (None, Outcome::Accept(result)) => {
             let (table, mut settings) = *result;
-            admit(&locked, &mut settings).and_then(|()| {
-                write(ends.table, &table.encode())?;
-                write(ends.settings, &encode(&settings)?)
+            admit(&locked, &mut settings).and_then(|()| encode(&settings)).and_then(|settings| {
+                write(&ends.table, &table.encode())?;
+                write(&ends.settings, &settings)
             })
+        }
+        (None, Outcome::Complain(complaints)) => {
+            return refuse(&spawner, &ends.settings, &complaints);
         }
         (None, Outcome::Leave { status, stdout, stderr }) => {
             let _ = io::stdout().write_all(stdout.as_bytes());
@@ -109,11 +128,22 @@ fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> 
     };
     match written {
         Ok(()) => say(&spawner, &Ask::Accept),
+        Err(why) if facts.start.again => {
+            let lines = vec![(Level::Error, format!("configuration error: {why}"))];
+            refuse(&spawner, &ends.settings, &Complaints { fault: why, lines })
+        }
         Err(why) => {
             complain(&format!("Error: {why}\n"));
             say(&spawner, &Ask::Leave(UNCONFIGURED))
         }
     }
+}
+
+/// A later reading that failed: the broker is told why, in place of settings.
+fn refuse(spawner: &Spawner, settings: &OwnedFd, complaints: &Complaints) -> Result<(), String> {
+    let bytes = complaints.encode().map_err(|e| format!("encoding the complaints failed: {e}"))?;
+    write(settings, &bytes)?;
+    say(spawner, &Ask::Leave(UNCONFIGURED))
 }
 
 /// A layer of the sandbox that was missing while the configuration was read is said, or too much.
@@ -140,10 +170,16 @@ fn encode(settings: &Settings) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn write(descriptor: OwnedFd, bytes: &[u8]) -> Result<(), String> {
-    File::from(descriptor)
-        .write_all(bytes)
-        .map_err(|e| format!("writing the launch table or the settings failed: {e}"))
+fn write(descriptor: &OwnedFd, mut bytes: &[u8]) -> Result<(), String> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(descriptor, bytes) {
+            Ok(n) if n > 0 => bytes = bytes.get(n..).unwrap_or_default(),
+            Ok(_) => return Err("nothing more can be written to the launch table".to_owned()),
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(format!("writing the launch table or the settings failed: {e}")),
+        }
+    }
+    Ok(())
 }
 
 fn say(spawner: &Spawner, ask: &Ask) -> Result<(), String> {

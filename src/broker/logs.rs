@@ -345,7 +345,7 @@ impl Broker {
         };
         let name = self.log_name(log);
         if dropped == 0 {
-            self.line(Level::Info, &format!("{name} can be written to again; nothing was dropped"));
+            self.line(Level::Info, &format!("{name} can be written to again"));
         } else {
             let text = format!("{name} can be written to again; {dropped} {unit} were dropped");
             self.line(Level::Warn, &text);

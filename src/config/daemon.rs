@@ -10,35 +10,20 @@ use super::options::Options;
 use super::path;
 use super::reading::{Reading, Scope};
 use super::settings::Level;
+use super::streams;
+use super::text::repr;
 use super::values::{self, Read};
 
 const SECTION: &str = "supervisord";
 
-const KEYS: &[&str] = &[
-    "minfds",
-    "minprocs",
-    "directory",
-    "user",
-    "umask",
-    "logfile",
-    "logfile_maxbytes",
-    "logfile_backups",
-    "loglevel",
-    "pidfile",
-    "identifier",
-    "nodaemon",
-    "silent",
-    "childlogdir",
-    "nocleanup",
-    "strip_ansi",
-    "environment",
-    "broker_user",
-    "sandbox",
-];
-
 /// How many rotated files to keep: a negative number keeps none.
 pub fn backups(number: i64) -> u32 {
     u32::try_from(number.clamp(0, i64::from(MAX_BACKUPS))).unwrap_or(0)
+}
+
+/// A rotation limit: a negative one is none.
+pub fn limit(bytes: i64) -> u64 {
+    u64::try_from(bytes).unwrap_or(0)
 }
 
 /// Reads the section, in the reference's order. `names` has ENV_ names; `user` is looked up by [`user`], last of all.
@@ -60,21 +45,15 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     let identifier = r.text(scope, "identifier");
     let nodaemon = r.plain(scope, "nodaemon", values::boolean);
     let silent = r.plain(scope, "silent", values::boolean);
-    let childlogdir = r
-        .get(scope, "childlogdir", |r, t| r.existing_directory(t))
-        .or_else(|| options.childlogdir.clone())
-        .unwrap_or_else(|| temporary_directory(r));
-    let childlogdir = options.childlogdir.clone().unwrap_or(childlogdir);
+    let childlogdir = child_logs(r, scope, options);
     let nocleanup = r.plain(scope, "nocleanup", values::boolean);
     let strip_ansi = r.plain(scope, "strip_ansi", values::boolean);
     let environment = environment(r, &names);
     let broker_user = r.text(scope, "broker_user");
     let sandbox = r.plain(scope, "sandbox", sandbox).unwrap_or(false);
-    r.unknown_keys(SECTION, &[KEYS]);
-    if options.strip_ansi.or(strip_ansi).unwrap_or(false) {
-        let place = r.locate(SECTION, "strip_ansi");
-        r.problems.advice(format!("{place} is not supported yet and has no effect"));
-    }
+    let logfile_owner = streams::ownership(r, scope, "logfile");
+    let shutdown_timeout = r.plain(scope, "shutdown_timeout", seconds);
+    r.unknown_keys(SECTION);
     let cwd = r.facts.cwd.clone();
     let logfile = options.logfile.clone().or(logfile);
     let logfile = logfile.unwrap_or_else(|| "supervisord.log".to_owned());
@@ -86,8 +65,9 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         user: None,
         umask: options.umask.unwrap_or(umask) & 0o777,
         logfile: (logfile != "syslog").then(|| r.normal_path(&logfile)),
-        logfile_maxbytes: options.logfile_maxbytes.or(maxbytes).unwrap_or(50 << 20),
+        logfile_maxbytes: limit(options.logfile_maxbytes.or(maxbytes).unwrap_or(50 << 20)),
         logfile_backups: backups(options.logfile_backups.unwrap_or(kept)),
+        logfile_owner,
         loglevel: options.loglevel.or(loglevel).unwrap_or(Level::Info),
         pidfile: r.normal_path(&pidfile.unwrap_or_else(|| "supervisord.pid".to_owned())),
         identifier: (options.identifier.clone().or(identifier))
@@ -99,7 +79,30 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         environment,
         broker_user,
         sandbox_required: sandbox,
+        strip_ansi: options.strip_ansi.or(strip_ansi).unwrap_or(false),
+        shutdown_timeout,
     }
+}
+
+/// Where automatic logs go.
+fn child_logs(r: &mut Reading<'_>, scope: Scope<'_>, options: &Options) -> String {
+    const KEY: &str = "childlogdir";
+    let set = r.get(scope, KEY, |r, t| r.existing_directory(t));
+    if let Some(directory) = options.childlogdir.clone().or(set) {
+        return directory;
+    }
+    let directory = temporary_directory(r);
+    r.defaulted(SECTION, KEY, &directory);
+    directory
+}
+
+/// A time to wait, in milliseconds.
+fn seconds(text: &str) -> Read<u32> {
+    let seconds = values::integer(text)?;
+    let milliseconds = u32::try_from(seconds).ok().and_then(|n| n.checked_mul(1_000));
+    milliseconds
+        .filter(|n| *n > 0)
+        .ok_or_else(|| format!("not a valid number of seconds: {} (1 to 4294967)", repr(text)))
 }
 
 fn sandbox(text: &str) -> Read<bool> {
@@ -123,7 +126,10 @@ fn environment(r: &mut Reading<'_>, names: &Names<'_>) -> environment::Variables
         (Err(_), Ok(once)) => Ok(once),
         (twice, _) => twice,
     };
-    let value = value.and_then(|text| environment::parse(&text));
+    let value = value.and_then(|text| {
+        r.trace.value(SECTION, KEY, &text);
+        environment::parse(&text)
+    });
     r.check(Scope::plain(SECTION, names), KEY, value).unwrap_or_default()
 }
 
@@ -157,11 +163,16 @@ pub fn user(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Option
         None => r.get(scope, "user", |r, t| r.user(t))?,
     };
     let own = r.facts.start.uid;
+    let place = match options.user {
+        Some(_) => "command line: -u".to_owned(),
+        None => r.locate(SECTION, "user"),
+    };
+    if account.chosen && (own != 0 || account.uid == 0) {
+        r.problems.advice(format!(
+            "{place}: the group has no effect: the daemon changes it only when it becomes another user"
+        ));
+    }
     if own != 0 && account.uid != own {
-        let place = match options.user {
-            Some(_) => "command line: -u".to_owned(),
-            None => r.locate(SECTION, "user"),
-        };
         let details = vec![
             place,
             format!("start it as root, or as {} itself, or leave user= out", account.name),

@@ -12,6 +12,12 @@
 
 use std::collections::HashSet;
 
+use super::settings::{Complaints, Level};
+use super::text::shown;
+
+/// The most lines about one failed reading in the activity log.
+const MAX_LINES: usize = 500;
+
 /// One error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -19,6 +25,8 @@ pub struct Problem {
     pub text: String,
     /// Additions, a line each.
     pub details: Vec<String>,
+    /// What a client is told, where the text quotes lines of a file.
+    pub told: Option<String>,
 }
 
 /// What a reading found wrong.
@@ -39,7 +47,23 @@ impl Problems {
     pub fn error(&mut self, text: impl Into<String>, details: Vec<String>) {
         let text = text.into();
         if self.seen.insert(format!("E{text}\n{}", details.join("\n"))) {
-            self.errors.push(Problem { text, details });
+            self.errors.push(Problem { text, details, told: None });
+        }
+    }
+
+    /// Adds an error whose text quotes lines of a file; a client is told `told` instead.
+    pub fn quoting(&mut self, text: String, told: String, details: Vec<String>) {
+        self.error(text, details);
+        if let Some(last) = self.errors.last_mut() {
+            last.told = Some(told);
+        }
+    }
+
+    /// Adds an error about a value. One that was said already about the same place, with or without the suffix, is not
+    /// said again: the reference reads some values twice.
+    pub fn refuse(&mut self, text: String, suffix: &str, details: Vec<String>) {
+        if self.seen.insert(format!("V{text}\n{}", details.join("\n"))) {
+            self.error(format!("{text}{suffix}"), details);
         }
     }
 
@@ -69,11 +93,55 @@ impl Problems {
         out.push_str(&format!("For help, use {program} -h\n"));
         out
     }
+
+    /// What the broker is told of a later reading that failed.
+    pub fn complaints(&self) -> Complaints {
+        let first = self.errors.first();
+        let fault = first.map(|p| p.told.as_ref().unwrap_or(&p.text));
+        let mut lines = Vec::new();
+        for problem in &self.errors {
+            let text = format!("configuration error: {}", problem.text);
+            let all = std::iter::once(text).chain(problem.details.iter().map(|d| format!("  {d}")));
+            lines.extend(all.map(|line| (Level::Error, shown(&line))));
+        }
+        let warnings = self.warnings.iter().chain(&self.advice);
+        lines.extend(warnings.map(|warning| (Level::Warn, shown(warning))));
+        let more = lines.len().saturating_sub(MAX_LINES);
+        lines.truncate(MAX_LINES);
+        if more > 0 {
+            lines.push((Level::Error, format!("and {more} lines more: see supervisord --check")));
+        }
+        let fault = fault.map_or("the configuration could not be read", String::as_str);
+        Complaints { fault: shown(fault), lines }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_keep_lines_of_the_file_from_clients() {
+        let mut problems = Problems::default();
+        problems.quoting(
+            "bad\n[line 2]: 'secret'".into(),
+            "bad\n[line 2]".into(),
+            vec!["f:2".into()],
+        );
+        problems.error("two", vec![]);
+        problems.advice("odd".to_owned());
+        let complaints = problems.complaints();
+        assert_eq!(complaints.fault, "bad\n[line 2]");
+        assert_eq!(
+            complaints.lines,
+            [
+                (Level::Error, "configuration error: bad\n[line 2]: 'secret'".to_owned()),
+                (Level::Error, "  f:2".to_owned()),
+                (Level::Error, "configuration error: two".to_owned()),
+                (Level::Warn, "odd".to_owned()),
+            ]
+        );
+    }
 
     #[test]
     fn reports_all_errors_once_and_help_last() {

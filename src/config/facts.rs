@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use privsep::start::Start;
+use privsep::table::Table;
 
 use super::settings::Zone;
 use super::text;
@@ -16,7 +17,7 @@ const ZONE_MAX: usize = 64 << 10;
 pub struct Facts {
     /// The caller's words.
     pub start: Start,
-    /// The working directory, absolute.
+    /// The directory that the daemon was started in, absolute.
     pub cwd: String,
     /// Host name.
     pub node: String,
@@ -26,14 +27,18 @@ pub struct Facts {
     pub zone: Zone,
     /// The most descriptors that the system lets any process have.
     pub descriptors: Option<u64>,
+    /// At a later reading, the table in force.
+    pub current: Option<Table>,
 }
 
 impl Facts {
     /// Looks around.
     pub fn gather(start: Start) -> Facts {
-        let cwd = std::env::current_dir()
-            .ok()
-            .map(|dir| text::from_bytes(dir.as_os_str().as_bytes()))
+        let here = || Some(std::env::current_dir().ok()?.into_os_string().into_encoded_bytes());
+        let cwd = Some(start.cwd.clone())
+            .filter(|dir| !dir.is_empty())
+            .or_else(here)
+            .map(|dir| text::from_bytes(&dir))
             .filter(|dir| dir.starts_with('/'))
             .unwrap_or_else(|| "/".to_owned());
         let node = nix::unistd::gethostname()
@@ -45,7 +50,8 @@ impl Facts {
             .and_then(|(own, mounts)| cgroup(&own, &mounts));
         let zone = zone(variable(&start, "TZ").as_deref());
         let descriptors = read("/proc/sys/fs/nr_open").and_then(|n| n.trim().parse().ok());
-        Facts { start, cwd, node, cgroup: cgroup.map(|dir| text::bytes(&dir)), zone, descriptors }
+        let cgroup = cgroup.map(|dir| text::bytes(&dir));
+        Facts { start, cwd, node, cgroup, zone, descriptors, current: None }
     }
 
     /// The caller's environment, names and values.

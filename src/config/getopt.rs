@@ -4,7 +4,9 @@
 pub type Parsed = (Vec<(String, String)>, Vec<String>);
 
 /// Reads `args` (without the program's name). `short` lists letters, one that takes an argument followed by a colon;
-/// `long` lists names, one that takes an argument with `=` at its end. The error is Python's text.
+/// `long` lists names, one that takes an argument with `=` at its end, one
+/// that must be written out with `!` at its start (those that Supervisor does not have, so that no abbreviation of its
+/// options becomes ambiguous). The error is Python's text.
 pub fn getopt(args: &[String], short: &str, long: &[&str]) -> Result<Parsed, String> {
     let mut options = Vec::new();
     let mut rest = args.iter();
@@ -35,7 +37,11 @@ fn long_option(arg: &str, long: &[&str], rest: &mut Rest<'_>) -> Result<(String,
         Some((name, value)) => (name, Some(value)),
         None => (arg, None),
     };
-    let possible: Vec<&&str> = long.iter().filter(|l| l.starts_with(typed)).collect();
+    let fits = |l: &&&str| match l.strip_prefix('!') {
+        Some(whole) => whole == typed,
+        None => l.starts_with(typed),
+    };
+    let possible: Vec<&str> = long.iter().filter(fits).map(|l| l.trim_start_matches('!')).collect();
     let full = match possible.as_slice() {
         [] => return Err(format!("option --{typed} not recognized")),
         [one] => one,
@@ -90,7 +96,7 @@ mod tests {
     use super::*;
 
     const LONG: &[&str] =
-        &["configuration=", "nodaemon", "nocleanup", "minfds=", "minprocs=", "help"];
+        &["configuration=", "nodaemon", "nocleanup", "minfds=", "minprocs=", "help", "!check"];
 
     fn run(args: &[&str]) -> Result<Parsed, String> {
         let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
@@ -113,6 +119,10 @@ mod tests {
             run(&["-n", "a", "-k"]).unwrap(),
             (vec![pair("-n", "")], vec!["a".to_owned(), "-k".to_owned()])
         );
+        assert_eq!(
+            options(&["--check", "--c=x"]),
+            [pair("--check", ""), pair("--configuration", "x")]
+        );
         assert_eq!(run(&["--", "-n"]).unwrap().1, ["-n"]);
         assert_eq!(run(&["-"]).unwrap().1, ["-"]);
     }
@@ -121,6 +131,7 @@ mod tests {
     fn errors_are_pythons() {
         for (args, text) in [
             (&["--bogus"][..], "option --bogus not recognized"),
+            (&["--chec"], "option --chec not recognized"),
             (&["-x"], "option -x not recognized"),
             (&["-:"], "option -: not recognized"),
             (&["-c"], "option -c requires argument"),

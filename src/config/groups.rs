@@ -1,14 +1,16 @@
-//! Groups: `[group:x]`, and the one that each program outside all groups implies.
+//! Groups: `[group:x]`, and the one that each other section of programs implies.
 
 use std::collections::{HashMap, HashSet};
 
 use super::expand::Names;
 use super::model::{Group, Process};
+use super::pools;
 use super::programs;
 use super::reading::{Reading, Scope};
+use super::settings::Of;
+use super::sockets;
+use super::text::shown;
 use super::values::{self, integer};
-
-const KEYS: &[&str] = &["programs", "priority"];
 
 /// All groups with their processes, by priority, then name. `names` has ENV_ names.
 pub fn read(r: &mut Reading<'_>, names: &Names<'_>) -> Vec<Group> {
@@ -21,24 +23,44 @@ pub fn read(r: &mut Reading<'_>, names: &Names<'_>) -> Vec<Group> {
         let scope = Scope::plain(section, &names_here);
         groups.extend(explicit(r, scope, names, &mut members));
     }
-    for section in sections.iter().filter(|s| s.starts_with("program:")) {
-        if members.contains(section) {
-            continue;
-        }
-        let scope = Scope::plain(section, &names_here);
-        let Some(name) = section_name(r, scope) else {
-            continue;
-        };
-        let priority = r.plain(scope, "priority", integer).unwrap_or(999);
-        let processes = programs::processes(r, section, &name, names);
-        groups.push(Group { name, priority, section: section.clone(), processes });
+    let of_kind = |kind: &'static str| sections.iter().filter(move |s| s.starts_with(kind));
+    for section in of_kind("program:").filter(|s| !members.contains(*s)) {
+        groups.extend(implied(r, Scope::plain(section, &names_here), names));
+    }
+    for section in of_kind("eventlistener:") {
+        groups.extend(pools::pool(r, Scope::plain(section, &names_here), names));
+    }
+    for section in of_kind("fcgi-program:").filter(|s| !members.contains(*s)) {
+        groups.extend(fcgi(r, Scope::plain(section, &names_here), names));
     }
     twice(r, &groups);
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     groups
 }
 
-fn section_name(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<String> {
+/// The group of a `[program:x]`.
+fn implied(r: &mut Reading<'_>, scope: Scope<'_>, names: &Names<'_>) -> Option<Group> {
+    let section = scope.section;
+    let name = section_name(r, scope)?;
+    let priority = r.plain(scope, "priority", integer).unwrap_or(999);
+    let processes = programs::processes(r, section, &name, names, None);
+    Some(Group { name, priority, section: section.to_owned(), of: Of::Programs, processes })
+}
+
+/// The group of a `[fcgi-program:x]`.
+fn fcgi(r: &mut Reading<'_>, scope: Scope<'_>, names: &Names<'_>) -> Option<Group> {
+    let section = scope.section;
+    let name = section_name(r, scope)?;
+    let priority = r.plain(scope, "priority", integer).unwrap_or(999);
+    let socket = sockets::fcgi(r, section, &name, scope.names);
+    let shared = socket.as_ref().map(|(_, shared)| shared);
+    let processes = programs::processes(r, section, &name, names, shared);
+    let of = Of::FastCgi { socket: socket.map_or(String::new(), |(url, _)| shown(&url)) };
+    Some(Group { name, priority, section: section.to_owned(), of, processes })
+}
+
+/// The name after the colon.
+pub fn section_name(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<String> {
     let (_, text) = scope.section.split_once(':')?;
     let name = values::name(text);
     r.check(scope, "", name)
@@ -61,23 +83,33 @@ fn explicit(
         let fcgi = format!("fcgi-program:{program}");
         let error = match (r.doc.has(&own), r.doc.has(&fcgi)) {
             (true, false) => {
-                processes.extend(programs::processes(r, &own, &name, names));
+                processes.extend(programs::processes(r, &own, &name, names, None));
                 members.insert(own);
                 continue;
             }
-            // Warned about as a section.
-            (false, true) => continue,
+            // It keeps its socket; the reference would start it without one.
+            (false, true) => {
+                let socket = sockets::fcgi(r, &fcgi, &program, scope.names);
+                let shared = socket.as_ref().map(|(_, shared)| shared);
+                processes.extend(programs::processes(r, &fcgi, &name, names, shared));
+                members.insert(fcgi);
+                continue;
+            }
             (false, false) => {
                 format!("[{section}] names unknown program or fcgi-program {program}")
             }
-            (true, true) => format!(
-                "[{section}] name {program} is ambiguous (exists as program and fcgi-program)"
-            ),
+            (true, true) => {
+                // Neither is to be complained about as a group of its own.
+                members.extend([own, fcgi]);
+                format!(
+                    "[{section}] name {program} is ambiguous (exists as program and fcgi-program)"
+                )
+            }
         };
         r.check::<()>(scope, "programs", Err(error));
     }
-    r.unknown_keys(section, &[KEYS]);
-    Some(Group { name, priority, section: section.to_owned(), processes })
+    r.unknown_keys(section);
+    Some(Group { name, priority, section: section.to_owned(), of: Of::Programs, processes })
 }
 
 /// A name that stands for two groups, or for two processes of one group, is an error: the reference silently drops

@@ -15,6 +15,10 @@ pub struct Account {
     pub groups: Vec<u32>,
     /// Home directory.
     pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Whether the configuration chose the group: it counts even for the user that the daemon is already.
+    pub chosen: bool,
 }
 
 /// A user or group, by name or number.
@@ -49,6 +53,20 @@ pub trait Host {
     fn address(&mut self, name: &str) -> Result<[u8; 4], i32>;
     /// What is at an absolute path.
     fn kind(&mut self, path: &str) -> Kind;
+}
+
+/// `user` or `user:group`: who to become. A group that is named takes the place of the user's own.
+pub fn account(host: &mut dyn Host, text: &str) -> Result<Account, String> {
+    let Some((name, of)) = text.split_once(':') else {
+        return user(host, text);
+    };
+    let mut account = user(host, name)?;
+    let gid = group(host, of)?;
+    account.groups.retain(|id| ![account.gid, gid].contains(id));
+    account.groups.insert(0, gid);
+    account.gid = gid;
+    account.chosen = true;
+    Ok(account)
 }
 
 /// A user by name or number.

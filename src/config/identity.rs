@@ -4,7 +4,7 @@ use privsep::start::{SPARE_UID, SPARE_UIDS};
 use privsep::table::{Identity, Table};
 
 use super::expand::Names;
-use super::host::Who;
+use super::host::{Account, Who};
 use super::model::Daemon;
 use super::reading::{Reading, Scope};
 
@@ -28,6 +28,35 @@ pub fn broker(r: &mut Reading<'_>, daemon: &Daemon, own: u32, table: &mut Table)
     };
     let names = Names::default();
     table.broker = r.check(Scope::plain("supervisord", &names), KEY, chosen);
+}
+
+/// At a later reading the broker stays who it is. No new program may become that user.
+pub fn keep(r: &mut Reading<'_>, daemon: &Daemon, current: &Table, table: &Table) {
+    let Some(broker) = &current.broker else {
+        return;
+    };
+    let mut entries = table.entries.iter().flatten();
+    let taken = entries.find(|e| e.identity.as_ref().is_some_and(|i| i.uid == broker.uid));
+    if let Some(entry) = taken {
+        let text = format!(
+            "{} cannot run as user id {}: it is the broker's until the daemon is restarted",
+            super::text::from_bytes(&entry.name),
+            broker.uid
+        );
+        r.problems.error(text, vec![]);
+    }
+    let chosen = daemon.broker_user.as_ref().map(|text| chosen(r, table, text));
+    let names = Names::default();
+    let chosen = chosen.map(|c| r.check(Scope::plain("supervisord", &names), KEY, c));
+    if chosen.flatten().is_some_and(|chosen| chosen != *broker) {
+        r.problems
+            .advice(format!("[supervisord] {KEY} changed; it takes effect at the next restart"));
+    }
+}
+
+/// Who an account is to the system.
+pub fn of(account: &Account) -> Identity {
+    Identity { uid: account.uid, gid: account.gid, groups: account.groups.clone() }
 }
 
 fn identity(uid: u32, gid: u32) -> Identity {

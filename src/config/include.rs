@@ -41,7 +41,7 @@ pub fn read(
 fn syntax(r: &mut Reading<'_>, file: &str, read: Result<(), Syntax>) {
     if let Err(error) = read {
         let details = error.lines.iter().map(|n| format!("{file}:{n}"));
-        r.problems.error(error.text, details.collect());
+        r.problems.quoting(error.text, error.told, details.collect());
     }
 }
 
@@ -168,7 +168,7 @@ fn included(r: &mut Reading<'_>, files: &mut dyn Files, names: &Names<'_>) -> Ve
     let here = r.here.clone();
     let node = r.facts.node.clone();
     r.doc.expand_here(&here);
-    r.unknown_keys(SECTION, &[&["files"]]);
+    r.unknown_keys(SECTION);
     let names = Names::over(names).text("here", &here).text("host_node_name", &node);
     let scope = Scope::plain(SECTION, &names);
     let Some(raw) = r.raw(SECTION, "files") else {

@@ -69,6 +69,8 @@ pub enum Remark {
 pub struct Syntax {
     /// The reference's text.
     pub text: String,
+    /// The same without the text of any line.
+    pub told: String,
     /// The lines in question.
     pub lines: Vec<usize>,
 }
@@ -119,11 +121,13 @@ impl Document {
         if state.bad.is_empty() {
             return Ok(());
         }
-        let mut message = format!("Source contains parsing errors: {}", repr(file));
+        let mut text = format!("Source contains parsing errors: {}", repr(file));
+        let mut told = text.clone();
         for (n, line) in &state.bad {
-            message.push_str(&format!("\n\t[line {n:2}]: {}", repr(line)));
+            text.push_str(&format!("\n\t[line {n:2}]: {}", repr(line)));
+            told.push_str(&format!("\n\t[line {n:2}]"));
         }
-        Err(Syntax { text: message, lines: state.bad.iter().map(|(n, _)| *n).collect() })
+        Err(Syntax { text, told, lines: state.bad.iter().map(|(n, _)| *n).collect() })
     }
 
     fn line(&mut self, state: &mut State, n: usize, line: &str) -> Result<(), Syntax> {
@@ -155,14 +159,9 @@ impl Document {
         }
         let Some(target) = state.target else {
             let file = self.files.last().map_or("", String::as_str);
-            return Err(Syntax {
-                text: format!(
-                    "File contains no section headers.\nfile: {}, line: {n}\n{}",
-                    repr(file),
-                    repr(line)
-                ),
-                lines: vec![n],
-            });
+            let told =
+                format!("File contains no section headers.\nfile: {}, line: {n}", repr(file));
+            return Err(Syntax { text: format!("{told}\n{}", repr(line)), told, lines: vec![n] });
         };
         let Some((key, text)) = value.split_once(['=', ':']) else {
             state.bad.push((n, line.to_owned()));
@@ -284,7 +283,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn decode(bytes: &[u8]) -> Result<String, Syntax> {
-    let syntax = |text, at: usize| Syntax {
+    let syntax = |text: String, at: usize| Syntax {
+        told: text.clone(),
         text,
         lines: vec![bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1],
     };

@@ -3,8 +3,10 @@
 //! `read` tells the story. What the caller and the files say arrives as data through `files` and `host`; nothing in
 //! here opens a file but `facts`, which runs before the parser is locked down.
 
+mod check;
 pub mod ctl;
 mod daemon;
+mod entries;
 pub mod environment;
 pub mod errors;
 pub mod expand;
@@ -17,10 +19,16 @@ pub mod host;
 mod identity;
 mod include;
 pub mod ini;
+mod json;
+pub mod keys;
 mod limits;
+mod logs;
+mod merge;
 mod model;
 mod options;
 pub mod path;
+mod plugins;
+mod pools;
 mod programs;
 #[cfg(test)]
 mod python;
@@ -31,6 +39,10 @@ mod servers;
 pub mod service;
 pub mod settings;
 pub mod shlex;
+mod show;
+mod sockets;
+mod streams;
 mod table;
 pub mod text;
+mod trace;
 pub mod values;

@@ -1,8 +1,10 @@
 //! The typed model: what the sections say, before numbers are given to logs, sockets and slots.
 
+use privsep::table::Shared;
+
 use super::environment::Variables;
 use super::host::Account;
-use super::settings::{Autorestart, Level, Password};
+use super::settings::{Autorestart, Level, Of, Password};
 use super::values::LogTarget;
 
 /// `[supervisord]`, the command line applied.
@@ -24,6 +26,8 @@ pub struct Daemon {
     pub logfile_maxbytes: u64,
     /// Rotated files to keep.
     pub logfile_backups: u32,
+    /// Who owns it.
+    pub logfile_owner: Ownership,
     /// Least level.
     pub loglevel: Level,
     /// Path of the pidfile, absolute.
@@ -44,6 +48,21 @@ pub struct Daemon {
     pub broker_user: Option<String>,
     /// Refuse to start without the whole sandbox.
     pub sandbox_required: bool,
+    /// Take ANSI escape sequences out of what programs write.
+    pub strip_ansi: bool,
+    /// Milliseconds that stopping everything may take.
+    pub shutdown_timeout: Option<u32>,
+}
+
+/// Who is to own a new log file, and its mode, where the configuration says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Mode, whatever the umask.
+    pub mode: Option<u32>,
 }
 
 /// One stream of a process.
@@ -51,10 +70,18 @@ pub struct Daemon {
 pub struct Stream {
     /// Where it is logged.
     pub target: LogTarget,
-    /// Rotation limit in bytes; 0 never.
-    pub maxbytes: u64,
-    /// Rotated files to keep.
-    pub backups: u32,
+    /// Rotation limit in bytes; 0 or less never.
+    pub maxbytes: i64,
+    /// Rotated files to keep; a negative number keeps none.
+    pub backups: i64,
+    /// Who owns the file.
+    pub owner: Ownership,
+    /// The most bytes of one captured message; 0 or less captures nothing.
+    pub capture: i64,
+    /// Whether what is written is told to event listeners.
+    pub events: bool,
+    /// Whether it goes to the system's log.
+    pub syslog: bool,
 }
 
 /// One process of a program.
@@ -76,6 +103,10 @@ pub struct Process {
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
+    /// The listening socket that is its standard input.
+    pub stdin: Option<Shared>,
+    /// The listening sockets that it gets by the LISTEN_FDS convention, by their names there.
+    pub listen: Vec<(String, Shared)>,
 }
 
 /// What a program section says once for all its processes.
@@ -107,8 +138,40 @@ pub struct Program {
     pub user: Option<Account>,
     /// `umask`
     pub umask: Option<u32>,
-    /// `serverurl`, unless computed
+    /// `serverurl`, unless computed; an empty one keeps the variable away
     pub serverurl: Option<String>,
+    /// `killtree`
+    pub killtree: bool,
+    /// `login_env`
+    pub login_env: bool,
+    /// Streams but for their files
+    pub stdout: Channel,
+    /// See `stdout`
+    pub stderr: Channel,
+    /// `socket_owner`, `socket_mode` and `socket_backlog`
+    pub sockets: SocketRules,
+}
+
+/// What a section says about one stream, once for all processes.
+#[derive(Debug, Clone, Default)]
+pub struct Channel {
+    /// `*_capture_maxbytes`
+    pub capture: i64,
+    /// `*_events_enabled`
+    pub events: bool,
+    /// `*_logfile_owner` and `*_logfile_mode`
+    pub owner: Ownership,
+}
+
+/// How a program's sockets are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SocketRules {
+    /// `socket_owner`: user and group.
+    pub owner: Option<(u32, Option<u32>)>,
+    /// `socket_mode`
+    pub mode: Option<u32>,
+    /// `socket_backlog`
+    pub backlog: Option<u32>,
 }
 
 /// A group.
@@ -120,6 +183,8 @@ pub struct Group {
     pub priority: i64,
     /// Its section.
     pub section: String,
+    /// What kind it is.
+    pub of: Of,
     /// Its processes in starting order.
     pub processes: Vec<Process>,
 }

@@ -1,6 +1,7 @@
 //! The command line of `supervisord`.
 
 use super::getopt::getopt;
+use super::keys;
 use super::reading::Reading;
 use super::settings::Level;
 use super::text::repr;
@@ -31,6 +32,9 @@ const LONG: &[&str] = &[
     "strip_ansi",
     "profile_options=",
     "silent",
+    "!check",
+    "!show",
+    "!json",
 ];
 
 const HELP: &str = "\
@@ -59,6 +63,9 @@ Options (each overrides the [supervisord] key of the same name):
 -t/--strip_ansi -- strip ANSI escape codes from program output
 --minprocs NUM -- least number of processes
 --profile_options OPTIONS -- accepted, without effect
+--check -- say what is wrong with the configuration, start nothing; exit 0 if it could be started, 2 if not
+--check --show -- print every value of the configuration and where it comes from
+--check --json -- the same for programs, with the fields and the environment of each process (may hold secrets)
 ";
 
 /// What the command line sets; everything overrides the file.
@@ -83,7 +90,7 @@ pub struct Options {
     /// `-l`
     pub logfile: Option<String>,
     /// `-y`
-    pub logfile_maxbytes: Option<u64>,
+    pub logfile_maxbytes: Option<i64>,
     /// `-z`
     pub logfile_backups: Option<i64>,
     /// `-e`
@@ -100,6 +107,14 @@ pub struct Options {
     pub minprocs: Option<i64>,
     /// `--profile_options`
     pub profile_options: Option<String>,
+    /// `--check`
+    pub check: bool,
+    /// `--show`
+    pub show: bool,
+    /// `--json`
+    pub json: bool,
+    /// Keys of `[supervisord]` that the command line sets, with the texts.
+    pub given: Vec<(&'static str, String)>,
 }
 
 /// Why there is nothing to read.
@@ -131,10 +146,43 @@ pub fn parse(reading: &mut Reading<'_>, args: &[String]) -> Result<Options, Stop
                 return Err(Stop::Print(format!("{}\n", HELP.replace("%s", program))));
             }
             "-v" | "--version" => return Err(Stop::Print(format!("{VERSION}\n"))),
+            "--check" => options.check = true,
+            "--show" => options.show = true,
+            "--json" => options.json = true,
             _ => set(reading, &mut options, option, value).map_err(Stop::Usage)?,
         }
     }
+    if (options.show || options.json) && !options.check {
+        return Err(Stop::Usage("--show and --json go with --check".to_owned()));
+    }
+    options.given = found.iter().filter_map(|(option, value)| given(option, value)).collect();
     Ok(options)
+}
+
+/// The key that an option stands for.
+fn given(option: &str, value: &str) -> Option<(&'static str, String)> {
+    const SHORT_KEYS: &[(&str, &str)] = &[
+        ("-n", "nodaemon"),
+        ("-s", "silent"),
+        ("-k", "nocleanup"),
+        ("-t", "strip_ansi"),
+        ("-u", "user"),
+        ("-m", "umask"),
+        ("-d", "directory"),
+        ("-l", "logfile"),
+        ("-y", "logfile_maxbytes"),
+        ("-z", "logfile_backups"),
+        ("-e", "loglevel"),
+        ("-j", "pidfile"),
+        ("-i", "identifier"),
+        ("-q", "childlogdir"),
+        ("-a", "minfds"),
+    ];
+    let short = SHORT_KEYS.iter().find(|(letter, _)| *letter == option).map(|(_, key)| *key);
+    let long = option.strip_prefix("--");
+    let key = keys::section("supervisord")?.all().find(|k| Some(k.name) == short.or(long))?.name;
+    let value = if value.is_empty() { "true" } else { value };
+    Some((key, value.to_owned()))
 }
 
 fn set(

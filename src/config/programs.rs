@@ -1,56 +1,25 @@
-//! `[program:x]`: one section to its processes.
+//! `[program:x]`, `[fcgi-program:x]` and `[eventlistener:x]`: one section to its processes.
 
-use super::daemon::backups;
+use privsep::table::Shared;
+
 use super::environment::{self, Variables};
 use super::expand::{Names, expand};
-use super::model::{Process, Program, Stream};
+use super::model::{Process, Program};
 use super::reading::{Reading, Scope};
 use super::settings::Autorestart;
+use super::sockets;
+use super::streams;
 use super::text::repr;
-use super::values::{self, LogTarget, Read, boolean, byte_size, integer};
+use super::values::{self, LogTarget, boolean, integer};
 
-/// All keys of a program.
-pub const KEYS: &[&str] = &[
-    "command",
-    "process_name",
-    "numprocs",
-    "numprocs_start",
-    "priority",
-    "autostart",
-    "autorestart",
-    "startsecs",
-    "startretries",
-    "exitcodes",
-    "stopsignal",
-    "stopwaitsecs",
-    "stopasgroup",
-    "killasgroup",
-    "user",
-    "umask",
-    "directory",
-    "environment",
-    "redirect_stderr",
-    "stdout_logfile",
-    "stdout_logfile_maxbytes",
-    "stdout_logfile_backups",
-    "stdout_capture_maxbytes",
-    "stdout_events_enabled",
-    "stdout_syslog",
-    "stderr_logfile",
-    "stderr_logfile_maxbytes",
-    "stderr_logfile_backups",
-    "stderr_capture_maxbytes",
-    "stderr_events_enabled",
-    "stderr_syslog",
-    "serverurl",
-];
-
-/// The processes of a section as members of a group, sorted by name. `names` has ENV_ names.
+/// The processes of a section as members of a group, sorted by name. `names` has ENV_ names; `stdin` is the socket that
+/// all of them get as standard input.
 pub fn processes(
     r: &mut Reading<'_>,
     section: &str,
     group: &str,
     names: &Names<'_>,
+    stdin: Option<&Shared>,
 ) -> Vec<Process> {
     let file = repr(&r.section_file(section));
     let suffix = format!(" in section {} (file: {file})", repr(section));
@@ -79,15 +48,17 @@ pub fn processes(
             return Vec::new();
         }
         for number in count.first..count.first.saturating_add(count.number) {
-            processes.extend(process(r, scope, &program, &count, number));
+            r.trace.process = Some(number);
+            let process = process(r, scope, &program, &count, number);
+            processes.extend(process.map(|p| Process { stdin: stdin.cloned(), ..p }));
             // The other processes of the section would fail alike.
             if r.problems.errors.len() > before {
                 break;
             }
         }
     }
-    unsupported(r, section, &names);
-    r.unknown_keys(section, &[KEYS]);
+    r.trace.process = None;
+    r.unknown_keys(section);
     processes.sort_by(|a, b| a.name.cmp(&b.name));
     processes
 }
@@ -114,27 +85,24 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
     let redirect_stderr = r.plain(scope, "redirect_stderr", boolean).unwrap_or(false);
     let number = r.plain(scope, "numprocs", integer).unwrap_or(1);
     let first = r.plain(scope, "numprocs_start", integer).unwrap_or(0);
-    for stream in ["stdout", "stderr"] {
-        r.plain(scope, &format!("{stream}_capture_maxbytes"), byte_size);
-        r.plain(scope, &format!("{stream}_events_enabled"), boolean);
-    }
+    let stdout = streams::channel(r, scope, "stdout");
+    let stderr = streams::channel(r, scope, "stderr");
     let serverurl = r
         .text(scope, "serverurl")
-        .filter(|url| !url.is_empty() && !super::text::strip(url).eq_ignore_ascii_case("auto"));
+        .filter(|url| !super::text::strip(url).eq_ignore_ascii_case("auto"));
     let user = r.get(scope, "user", |r, t| r.user(t));
     let umask = r.plain(scope, "umask", values::octal).map(|m| m & 0o777);
     let process_name =
         r.raw(scope.section, "process_name").unwrap_or_else(|| "%(program_name)s".to_owned());
     let process_name =
         r.check(scope, "process_name", values::name(&process_name)).unwrap_or_default();
-    if number > 1 && !process_name.contains("%(process_num)") {
-        let text = "%(process_num) must be present within process_name when numprocs > 1";
-        r.check::<()>(scope, "process_name", Err(text.to_owned()));
-    }
-    if stopasgroup && killasgroup == Some(false) {
-        let text = "Cannot set stopasgroup=true and killasgroup=false";
-        r.check::<()>(scope, "killasgroup", Err(text.to_owned()));
-    }
+    let killtree = r.plain(scope, "killtree", boolean).unwrap_or(false);
+    let login_env = r.plain(scope, "login_env", boolean).unwrap_or(false);
+    let sockets = sockets::rules(r, scope);
+    let count = Count { number, first, process_name };
+    consistent(r, scope, &count, stopasgroup, killasgroup);
+    let killasgroup = killasgroup.unwrap_or(stopasgroup);
+    r.defaulted(scope.section, "killasgroup", if killasgroup { "true" } else { "false" });
     let program = Program {
         priority,
         autostart,
@@ -144,15 +112,37 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         stopsignal,
         stopwaitsecs,
         stopasgroup,
-        killasgroup: killasgroup.unwrap_or(stopasgroup),
+        killasgroup,
         exitcodes: exitcodes.unwrap_or_else(|| vec![0]),
         redirect_stderr,
         user,
         umask,
         serverurl,
+        killtree,
+        login_env,
+        stdout,
+        stderr,
+        sockets,
     };
-    let count = Count { number, first, process_name };
     (program, count)
+}
+
+/// What only holds of several keys together.
+fn consistent(
+    r: &mut Reading<'_>,
+    scope: Scope<'_>,
+    count: &Count,
+    stopasgroup: bool,
+    killasgroup: Option<bool>,
+) {
+    if count.number > 1 && !count.process_name.contains("%(process_num)") {
+        let text = "%(process_num) must be present within process_name when numprocs > 1";
+        r.check::<()>(scope, "process_name", Err(text.to_owned()));
+    }
+    if stopasgroup && killasgroup == Some(false) {
+        let text = "Cannot set stopasgroup=true and killasgroup=false";
+        r.check::<()>(scope, "killasgroup", Err(text.to_owned()));
+    }
 }
 
 /// What is read for each process, in the reference's order.
@@ -167,7 +157,9 @@ fn process(
     let mut names =
         Names::over(scope.names).number("process_num", number).number("numprocs", count.number);
     let environment = r.raw(section, "environment").map_or(Ok(Variables::new()), |raw| {
-        expand(&raw, &names, "environment", true).and_then(|text| environment::parse(&text))
+        let text = expand(&raw, &names, "environment", true)?;
+        r.trace.value(section, "environment", &text);
+        environment::parse(&text)
     });
     let environment = r.check(scope, "environment", environment).unwrap_or_default();
     for (name, value) in &environment {
@@ -175,8 +167,8 @@ fn process(
     }
     let scope = Scope { names: &names, ..scope };
     let directory = r.text(scope, "directory");
-    let stdout = stream(r, scope, "stdout");
-    let mut stderr = stream(r, scope, "stderr");
+    let stdout = streams::stream(r, scope, "stdout", &program.stdout);
+    let mut stderr = streams::stream(r, scope, "stderr", &program.stderr);
     if program.redirect_stderr {
         if matches!(stderr.target, LogTarget::Path(_)) {
             r.problems.warning(format!(
@@ -195,8 +187,11 @@ fn process(
     let name = expand(&count.process_name, &names, "process_name", false)
         .and_then(|name| values::name(&name));
     let name = r.check(scope, "process_name", name);
+    let listen = sockets::list(r, scope, program.user.as_ref(), &program.sockets);
+    let name = name?;
+    r.trace.value(section, "process_name", &name);
     Some(Process {
-        name: name?,
+        name,
         section: section.to_owned(),
         program: program.clone(),
         command: command?,
@@ -204,84 +199,7 @@ fn process(
         environment,
         stdout,
         stderr,
+        stdin: None,
+        listen,
     })
-}
-
-/// The log of one stream.
-fn stream(r: &mut Reading<'_>, scope: Scope<'_>, which: &str) -> Stream {
-    let section = scope.section;
-    let file_key = format!("{which}_logfile");
-    let target = r.get(scope, &file_key, |r, text| {
-        // Expanded a second time, under another name, as the reference does.
-        let text = expand(text, scope.names, &file_key, false)?;
-        log_target(r, &text)
-    });
-    let mut target = target.unwrap_or(LogTarget::Auto);
-    let kept = r.plain(scope, &format!("{which}_logfile_backups"), integer);
-    let maxbytes = r.plain(scope, &format!("{which}_logfile_maxbytes"), byte_size);
-    let maxbytes = maxbytes.unwrap_or(50 << 20);
-    let syslog_key = format!("{which}_syslog");
-    r.plain(scope, &syslog_key, boolean);
-    if target == LogTarget::Syslog {
-        r.problems.warning(format!(
-            "For [{section}], {file_key}=syslog but this is deprecated and will be removed.  Use {syslog_key}=true to \
-             enable syslog instead."
-        ));
-        let place = r.locate(section, &file_key);
-        r.problems.advice(format!("{place}: syslog is not supported yet, this output is not kept"));
-        target = LogTarget::None;
-    }
-    if target == LogTarget::Auto && maxbytes == 0 {
-        r.problems.warning(format!(
-            "For [{section}], AUTO logging used for {file_key} without rollover, set maxbytes > 0 to avoid filling up \
-             filesystem unintentionally"
-        ));
-    }
-    Stream { target, maxbytes, backups: backups(kept.unwrap_or(10)) }
-}
-
-fn log_target(r: &mut Reading<'_>, text: &str) -> Read<LogTarget> {
-    match values::log_target(text) {
-        LogTarget::Path(path) => {
-            let path = r.existing_parent(&path)?;
-            if path.ends_with('/') {
-                return Err(format!("The path {path} names a directory, not a log file"));
-            }
-            Ok(LogTarget::Path(path))
-        }
-        other => Ok(other),
-    }
-}
-
-/// One line for all keys of a section that would have an effect, had their function come already.
-fn unsupported(r: &mut Reading<'_>, section: &str, names: &Names<'_>) {
-    let scope = Scope::plain(section, names);
-    let mut keys = Vec::new();
-    for stream in ["stdout", "stderr"] {
-        let key = format!("{stream}_capture_maxbytes");
-        if set(r, scope, &key, |t| byte_size(t).is_ok_and(|n| n > 0)) {
-            keys.push(key);
-        }
-        for key in ["events_enabled", "syslog"].map(|k| format!("{stream}_{k}")) {
-            if set(r, scope, &key, |t| boolean(t) == Ok(true)) {
-                keys.push(key);
-            }
-        }
-    }
-    if !keys.is_empty() {
-        let place = r.locate_section(section);
-        r.problems.advice(format!(
-            "{place} {} not supported yet and without effect",
-            match keys.as_slice() {
-                [one] => format!("{one} is"),
-                many => format!("{} are", many.join(", ")),
-            }
-        ));
-    }
-}
-
-fn set(r: &Reading<'_>, scope: Scope<'_>, key: &str, yes: impl FnOnce(&str) -> bool) -> bool {
-    r.raw(scope.section, key)
-        .and_then(|raw| expand(&raw, scope.names, key, false).ok())
-        .is_some_and(|text| yes(&text))
 }

@@ -2,6 +2,7 @@
 
 use privsep::table::Table;
 
+use super::check;
 use super::daemon;
 use super::errors::Problems;
 use super::expand::Names;
@@ -12,11 +13,13 @@ use super::host::Host;
 use super::include;
 use super::ini::Document;
 use super::options::{self, Options, Stop};
+use super::plugins;
 use super::reading::Reading;
 use super::servers;
-use super::settings::Settings;
+use super::settings::{Complaints, Settings};
 use super::table::{self, Model};
 use super::text;
+use super::trace::Trace;
 
 /// How a reading ends.
 #[derive(Debug)]
@@ -32,14 +35,9 @@ pub enum Outcome {
         /// For standard error.
         stderr: String,
     },
+    /// At a later reading: everything stays as it is.
+    Complain(Complaints),
 }
-
-/// Section kinds that come later.
-const LATER: &[&str] = &["eventlistener:", "fcgi-program:", "ctlplugin:"];
-/// Sections by exact name, then kinds by prefix: a misspelt one is compared with these.
-const SECTIONS: &[&str] = &["supervisord", "supervisorctl", "include"];
-const PREFIXES: &[&str] = &["inet_http_server", "unix_http_server", "program:", "group:"];
-const RPC: &str = "rpcinterface:";
 
 /// Reads the configuration.
 pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcome {
@@ -52,6 +50,7 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
         doc: Document::default(),
         config: String::new(),
         here: String::new(),
+        trace: Trace::default(),
     };
     let options = match options::parse(&mut reading, &args) {
         Ok(options) => options,
@@ -63,13 +62,25 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
             return refused(&reading, &program);
         }
     };
+    reading.trace.on = options.check && (options.show || options.json);
     match whole(&mut reading, files, &options, &program) {
-        Some(result) if reading.problems.errors.is_empty() => Outcome::Accept(Box::new(result)),
+        Some(result) if reading.problems.errors.is_empty() => match options.check {
+            true => check::fine(&reading, &options, &result.0, &result.1),
+            false => Outcome::Accept(Box::new(result)),
+        },
+        _ if options.check => Outcome::Leave {
+            status: 2,
+            stdout: String::new(),
+            stderr: check::warnings(&reading) + &reading.problems.report(&program),
+        },
         _ => refused(&reading, &program),
     }
 }
 
 fn refused(reading: &Reading<'_>, program: &str) -> Outcome {
+    if reading.facts.current.is_some() {
+        return Outcome::Complain(reading.problems.complaints());
+    }
     Outcome::Leave { status: 2, stdout: String::new(), stderr: reading.problems.report(program) }
 }
 
@@ -98,65 +109,12 @@ fn whole(
     for (name, value) in &daemon.environment {
         names.variable(name, value);
     }
-    sections(r);
+    plugins::check(r, &names);
     let groups = groups::read(r, &names);
     let servers = servers::read(r, &names);
     daemon.user = daemon::user(r, options, &names);
     let model = Model { daemon, groups, servers };
     Some(table::build(r, &model, infos))
-}
-
-/// Warns about sections that do nothing, and checks the one kind of plugin that is always there.
-fn sections(r: &mut Reading<'_>) {
-    let names: Vec<String> = r.doc.sections.iter().map(|s| s.name.clone()).collect();
-    for section in &names {
-        let place = r.locate_section(section);
-        if section.starts_with(RPC) {
-            rpc_interface(r, section);
-        } else if LATER.iter().any(|p| section.starts_with(p)) {
-            r.problems.advice(format!(
-                "{place} is of a kind that is not supported yet; it has no effect"
-            ));
-        } else if !SECTIONS.contains(&section.as_str())
-            && !PREFIXES.iter().any(|p| section.starts_with(p))
-        {
-            let hint = meant(section).map_or(String::new(), |s| format!(" (is [{s}] meant?)"));
-            r.problems.advice(format!("{place} is not known and has no effect{hint}"));
-        }
-    }
-}
-
-/// The section or kind of section that a name is probably a misspelling of.
-fn meant(section: &str) -> Option<String> {
-    let trimmed = text::strip(section);
-    let (kind, rest) = match trimmed.split_once(':') {
-        Some((kind, rest)) => (text::strip(kind).to_lowercase(), Some(rest)),
-        None => (trimmed.to_lowercase(), None),
-    };
-    let known = SECTIONS.iter().chain(PREFIXES).chain(LATER);
-    let known = known.map(|k| k.trim_end_matches(':'));
-    let near = text::near(&kind, known)?;
-    Some(match rest {
-        Some(rest) => format!("{near}:{rest}"),
-        None => near.to_owned(),
-    })
-}
-
-fn rpc_interface(r: &mut Reading<'_>, section: &str) {
-    const KEY: &str = "supervisor.rpcinterface_factory";
-    const MAIN: &str = "supervisor.rpcinterface:make_main_rpcinterface";
-    match r.raw(section, KEY) {
-        None => {
-            let details = vec![r.locate_section(section)];
-            r.problems.error(format!("section [{section}] does not specify a {KEY}"), details);
-        }
-        Some(factory) if factory == MAIN => {}
-        Some(_) => {
-            let place = r.locate(section, KEY);
-            r.problems
-                .advice(format!("{place} is not supported yet: only {MAIN} is there, always"));
-        }
-    }
 }
 
 #[cfg(test)]

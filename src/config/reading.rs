@@ -5,8 +5,9 @@ use super::expand::{Names, expand};
 use super::facts::Facts;
 use super::host::{self, Account, Host, Kind, Who};
 use super::ini::{Document, Place};
+use super::keys;
 use super::path;
-use super::text::near;
+use super::trace::Trace;
 use super::values::Read;
 
 /// A reading under way.
@@ -23,6 +24,8 @@ pub struct Reading<'h> {
     pub config: String,
     /// Its directory, absolute.
     pub here: String,
+    /// What was read so far, for those who ask where it came from.
+    pub trace: Trace,
 }
 
 /// Where values are read: a section, the names that its values may use, and what the reference appends to its errors.
@@ -68,9 +71,19 @@ impl Reading<'_> {
     ) -> Option<T> {
         let raw = self.raw(scope.section, key)?;
         let label = format!("{}.{key}", scope.section);
-        let value =
-            expand(&raw, scope.names, &label, is_secret(key)).and_then(|text| read(self, &text));
+        let value = expand(&raw, scope.names, &label, is_secret(key));
+        if let Ok(text) = &value {
+            self.trace.value(scope.section, key, text);
+        }
+        let value = value.and_then(|text| read(self, &text));
         self.check(scope, key, value)
+    }
+
+    /// Keeps what the default of a key came to, for those who ask.
+    pub fn defaulted(&mut self, section: &str, key: &str, value: &str) {
+        if self.doc.get(section, key).is_none() {
+            self.trace.value(section, key, value);
+        }
     }
 
     /// As [`Reading::get`], by a reader that needs nothing but the text.
@@ -89,7 +102,7 @@ impl Reading<'_> {
             Ok(value) => Some(value),
             Err(text) => {
                 let details = vec![self.locate(scope.section, key)];
-                self.problems.error(format!("{text}{}", scope.suffix), details);
+                self.problems.refuse(text, scope.suffix, details);
                 None
             }
         }
@@ -132,22 +145,19 @@ impl Reading<'_> {
     }
 
     /// Warns about keys that mean nothing here.
-    pub fn unknown_keys(&mut self, section: &str, known: &[&[&str]]) {
-        let Some(found) = self.doc.section(section) else {
+    pub fn unknown_keys(&mut self, section: &str) {
+        let (Some(found), Some(kind)) = (self.doc.section(section), keys::section(section)) else {
             return;
         };
-        let all = || known.iter().flat_map(|keys| keys.iter().copied());
-        let mut warnings = Vec::new();
-        for (key, value) in &found.keys {
-            if all().any(|k| k == key) {
-                continue;
-            }
-            let hint = near(key, all()).map_or(String::new(), |k| format!(" (is {k} meant?)"));
-            warnings.push(format!(
-                "{}: [{section}] {key} is not known and has no effect{hint}",
-                self.place(value.place)
-            ));
-        }
+        let unknown = found.keys.iter().filter(|(key, _)| !kind.all().any(|k| k.name == key));
+        let warnings: Vec<String> = unknown
+            .map(|(key, value)| {
+                let hint = keys::near_key(kind, key);
+                let hint = hint.map_or(String::new(), |k| format!("; did you mean {k}?"));
+                let place = self.place(value.place);
+                format!("{place}: [{section}] {key} is not known and has no effect{hint}")
+            })
+            .collect();
         for warning in warnings {
             self.problems.advice(warning);
         }
@@ -208,8 +218,13 @@ impl Reading<'_> {
         }
     }
 
-    /// A user by name or number.
+    /// Who to become: a user by name or number, perhaps with a group.
     pub fn user(&mut self, text: &str) -> Read<Account> {
-        host::user(self.host, text)
+        host::account(self.host, text)
+    }
+
+    /// An owner for a file, as ids.
+    pub fn owner(&mut self, text: &str) -> Read<(u32, Option<u32>)> {
+        host::owner(self.host, text)
     }
 }

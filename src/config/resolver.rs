@@ -117,6 +117,8 @@ fn account(who: &Who) -> Option<Account> {
         gid: user.gid.as_raw(),
         groups: ids,
         home: text::from_bytes(&user.dir.into_os_string().into_vec()),
+        shell: text::from_bytes(&user.shell.into_os_string().into_vec()),
+        chosen: false,
     })
 }
 
@@ -282,6 +284,8 @@ mod tests {
                 gid: 2,
                 groups: vec![2, 3],
                 home: "/".into(),
+                shell: "/bin/sh".into(),
+                chosen: false,
             })),
             Reply::Address(Ok([1, 2, 3, 4])),
             Reply::Kind(Kind::Hidden),

@@ -1,5 +1,7 @@
 //! `[inet_http_server*]` and `[unix_http_server*]`.
 
+use privsep::table::Socket;
+
 use super::expand::Names;
 use super::host;
 use super::model::{Address, Server};
@@ -8,9 +10,8 @@ use super::settings::Password;
 use super::text::{self, strip};
 use super::values::{self, Read};
 
-const SHARED: &[&str] = &["username", "password"];
 /// The longest path of a unix socket.
-const SOCKET_PATH: usize = 107;
+pub const SOCKET_PATH: usize = 107;
 
 /// All servers, inet ones first, as the reference opens them. `names` has ENV_ names.
 pub fn read(r: &mut Reading<'_>, names: &Names<'_>) -> Vec<Server> {
@@ -47,10 +48,30 @@ pub fn url(servers: &[Server]) -> Option<String> {
     })
 }
 
+/// The same at a later reading, when the sockets in force stay what they are. `fresh` are those of `servers`.
+pub fn url_in_force(servers: &[Server], fresh: &[Socket], force: &[Socket]) -> Option<String> {
+    let path = force.iter().find_map(|socket| match socket {
+        Socket::Unix { path, .. } => Some(format!("unix://{}", text::from_bytes(path))),
+        Socket::Tcp { .. } => None,
+    });
+    path.or_else(|| {
+        let last = force.last()?;
+        let named = servers.iter().zip(fresh).rfind(|(_, socket)| *socket == last);
+        match (named, last) {
+            (Some((server, _)), _) => url(std::slice::from_ref(server)),
+            (None, Socket::Tcp { address: 0, port }) => Some(format!("http://localhost:{port}")),
+            (None, Socket::Tcp { address, port }) => {
+                Some(format!("http://{}:{port}", std::net::Ipv4Addr::from(*address)))
+            }
+            (None, Socket::Unix { .. }) => None,
+        }
+    })
+}
+
 fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {
     let scope = Scope::plain(section, names);
     let credentials = credentials(r, scope);
-    r.unknown_keys(section, &[SHARED, &["port"]]);
+    r.unknown_keys(section);
     if r.doc.get(section, "port").is_none() {
         let text = format!("section [{section}] has no port value");
         r.check::<()>(scope, "port", Err(text));
@@ -100,7 +121,7 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let mode = r.plain(scope, "chmod", |t| {
         values::octal(t).map_err(|_| format!("Invalid chmod value {t}"))
     });
-    r.unknown_keys(section, &[SHARED, &["file", "chmod", "chown"]]);
+    r.unknown_keys(section);
     Some(Server {
         section: section.to_owned(),
         address: Address::Unix {

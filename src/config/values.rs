@@ -56,15 +56,14 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// A number of bytes with an optional suffix KB, MB or GB. Negative ones mean never, as zero does.
-pub fn byte_size(text: &str) -> Read<u64> {
+/// A number of bytes with an optional suffix KB, MB or GB. A negative one means the same as zero.
+pub fn byte_size(text: &str) -> Read<i64> {
     let lower = text.to_lowercase();
     let (number, unit) = [("kb", 1 << 10), ("mb", 1 << 20), ("gb", 1 << 30)]
         .into_iter()
         .find_map(|(suffix, unit)| lower.strip_suffix(suffix).map(|n| (n, unit)))
         .unwrap_or((&lower, 1i64));
-    let bytes = integer(number)?.saturating_mul(unit);
-    Ok(u64::try_from(bytes).unwrap_or(0))
+    Ok(integer(number)?.saturating_mul(unit))
 }
 
 /// `autorestart`.
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn byte_sizes() {
         for (text, value) in
-            [("50MB", 50 << 20), ("1kb", 1024), ("2 GB", 2 << 30), ("7", 7), ("-1", 0)]
+            [("50MB", 50 << 20), ("1kb", 1024), ("2 GB", 2 << 30), ("7", 7), ("-1", -1)]
         {
             assert_eq!(byte_size(text), Ok(value), "{text}");
         }

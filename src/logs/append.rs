@@ -30,6 +30,8 @@ const LOOKED_AT: usize = 1 << 10;
 const BEFORE: u32 = 1 << 31;
 /// And they end inside one.
 const AFTER: u32 = 1 << 30;
+/// Set in the length of a note: what was in the pipe before it was dropped; its place is how many bytes.
+const GAP: u32 = 1 << 29;
 /// How long half a line waits for the rest of it before it is sent to the system's log.
 const HALF_LINE: Duration = Duration::from_millis(200);
 /// How soon a line is offered again to a system's log that is full.
@@ -49,6 +51,8 @@ pub(super) struct Note {
     /// Whether these bytes begin, and end, inside a message.
     before: bool,
     after: bool,
+    /// Nothing was about to be appended, but so many bytes were dropped before.
+    gap: Option<u64>,
 }
 
 fn place(output: Output) -> usize {
@@ -56,17 +60,23 @@ fn place(output: Output) -> usize {
 }
 
 impl Note {
+    /// How many bytes were dropped, if any were.
+    pub(super) fn gap(&self) -> Option<u64> {
+        self.gap
+    }
+
     fn new(instance: Instance, at: u64, chunk: &[u8], (before, after): (bool, bool)) -> Note {
         let length = u32::try_from(chunk.len()).unwrap_or(0);
-        Note { instance, at, length, hash: hash(chunk), before, after }
+        Note { instance, at, length, hash: hash(chunk), before, after, gap: None }
     }
 
     fn encode(self) -> [u8; NOTE] {
         let mut bytes = [0; NOTE];
         let inside = |yes, flag| if yes { flag } else { 0 };
-        let length = self.length | inside(self.before, BEFORE) | inside(self.after, AFTER);
+        let inside = inside(self.before, BEFORE) | inside(self.after, AFTER);
+        let length = self.length | inside | self.gap.map_or(0, |_| GAP);
         let fields = (self.instance.to_le_bytes().into_iter())
-            .chain(self.at.to_le_bytes())
+            .chain(self.gap.unwrap_or(self.at).to_le_bytes())
             .chain(length.to_le_bytes())
             .chain(self.hash.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(fields) {
@@ -90,13 +100,15 @@ impl Note {
         let note = Note {
             instance: u32::from_le_bytes(*instance),
             at: u64::from_le_bytes(*at),
-            length: length & !(BEFORE | AFTER),
+            length: length & !(BEFORE | AFTER | GAP),
             hash: u32::from_le_bytes(*rest.first_chunk::<4>()?),
             before: length & BEFORE != 0,
             after: length & AFTER != 0,
+            gap: (length & GAP != 0).then_some(u64::from_le_bytes(*at)),
         };
         let length = usize::try_from(note.length).ok()?;
-        (length <= CHUNK && (length > 0 || note.before)).then_some(note)
+        let rest = note.before || note.gap.is_some();
+        (length <= CHUNK && (length > 0 || rest)).then_some(note)
     }
 }
 
@@ -172,6 +184,7 @@ impl Appender<'_> {
         mut target: Target<'_>,
     ) -> nix::Result<Done> {
         self.recover(stream, &mut target)?;
+        self.mend(stream, &mut target)?;
         let most = match stream.left() {
             Some(0) => return Ok((Turn::Empty, 0)),
             Some(left) => left.min(CHUNK),
@@ -208,7 +221,7 @@ impl Appender<'_> {
         cut.make(bytes, rules, inside, last);
         if cut.after && !last {
             let room = bytes::capacity(stream.pipe.as_fd()).unwrap_or(0) / 2;
-            cut.leave_open(room.saturating_sub(SPARE), there);
+            cut.leave_open(room.saturating_sub(SPARE).min(CHUNK / 2), there);
         }
         let mut until = None;
         if let Some(work) = &mut stream.work
@@ -246,6 +259,7 @@ impl Appender<'_> {
             Target::File(file) => bytes::end_of(file.fd())?,
             _ => None,
         };
+        let dropping = matches!(target, Target::Dropped);
         let cut = &self.buffers.cut;
         let noted = end.is_some() || cut.before || cut.after;
         if noted {
@@ -267,7 +281,11 @@ impl Appender<'_> {
             self.tell(stream);
             self.consume(stream, self.buffers.cut.length)?;
         }
-        if noted {
+        if dropping {
+            stream.gap =
+                Some(stream.gap.unwrap_or(0) + u64::try_from(text_of(&result)).unwrap_or(0));
+        }
+        if noted || dropping {
             self.keep_rest(stream);
         }
         result.map(|written| (Turn::Moved(self.buffers.cut.length), written))
@@ -362,10 +380,22 @@ impl Appender<'_> {
         Ok(())
     }
 
+    /// After a gap, the file begins a new line: the one before may have been cut.
+    fn mend(&mut self, stream: &mut Stream, target: &mut Target<'_>) -> nix::Result<()> {
+        if let (Some(_), Target::File(file)) = (stream.gap, target) {
+            file.append(b"\n")?;
+            stream.gap = None;
+            self.keep_rest(stream);
+        }
+        Ok(())
+    }
+
     /// What the journal says of a stream between two turns.
     fn keep_rest(&self, stream: &Stream) {
-        if stream.work.as_ref().is_some_and(|work| work.inside) {
-            let note = Note::new(stream.instance, 0, &[], (true, true));
+        let inside = stream.work.as_ref().is_some_and(|work| work.inside);
+        if inside || stream.gap.is_some() {
+            let mut note = Note::new(stream.instance, 0, &[], (inside, inside));
+            note.gap = stream.gap;
             self.keep(stream, &note.encode());
         } else {
             self.keep(stream, &[0; NOTE]);
@@ -378,6 +408,10 @@ impl Appender<'_> {
             journal.patch(cell, place(stream.output), note);
         }
     }
+}
+
+fn text_of(result: &nix::Result<usize>) -> usize {
+    result.unwrap_or(0)
 }
 
 /// Adds to a message; of one that is too long, the end is kept.

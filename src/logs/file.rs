@@ -195,7 +195,8 @@ impl LogFile {
 
     /// The same of the description before this one.
     pub(super) fn owe(&mut self, dropped: u64) {
-        (self.said, self.dropped) = (true, dropped);
+        self.said = true;
+        self.dropped = self.dropped.saturating_add(dropped);
     }
 
     pub(super) fn retry_at(&self) -> Option<Instant> {

@@ -357,8 +357,20 @@ impl Logs {
         let token = token(slot, output);
         self.detach(token);
         if self.tools.watch.add(pipe.as_fd(), token).is_ok() {
+            if let (Some(log), Some(dropped)) = (route.log, note.and_then(|note| note.gap())) {
+                self.owe(log, dropped);
+            }
             let stream = Stream::new(pipe, (slot, instance, output), route, note);
             self.streams.insert(token, stream);
+        }
+    }
+
+    /// The broker before this one has said that a log takes nothing, and given up this much.
+    fn owe(&mut self, log: Log, dropped: u64) {
+        let key = self.numbers.get(&log);
+        match key.and_then(|key| self.files.get_mut(key)) {
+            Some(file) => file.owe(dropped),
+            None => *self.debts.entry(log).or_default() += dropped,
         }
     }
 

@@ -99,7 +99,9 @@ impl Logs {
             (None, Target::Nowhere) => return stream.discard(tools.null.as_fd()),
             (None, Target::Held) => return Turn::Held,
             (Some(work), Target::Held) if work.syslog.is_none() => return Turn::Held,
-            (None, Target::File(file)) if file.plain() && stream.note.is_none() => {
+            (None, Target::File(file))
+                if file.plain() && stream.note.is_none() && stream.gap.is_none() =>
+            {
                 stream.splice(file).map(|turn| match turn {
                     Turn::Moved(bytes) => (turn, bytes),
                     _ => (turn, 0),

@@ -109,6 +109,8 @@ pub(super) struct Stream {
     pub(super) work: Option<Box<Work>>,
     /// What the broker before this one was about to append.
     pub(super) note: Option<Note>,
+    /// So many bytes were dropped since its file last took some.
+    pub(super) gap: Option<u64>,
     /// It waits for its file, since then.
     pub(super) stuck: Option<Instant>,
     /// It is let fill for a moment.
@@ -148,6 +150,7 @@ impl Stream {
             output,
             log: route.log,
             work: work.map(Box::new),
+            gap: note.and_then(|note| note.gap()),
             note,
             stuck: None,
             resting: false,

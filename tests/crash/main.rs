@@ -2,5 +2,6 @@
 
 mod build;
 mod killed;
+mod logs;
 mod many;
 mod shutdown;

@@ -104,6 +104,9 @@ pub fn waiting(pipe: BorrowedFd<'_>) -> nix::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// Bytes that the spawner lets the pipes of programs hold.
+const PIPE: i32 = 1 << 18;
+
 /// How many bytes a pipe can hold if its writers fill every page of it.
 pub fn capacity(pipe: BorrowedFd<'_>) -> nix::Result<usize> {
     fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map(|n| usize::try_from(n).unwrap_or(0))
@@ -125,6 +128,8 @@ impl Scratch {
     /// Makes the pipe. There are no new pipes inside the sandbox.
     pub fn new() -> nix::Result<Scratch> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        // As large as the pipes of programs; where that cannot be had, less is looked at in one go.
+        let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE));
         Ok(Scratch { reader, writer })
     }
 
@@ -278,8 +283,10 @@ mod tests {
         let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
         let scratch = Scratch::new().unwrap();
         // Writes that leave much of each page empty, writes that fill them, and lines.
-        for size in [3_000, 4_096, 80] {
+        let sizes = [(3_000, 1 << 16), (4_096, 1 << 18), (80, 1 << 13), (3_000, PIPE)];
+        for (size, capacity) in sizes {
             let (reader, writer) = pipe();
+            fcntl(&writer, FcntlArg::F_SETPIPE_SZ(capacity)).unwrap();
             let line = vec![b'x'; size];
             let mut full = false;
             while write(&writer, &line).is_ok_and(|n| n == size) {

@@ -17,6 +17,8 @@ pub struct Ends {
     pub table: OwnedFd,
     /// Where the settings are written.
     pub settings: OwnedFd,
+    /// At a later reading, the table in force.
+    pub current: Option<OwnedFd>,
 }
 
 /// Takes them. `None` when they were taken before or one is not open.
@@ -30,6 +32,7 @@ pub fn take() -> Option<Ends> {
         start: adopt(privsep::start::START)?,
         table: adopt(privsep::start::TABLE)?,
         settings: adopt(privsep::start::SETTINGS)?,
+        current: adopt(privsep::start::CURRENT),
     })
 }
 

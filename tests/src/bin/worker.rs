@@ -3,6 +3,8 @@
 //! `worker lines STOP`            1, 2, 3 … as fast as possible; once the file STOP is there, `end N` and rest
 //! `worker pausing PAUSE STOP`    the same; while the file PAUSE is there, `pause` and rest
 //! `worker count PREFIX N`        `PREFIX 1` … `PREFIX N` on standard output, then exit 0
+//! `worker paced N EACH STOP`      1 … N, a millisecond of rest after each EACH lines; `end N` once the file STOP is there
+//! `worker dressed N EACH STOP`    the same in bold, with a message between tags after each seventh line
 //! `worker both N`                `o 1`, `e 1`, `o 2` … on standard output and standard error in turn, then exit 0
 //! `worker wave MARKS NAME LATE BYE [TRIGGER N]`
 //!     marks `start NAME`; when the file TRIGGER appears, writes `burst 1` … `burst N`; at SIGTERM marks `term NAME`,
@@ -24,6 +26,8 @@ fn main() {
         ["lines", stop] => lines(None, Path::new(stop)),
         ["pausing", pause, stop] => lines(Some(Path::new(pause)), Path::new(stop)),
         ["count", prefix, n] => count(prefix, number(n)),
+        ["paced", n, each, stop] => paced(number(n), number(each), Path::new(stop), false),
+        ["dressed", n, each, stop] => paced(number(n), number(each), Path::new(stop), true),
         ["both", n] => both(number(n)),
         ["wave", marks, name, late, bye] => wave(marks, name, number(late), number(bye)),
         ["wave", marks, name, late, bye, trigger, n] => {
@@ -94,6 +98,28 @@ fn count(prefix: &str, last: u64) {
     for n in 1..=last {
         put(&out, &format!("{prefix} {n}\n"));
     }
+}
+
+fn paced(last: u64, each: u64, stop: &Path, dressed: bool) {
+    let out = std::io::stdout();
+    for n in 1..=last {
+        if dressed {
+            put(&out, &format!("\x1b[1m{n}\x1b[0m\n"));
+        } else {
+            put(&out, &format!("{n}\n"));
+        }
+        if dressed && n % 7 == 0 {
+            // In two parts.
+            put(&out, "<!--XSUPERVISOR:BEGIN-->mess");
+            put(&out, &format!("age {n}\n<!--XSUPERVISOR:END-->"));
+        }
+        if n % each == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    rest_until(|| stop.exists());
+    put(&out, &format!("end {last}\n"));
+    rest_until(|| false);
 }
 
 fn both(last: u64) {

@@ -1,0 +1,38 @@
+//! `supervisord --check`: what is said about a configuration when nothing is to be started.
+
+use privsep::table::Table;
+
+use super::options::Options;
+use super::read::Outcome;
+use super::reading::Reading;
+use super::settings::{Level, Settings};
+use super::show;
+use super::text::shown;
+
+/// A configuration that could be started.
+pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settings) -> Outcome {
+    let notes = settings.notes.iter().filter(|(level, _)| *level >= Level::Warn);
+    let stderr: String = notes.map(|(_, text)| format!("Warning: {text}\n")).collect();
+    let stdout = if options.json {
+        show::json(r, options, table, settings)
+    } else if options.show {
+        show::text(r, options)
+    } else {
+        let count = |n: usize, what: &str| match n {
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        };
+        let groups = count(settings.groups.len(), "group");
+        let processes = settings.processes.len();
+        let processes =
+            if processes == 1 { "1 process".into() } else { format!("{processes} processes") };
+        format!("{}: the configuration is fine ({processes} in {groups})\n", shown(&r.config))
+    };
+    Outcome::Leave { status: 0, stdout, stderr }
+}
+
+/// The warnings of one that could not.
+pub fn warnings(r: &Reading<'_>) -> String {
+    let all = r.problems.warnings.iter().chain(&r.problems.advice);
+    all.map(|warning| format!("Warning: {}\n", shown(warning))).collect()
+}

@@ -44,9 +44,9 @@ impl Broker {
             }
             Reply::Complete => self.begin(),
             Reply::Reading { seq, status, .. } => {
-                self.state.borrow_mut().pending.remove(&seq);
+                let ours = self.state.borrow_mut().pending.remove(&seq).is_some();
                 if let Some(fd) = fds.into_iter().next() {
-                    self.read(status, fd);
+                    self.read(ours, status, fd);
                 }
             }
             // Only at the beginning, where they are read one by one.

@@ -16,30 +16,8 @@ use crate::config::settings::{Complaints, Level, Settings};
 /// How long after the spawner was busy with a reading that somebody else had asked for it is asked again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Why a reading was not accepted.
-#[derive(Debug, Clone)]
-pub(super) enum Refused {
-    /// What is wrong with the configuration, or with the reading, in a line.
-    Because(String),
-    /// This spawner does not read again.
-    Never,
-}
-
-impl Refused {
-    pub(super) fn text(self) -> String {
-        match self {
-            Refused::Because(text) => text,
-            Refused::Never => Errno::ENOSYS.desc().to_owned(),
-        }
-    }
-}
-
-fn because(text: impl Into<String>) -> Refused {
-    Refused::Because(text.into())
-}
-
 /// What came of a reading.
-type Verdict = Result<(), Refused>;
+type Verdict = Result<(), String>;
 
 /// Who waits for a reading.
 pub(super) enum Waiter {
@@ -68,7 +46,7 @@ impl Broker {
         let (sender, receiver) = oneshot::channel();
         self.ask_for_reading(Waiter::Client(sender));
         self.kick.notify_one();
-        receiver.await.unwrap_or_else(|_| Err(because("the spawner has not answered")))
+        receiver.await.unwrap_or_else(|_| Err("the spawner has not answered".to_owned()))
     }
 
     /// Has the configuration read in order to start over with it.
@@ -118,18 +96,20 @@ impl Broker {
         }
     }
 
-    /// The reader has written something.
-    pub(super) fn read(&self, status: u8, fd: OwnedFd) {
+    /// The reader has written something. Where it is not `ours`, a former broker had asked, and nobody waits.
+    pub(super) fn read(&self, ours: bool, status: u8, fd: OwnedFd) {
         let verdict = match contents(fd) {
-            Err(error) => Err(because(format!("what the reader wrote could not be read: {error}"))),
+            Err(error) => Err(format!("what the reader wrote could not be read: {error}")),
             Ok(bytes) if status == 0 => self.accept(&bytes),
             Ok(bytes) => self.complain(&bytes),
         };
-        self.tell(&verdict);
+        if ours {
+            self.tell(&verdict);
+        }
     }
 
     fn accept(&self, bytes: &[u8]) -> Verdict {
-        let settings = Settings::decode(bytes).ok_or_else(|| because(NONSENSE))?;
+        let settings = Settings::decode(bytes).ok_or_else(|| NONSENSE.to_owned())?;
         for (level, text) in &settings.notes {
             self.line(*level, text);
         }
@@ -138,11 +118,11 @@ impl Broker {
     }
 
     fn complain(&self, bytes: &[u8]) -> Verdict {
-        let complaints = Complaints::decode(bytes).ok_or_else(|| because(NONSENSE))?;
+        let complaints = Complaints::decode(bytes).ok_or_else(|| NONSENSE.to_owned())?;
         for (level, text) in &complaints.lines {
             self.line(*level, text);
         }
-        Err(because(complaints.fault))
+        Err(complaints.fault)
     }
 
     /// There was no reading, or nothing came of it.
@@ -152,11 +132,10 @@ impl Broker {
                 let at = Instant::now() + AGAIN;
                 self.state.borrow_mut().readings.again_at = Some(at);
             }
-            Errno::ENOSYS => self.tell(&Err(Refused::Never)),
             errno => {
                 let text = format!("the configuration could not be read: {}", errno.desc());
                 self.line(Level::Error, &text);
-                self.tell(&Err(Refused::Because(text)));
+                self.tell(&Err(text));
             }
         }
     }
@@ -191,8 +170,8 @@ impl Broker {
             return;
         }
         match verdict {
-            Ok(()) | Err(Refused::Never) => self.start_over(),
-            Err(Refused::Because(text)) => {
+            Ok(()) => self.start_over(),
+            Err(text) => {
                 self.wish(Wish::End);
                 let text = format!("restart refused, everything goes on as it was: {text}");
                 self.line(Level::Error, &text);

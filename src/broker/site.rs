@@ -11,7 +11,6 @@ use privsep::request::{Mode, Request};
 use tokio::sync::oneshot;
 
 use super::Broker;
-use super::reread::Refused;
 use super::signals::Wish;
 use super::state::Pending;
 use crate::config::settings::{Level, Settings};
@@ -106,7 +105,7 @@ impl Office for Broker {
     }
 
     async fn reread(&self) -> Result<(), String> {
-        self.check().await.map_err(Refused::text)
+        self.check().await
     }
 
     fn add_group(&self, name: &str) -> Result<(), Unmoved> {
@@ -118,11 +117,7 @@ impl Office for Broker {
     }
 
     async fn restart(&self) -> Result<(), String> {
-        match self.check().await {
-            Err(Refused::Because(text)) => return Err(text),
-            Ok(()) | Err(Refused::Never) => self.start_over(),
-        }
-        Ok(())
+        self.check().await.map(|()| self.start_over())
     }
 
     fn shutdown(&self) {

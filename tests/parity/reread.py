@@ -109,6 +109,7 @@ def rereads():
         "maxbytes": {"a": program("a", stdout_logfile_maxbytes="1MB")},
         "backups": {"a": program("a", stderr_logfile_backups=3)},
         "numprocs": {"n": several("n", 3)},
+        "daemon-environment": {"z": '[supervisord]\nenvironment=K="v"'},
         "comment": {"a": "; nothing else\n" + BASE["a"]},
     }
     return [

@@ -159,11 +159,14 @@ async fn busy() {
     for errno in [Errno::EBUSY, Errno::EBUSY, Errno::ETIMEDOUT] {
         let (seq, request) = fake.hear().await;
         assert_eq!(request, Request::Reread);
+        // What somebody else had asked for counts, but began before this client asked.
+        fake.has_read(4_711, 0, &encoded(&groups(&["p", "q"])));
         fake.tell(Reply::Done { seq, errno: errno as i32 }, &[]);
     }
     let text = "the configuration could not be read: Connection timed out";
     assert_eq!(client.await.unwrap(), Err(text.into()));
     fake.shows("activity", text).await;
+    assert_eq!(broker.latest().groups.len(), 2);
     let asked = Rc::clone(&broker);
     let client = spawn_local(async move { asked.reread().await });
     fake.reads(0, b"nonsense").await;

@@ -19,7 +19,7 @@ use super::cut::{Cut, Kind, Rules};
 use super::file::LogFile;
 use super::stream::{Stream, Turn, Work};
 use super::syslog::{self, Sent, Syslog};
-use super::{Event, JOURNAL_STREAMS_AT, Output, Tools};
+use super::{Event, JOURNAL_STREAMS_AT, Output, REST, Tools};
 
 const CHUNK: usize = 64 << 10;
 const NOTE: usize = 20;
@@ -34,8 +34,9 @@ const AFTER: u32 = 1 << 30;
 const GAP: u32 = 1 << 29;
 /// How long half a line waits for the rest of it before it is sent to the system's log.
 const HALF_LINE: Duration = Duration::from_millis(200);
-/// How soon a line is offered again to a system's log that is full.
-const AGAIN: Duration = Duration::from_millis(2);
+/// What is looked at for a system's log that was full: more than the few lines that it takes in one go, and than its
+/// longest line.
+const GLANCE: usize = 16 << 10;
 /// Pages that must stay free in a pipe, so that bytes which wait there for more are never all that fits.
 const SPARE: usize = 8 << 10;
 
@@ -190,6 +191,9 @@ impl Appender<'_> {
             Some(left) => left.min(CHUNK),
             None => CHUNK,
         };
+        // The end of what is left must be seen as such.
+        let full = stream.work.as_ref().is_some_and(|work| work.full);
+        let most = if full && stream.left().is_none() { GLANCE } else { most };
         let there = match self.peek(stream, most) {
             Ok(0) => return Ok((Turn::End, 0)),
             Ok(n) => n,
@@ -459,8 +463,9 @@ impl Lines<'_> {
             }
         }
         let sent = self.pieces(work, text.get(..end).unwrap_or_default());
-        if sent < end {
-            (until, end) = (Some(self.now + AGAIN), sent);
+        work.full = sent < end;
+        if work.full {
+            (until, end) = (Some(self.now + REST), sent);
         }
         buffers.cut.shorten(end);
         until

@@ -52,6 +52,7 @@ impl Logs {
                 stream.look = Some((now + FIRST_LOOK, FIRST_LOOK));
                 self.uneasy = true;
             }
+            Turn::Waits(Some(until)) if until <= now + REST => self.rest(token),
             Turn::Waits(until) => {
                 stream.look = until.map(|until| (until, FIRST_LOOK));
                 self.uneasy |= until.is_some();

@@ -79,6 +79,8 @@ pub(super) struct Work {
     pub(super) message: Vec<u8>,
     /// How much of the text in front of the pipe has been sent to the system's log.
     pub(super) sent: usize,
+    /// The system's log did not take all of it.
+    pub(super) full: bool,
     /// Since when half a line waits for the rest of it.
     pub(super) half_line: Option<Instant>,
 }
@@ -141,6 +143,7 @@ impl Stream {
             inside: false,
             message: Vec::new(),
             sent: 0,
+            full: false,
             half_line: None,
         });
         Stream {

@@ -92,9 +92,13 @@ const NEW: OFlag = CAREFUL.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
 fn inherited(number: u8) -> Result<OwnedFd, Errno> {
     let name = if number == 1 { "/proc/self/fd/1" } else { "/proc/self/fd/2" };
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::open(name, flags, mode(0))?;
-    to_end(&file);
-    Ok(file)
+    let file = match nix::fcntl::open(name, flags, mode(0)) {
+        // A socket cannot be opened again; a copy of it is written to without waiting.
+        Err(Errno::ENXIO) if number == 1 => std::io::stdout().as_fd().try_clone_to_owned(),
+        Err(Errno::ENXIO) => std::io::stderr().as_fd().try_clone_to_owned(),
+        file => return file.inspect(to_end),
+    };
+    file.map_err(|_| Errno::EMFILE)
 }
 
 /// A socket that is connected to the system's log, for datagrams of text.
@@ -111,8 +115,7 @@ fn to_end(file: &OwnedFd) {
 
 /// The daemon's standard output for the broker's copy of the log.
 pub fn standard_output() -> Option<OwnedFd> {
-    // A socket cannot be opened again; a copy of it is written to without waiting.
-    inherited(1).ok().or_else(|| std::io::stdout().as_fd().try_clone_to_owned().ok())
+    inherited(1).ok()
 }
 
 /// Another descriptor of the same description.
@@ -126,7 +129,8 @@ impl Work<'_> {
             Task::Write => self.open(OFlag::O_WRONLY, true),
             Task::Read => self.open(OFlag::O_RDONLY, self.log.auto && self.held.is_none()),
             Task::Clear => {
-                let file = self.held.map_or_else(|| self.open(OFlag::O_WRONLY, false), copy)?;
+                // By name: what is open may have been moved away.
+                let file = self.open(OFlag::O_WRONLY, false)?;
                 ftruncate(&file, 0).map(|()| file)
             }
             Task::Rotate => self.rotate(),

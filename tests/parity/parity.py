@@ -34,7 +34,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Worlds that are played at the same time: most of their time is spent waiting.
-AT_ONCE = 4
+AT_ONCE = 8
 # Set when no further scenario is to be played.
 ENDING = threading.Event()
 

@@ -298,7 +298,7 @@ const FILES: &[Broken] = &[
     ),
     included(
         "an included group of programs that are not there",
-        "# a comment\n\n[group:g]\n@@programs=well,a\n",
+        "# a comment\n\n[group:g]\n@@programs=a\n",
         "[group:g] names unknown program or fcgi-program a",
     ),
 ];

@@ -31,7 +31,7 @@ def poll(seconds, condition):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=30)
         self.path = path
 
     def connect(self):

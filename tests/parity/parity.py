@@ -11,11 +11,13 @@ differs but what compare.py and config_corpus/on_purpose.py list.
 
 import argparse
 import concurrent.futures
+import contextlib
 import difflib
 import os
 import shlex
 import signal
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -32,7 +34,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Worlds that are played at the same time: most of their time is spent waiting.
-AT_ONCE = 4
+AT_ONCE = 8
+# Set when no further scenario is to be played.
+ENDING = threading.Event()
 
 
 def execute(step, sides):
@@ -97,6 +101,8 @@ def run_world(world, chosen, daemons, clients, of):
         for side in sides:
             side.daemon.settle(world.lasting)
         for scenario in chosen:
+            if ENDING.is_set():
+                break
             began = time.monotonic()
             try:
                 failures, reasons = play(scenario, sides, of, world.lasting)
@@ -124,8 +130,10 @@ def run_world(world, chosen, daemons, clients, of):
 def run_worlds(pairs, only):
     """Plays all worlds, several at a time: how many scenarios passed, how many failed."""
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, contextlib.ExitStack() as leaving:
         jobs = []
+        # However it is left, what was not begun is not played.
+        leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
         for of, daemons, clients in pairs:
             for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds()]:
                 chosen = world.choose(only, of)

@@ -678,20 +678,10 @@ def worlds():
     """All worlds, afresh."""
     import reread
 
-    shared = [
-        *status(),
-        *start(),
-        *stop(),
-        *restart(),
-        *signals(),
-        *pid(),
-        *tail(),
-        *follow(),
-        *clear(),
-        *main_log(),
-    ]
+    # Each action has a daemon of its own, so that they are played side by side.
+    actions = (status, start, stop, restart, signals, pid, tail, follow, clear, main_log)
     return [
-        World("main", shared),
+        *(World(action.__name__, action()) for action in actions),
         all_of_them(),
         authentication(),
         without_log(),

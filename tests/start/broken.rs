@@ -150,7 +150,8 @@ const VALUES: &[Broken] = &[
     broken(
         "an expansion on a later line",
         "[program:a]\n@@command=/bin/echo\n  a\n  %(b\n",
-        "for 'program:a.command' is badly formatted: incomplete format key in section 'program:a'",
+        "Format string '/bin/echo\\na\\n%(b' for 'program:a.command' is badly formatted: incomplete format key in section \
+         'program:a'",
     ),
 ];
 
@@ -297,7 +298,7 @@ const FILES: &[Broken] = &[
     ),
     included(
         "an included group of programs that are not there",
-        "# a comment\n\n[group:g]\n@@programs=a,b\n",
+        "# a comment\n\n[group:g]\n@@programs=a\n",
         "[group:g] names unknown program or fcgi-program a",
     ),
 ];

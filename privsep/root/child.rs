@@ -166,10 +166,10 @@ fn explain(entry: &Entry, failure: Failure) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn entry(executables: &[&str], env: &[&str]) -> Entry {
+    pub fn entry(executables: &[&str], env: &[&str]) -> Entry {
         let words = |list: &[&str]| list.iter().map(|word| word.as_bytes().to_vec()).collect();
         Entry {
             name: b"x:x".to_vec(),

@@ -79,6 +79,14 @@ impl Spawner {
         let idle = |of: &Slot| matches!(of.life, Life::Idle) && of.news.is_none();
         if self.store.slot(slot).is_some_and(idle) {
             let (logs, sockets) = self.sealed.table.retire(slot);
+            // What is still made for a number that is free now is nobody's, whoever gets the number next.
+            for job in &mut self.jobs {
+                match &mut job.what {
+                    Work::Log { log: n, .. } if logs.contains(n) => *n = u32::MAX,
+                    Work::Bind { socket: n } if sockets.contains(n) => *n = u32::MAX,
+                    _ => {}
+                }
+            }
             logs.into_iter().for_each(|log| self.store.drop_log(log));
             sockets.into_iter().for_each(|socket| self.close(socket, now));
         }
@@ -183,6 +191,7 @@ mod tests {
     use crate::child::tests::entry;
     use crate::errand::Errand;
     use crate::helpers::Helpers;
+    use crate::logfile::Task;
     use crate::spawner::{Job, Sealed};
     use crate::store::Store;
     use crate::sys::{self, Process};
@@ -237,6 +246,21 @@ mod tests {
 
     fn answer(end: &OwnedFd) {
         sys::send(end, &(0i32, (7u64, 7u64)).encode(), &[null().as_fd()]).unwrap();
+    }
+
+    #[test]
+    fn what_was_made_for_a_retired_number_is_not_its_successor_s() {
+        let mut spawner = spawner();
+        let socket = job(&mut spawner, Work::Bind { socket: 0 });
+        let file = job(&mut spawner, Work::Log { log: 0, task: Task::Write });
+        spawner.retire(0, 0);
+        let table = &mut spawner.sealed.table;
+        (table.shared[0], table.logs[0]) = (shared(3), log(b"/b"));
+        answer(&socket);
+        answer(&file);
+        spawner.finish_jobs(0);
+        assert!(spawner.jobs.is_empty());
+        assert!(spawner.store.socket(0).is_none() && spawner.store.log(0).is_none());
     }
 
     #[test]

@@ -58,11 +58,12 @@ struct Pidfile {
     file: Flock<OwnedFd>,
 }
 
-/// Everything up to the broker. An error has been said already; it is the exit status.
-pub fn begin(run: u32) -> Result<Begun, u8> {
+/// Everything up to the broker. An error has been said already; it is the exit status. Paths and limits mean what they
+/// meant at the `first` start, whatever the daemon has changed about itself since, but it may have become another user.
+pub fn begin(run: u32, first: &Start) -> Result<Begun, u8> {
     let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
-    let start = start_record();
+    let start = Start { uid: geteuid().as_raw(), gid: getegid().as_raw(), ..first.clone() };
     let (table, settings) = reading::read(&helpers, &start)?;
     let caller = if table.daemon && run == 1 { Some(detach()?) } else { None };
     let (spawner, pidfile) = establish(helpers, start, (table, settings.into()), run)
@@ -123,28 +124,19 @@ pub fn cannot(what: &[&[u8]], errno: Errno) -> u8 {
     fail(&[b"could not ", &what.concat(), b": ", name(errno)])
 }
 
-/// Where the daemon was started; daemonising may lead elsewhere.
-fn first_directory() -> Vec<u8> {
-    static FIRST: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let find = || std::env::current_dir().map(|dir| dir.into_os_string().into_vec());
-    FIRST.get_or_init(|| find().unwrap_or_default()).clone()
-}
-
-fn start_record() -> Start {
+/// What the reader is told of the caller.
+pub fn start_record() -> Start {
     let limit = |what| getrlimit(what).unwrap_or((1024, 1024));
     let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         [name.as_bytes(), b"=", value.as_bytes()].concat()
     };
     Start {
-        uid: geteuid().as_raw(),
-        gid: getegid().as_raw(),
-        spare: 0,
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
-        again: false,
-        cwd: first_directory(),
+        cwd: std::env::current_dir().map(|dir| dir.into_os_string().into_vec()).unwrap_or_default(),
         args: std::env::args_os().map(OsStringExt::into_vec).collect(),
         env: std::env::vars_os().map(pair).collect(),
+        ..Start::default()
     }
 }
 

@@ -64,9 +64,10 @@ fn main() {
     sys::keep(&[]);
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = nix::sys::prctl::set_child_subreaper(true);
+    let first = begin::start_record();
     let mut run = 1;
     let status = loop {
-        match begin::begin(run).and_then(serve) {
+        match begin::begin(run, &first).and_then(serve) {
             Ok(End::Restart) => run += 1,
             Ok(End::Exit) => break 0,
             Err(status) => break status,

@@ -10,6 +10,7 @@ use nix::fcntl::{SpliceFFlags, splice};
 use nix::unistd::{Whence, lseek, read, write};
 use privsep::reply::Cause;
 use privsep::request::{End, Whom};
+use privsep::table::Entry;
 
 use crate::spawner::Spawner;
 use crate::store::{Life, Slot};
@@ -85,11 +86,12 @@ impl Spawner {
         let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
         for slot in slots {
-            let Some(entry) = self.entry(slot).filter(|entry| over || Some(entry.wave) == wave)
-            else {
+            let due = stop.kills.get(&slot).copied();
+            // What began goes on, also when one of a higher wave has just become a program.
+            let its_turn = |entry: &&Entry| over || due.is_some() || Some(entry.wave) == wave;
+            let Some(entry) = self.entry(slot).filter(its_turn) else {
                 continue;
             };
-            let due = stop.kills.get(&slot).copied();
             let (signo, group) = match due {
                 _ if over => (9, entry.kill_group),
                 None => (entry.stop_signal, entry.stop_group),

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn refused(phase: Phase, request: Request) -> bool {
-        let (table, store) = (Table::default(), Store::new(1, 0));
+        let (table, store) = (Table::default(), Store::new(1, 0, 0));
         matches!(admit(phase, request, &table, &store), Err(Refusal::Misbehaved))
     }
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn stale_instances_reach_nobody() {
-        let (table, store) = (Table::default(), Store::new(1, 0));
+        let (table, store) = (Table::default(), Store::new(1, 0, 0));
         let signal = Request::Signal { slot: 0, instance: 0, signo: 9, whom: Whom::Process };
         let verdict = admit(Phase::Serving, signal, &table, &store);
         assert!(matches!(verdict, Err(Refusal::Errno(Errno::ESRCH))));

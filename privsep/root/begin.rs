@@ -16,15 +16,16 @@ use nix::unistd::{
 };
 use privsep::journal;
 use privsep::start::Start;
-use privsep::table::{Limit, Shared, Sink, Socket, Table};
+use privsep::table::{Limit, Sink, Socket, Table};
 
 use crate::child::become_user;
+use crate::errand::Errand;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
 use crate::reading::{self, memfd, seal};
 use crate::socket::{self, Refused};
-use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
+use crate::spawner::{CGROUP_PREFIX, Job, Sealed, Spawner, Work};
 use crate::store::Store;
 use crate::sys::{self, say};
 
@@ -40,6 +41,8 @@ const KEPT: [caps::Capability; 9] = [
     caps::Capability::CAP_NET_BIND_SERVICE,
     caps::Capability::CAP_SYS_RESOURCE,
 ];
+/// How long the end may take to remove the names of programs' sockets, in nanoseconds.
+const LEAVING: u64 = 2_000_000_000;
 /// Exit status of the reference for every error at start.
 const USAGE: u8 = 2;
 
@@ -86,14 +89,11 @@ fn establish(
     let bind = |wanted| socket::open(wanted).map_err(|refused| refusal(wanted, &refused));
     let listeners = table.sockets.iter().map(bind).collect::<Result<_, u8>>()?;
     table.sweep.iter().for_each(logfile::sweep);
-    let mut store = Store::new(table.entries.len(), table.logs.len());
+    let mut store = Store::new(table.entries.len(), table.logs.len(), table.shared.len());
     activity_log(&table, &mut store)?;
     let journal = make_journal().map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
-    // One that is taken fails its program, when that starts.
-    let held = |wanted: &Shared| if wanted.held { socket::shared(wanted).ok() } else { None };
-    store.bound = table.shared.iter().map(|wanted| held(wanted.as_ref()?)).collect();
     let sealed = Sealed {
         start,
         table,
@@ -106,7 +106,9 @@ fn establish(
         epoch: run,
         limits,
     };
-    Ok((Spawner::new(sealed, store), pidfile))
+    let mut spawner = Spawner::new(sealed, store);
+    spawner.bind_held(crate::now());
+    Ok((spawner, pidfile))
 }
 
 fn name(errno: Errno) -> &'static [u8] {
@@ -353,11 +355,18 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
-        for bound in std::mem::take(&mut self.spawner.store.bound).into_iter().flatten() {
-            if let Some(errand) = socket::close(bound) {
-                let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 1000);
-            }
-        }
+        let spawner = &mut self.spawner;
+        spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
+        let until = crate::now() + LEAVING;
+        let finish = |errand: &Errand| {
+            let left = until.saturating_sub(crate::now()) / 1_000_000;
+            let _ = sys::wait(&errand.answer, PollFlags::POLLIN, left);
+        };
+        let bind = |job: &&Job| matches!(job.what, Work::Bind { .. });
+        spawner.jobs.iter().filter(bind).for_each(|job| finish(&job.errand));
+        spawner.finish_jobs(crate::now());
+        let bound = std::mem::take(&mut spawner.store.bound).into_iter().flatten();
+        let errands: Vec<Errand> = bound.filter_map(socket::close).collect();
+        errands.iter().for_each(finish);
     }
 }

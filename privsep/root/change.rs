@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use privsep::reply::{Failure, Reply, Stage};
-use privsep::table::{Entry, Table};
+use privsep::table::{Entry, Shared, Table};
 
 use crate::child::at;
 use crate::errand::{self, Made};
@@ -90,6 +90,14 @@ impl Spawner {
             logs.into_iter().for_each(|log| self.store.drop_log(log));
             sockets.into_iter().for_each(|socket| self.close(socket, now));
         }
+    }
+
+    /// Has the sockets bound that are held from the start. One that is taken fails its program, when that starts.
+    pub fn bind_held(&mut self, now: u64) {
+        let sockets = (0..).zip(&self.sealed.table.shared);
+        let held = |shared: &Option<Shared>| shared.as_ref().is_some_and(|shared| shared.held);
+        let held: Vec<u32> = sockets.filter(|(_, shared)| held(shared)).map(|(n, _)| n).collect();
+        held.into_iter().for_each(|n| self.bind(n, now));
     }
 
     /// The first socket of an entry that is not bound.
@@ -180,12 +188,12 @@ impl Spawner {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::os::fd::{AsFd, OwnedFd};
 
     use privsep::frame::Wire;
     use privsep::start::Start;
-    use privsep::table::{LogFile, Shared, Sink, Socket};
+    use privsep::table::{LogFile, Sink, Socket};
 
     use super::*;
     use crate::child::tests::entry;
@@ -196,7 +204,7 @@ mod tests {
     use crate::store::Store;
     use crate::sys::{self, Process};
 
-    fn null() -> OwnedFd {
+    pub fn null() -> OwnedFd {
         std::fs::File::open("/dev/null").unwrap().into()
     }
 
@@ -211,7 +219,7 @@ mod tests {
     }
 
     /// Slot 0 has two sockets and a log.
-    fn spawner() -> Spawner {
+    pub fn spawner() -> Spawner {
         let entry = Entry { listen: vec![0, 1], stdout_log: Some(0), ..entry(&[], &[]) };
         let table = Table {
             entries: vec![Some(entry)],
@@ -219,8 +227,7 @@ mod tests {
             shared: vec![shared(1), shared(2)],
             ..Table::default()
         };
-        let mut store = Store::new(1, 1);
-        store.make_room(1, 1, 2);
+        let store = Store::new(1, 1, 2);
         let sealed = Sealed {
             start: Start::default(),
             table,

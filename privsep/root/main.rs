@@ -45,7 +45,7 @@ use nix::time::{ClockId, clock_gettime};
 use privsep::reply::Cause;
 use privsep::request::End;
 
-use crate::spawner::{Spawner, ends};
+use crate::spawner::{Spawner, Work, ends};
 use crate::stop::Stop;
 
 /// The signals that would end the daemon or tell it something.
@@ -137,9 +137,10 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
 }
 
 impl Spawner {
-    /// A broker has said that it is ready.
+    /// A broker has said that it is ready, and the sockets are bound as far as they can be.
     fn serving(&self) -> bool {
-        self.broker.as_ref().is_some_and(|broker| broker.phase == admit::Phase::Serving)
+        let serves = self.broker.as_ref().is_some_and(|b| b.phase == admit::Phase::Serving);
+        serves && !self.jobs.iter().any(|job| matches!(job.what, Work::Bind { .. }))
     }
 
     /// Whether requests are taken just now.

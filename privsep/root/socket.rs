@@ -45,7 +45,7 @@ pub fn open(wanted: &Socket) -> Result<Bound, Refused> {
 }
 
 /// For programs, which expect that accept() waits.
-pub fn shared(wanted: &Shared) -> Result<Bound, Errno> {
+fn shared(wanted: &Shared) -> Result<Bound, Errno> {
     let backlog = i32::try_from(wanted.backlog).ok().and_then(|n| Backlog::new(n).ok());
     let bound = bound(&wanted.socket, backlog.unwrap_or(Backlog::MAXCONN));
     let bound = bound.map_err(|refused| match refused {

@@ -169,3 +169,30 @@ fn copy(pipe: &OwnedFd, log: &OwnedFd) -> Result<usize, Errno> {
     }
     Ok(n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::tests::{null, spawner};
+    use crate::store::Live;
+    use crate::sys::Process;
+
+    #[test]
+    fn what_began_goes_on_beside_a_higher_wave() {
+        let mut spawner = spawner();
+        let entry = spawner.entry(0).unwrap().clone();
+        spawner.sealed.table.entries.push(Some(Entry { wave: 1, ..entry }));
+        spawner.store.make_room(2, 0, 0);
+        for of in &mut spawner.store.slots {
+            let (process, stdout) = (Process { pid: 0, pidfd: null() }, null());
+            let live =
+                Live { process, stdin: None, stdout, stderr: None, failure: None, exit: None };
+            of.life = Life::Running(live);
+        }
+        let mut stop = Stop::new(None);
+        stop.kills.insert(0, 5);
+        spawner.stop = Some(stop);
+        assert!(!spawner.step_stop(7));
+        assert!(spawner.stop.unwrap().deadline() > Some(7));
+    }
+}

@@ -40,8 +40,12 @@ impl Spawner {
         }
     }
 
-    /// A reading is over: its table is in force from here on, or everything stays as it is.
+    /// A reading is over: its table is in force from here on, or everything stays as it is. That of a broker that is gone
+    /// is not: its successor may have retired entries meanwhile, which the reader has kept.
     pub fn reading(&mut self, seq: u32, sheets: Sheets, result: Result<Made, Errno>) {
+        if seq == 0 {
+            return;
+        }
         let status = match result.and_then(|_| self.adopt(&sheets)) {
             Ok(()) => 0,
             Err(errno) if errno == COMPLAINTS.1 => COMPLAINTS.0,

@@ -46,7 +46,7 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
             let idle = matches!(of.life, Life::Idle) && of.news.is_none();
             ensure(idle, Refusal::Errno(Errno::EBUSY))?;
         }
-        Request::Probe { slot } => drop(known(slot)?),
+        Request::Probe { slot } => ensure(table.entry(slot).is_some(), Refusal::Misbehaved)?,
         Request::Signal { slot, instance, .. } => {
             let of = known(slot)?;
             let there = of.instance == instance && of.live().is_some();
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn refused(phase: Phase, request: Request) -> bool {
-        let (table, store) = (Table::default(), Store::new(1, 0));
+        let (table, store) = (Table::default(), Store::new(1, 0, 0));
         matches!(admit(phase, request, &table, &store), Err(Refusal::Misbehaved))
     }
 
@@ -92,12 +92,13 @@ mod tests {
         for request in [
             Request::Spawn { slot: 0 },
             Request::Spawn { slot: 1 },
-            Request::Probe { slot: 1 },
+            Request::Probe { slot: 0 },
             Request::Signal { slot: 1, instance: 0, signo: 9, whom: Whom::Process },
             Request::OpenLog { log: 0, mode: Mode::Write },
             Request::RotateLog { log: u32::MAX },
             Request::ClearLog { log: 0 },
             Request::Ack { slot: 7, instance: 0 },
+            Request::Retire { slot: 1 },
         ] {
             assert!(refused(Phase::Serving, request), "{request:?}");
         }
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn stale_instances_reach_nobody() {
-        let (table, store) = (Table::default(), Store::new(1, 0));
+        let (table, store) = (Table::default(), Store::new(1, 0, 0));
         let signal = Request::Signal { slot: 0, instance: 0, signo: 9, whom: Whom::Process };
         let verdict = admit(Phase::Serving, signal, &table, &store);
         assert!(matches!(verdict, Err(Refusal::Errno(Errno::ESRCH))));

@@ -16,15 +16,16 @@ use nix::unistd::{
 };
 use privsep::journal;
 use privsep::start::Start;
-use privsep::table::{Limit, Shared, Sink, Socket, Table};
+use privsep::table::{Limit, Sink, Socket, Table};
 
 use crate::child::become_user;
+use crate::errand::Errand;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
 use crate::reading::{self, memfd, seal};
 use crate::socket::{self, Refused};
-use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
+use crate::spawner::{CGROUP_PREFIX, Job, Sealed, Spawner, Work};
 use crate::store::Store;
 use crate::sys::{self, say};
 
@@ -40,6 +41,8 @@ const KEPT: [caps::Capability; 9] = [
     caps::Capability::CAP_NET_BIND_SERVICE,
     caps::Capability::CAP_SYS_RESOURCE,
 ];
+/// How long the end may take to remove the names of programs' sockets, in nanoseconds.
+const LEAVING: u64 = 2_000_000_000;
 /// Exit status of the reference for every error at start.
 const USAGE: u8 = 2;
 
@@ -58,11 +61,12 @@ struct Pidfile {
     file: Flock<OwnedFd>,
 }
 
-/// Everything up to the broker. An error has been said already; it is the exit status.
-pub fn begin(run: u32) -> Result<Begun, u8> {
+/// Everything up to the broker. An error has been said already; it is the exit status. Paths and limits mean what they
+/// meant at the `first` start, whatever the daemon has changed about itself since, but it may have become another user.
+pub fn begin(run: u32, first: &Start) -> Result<Begun, u8> {
     let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
-    let start = start_record();
+    let start = Start { uid: geteuid().as_raw(), gid: getegid().as_raw(), ..first.clone() };
     let (table, settings) = reading::read(&helpers, &start)?;
     let caller = if table.daemon && run == 1 { Some(detach()?) } else { None };
     let (spawner, pidfile) = establish(helpers, start, (table, settings.into()), run)
@@ -85,14 +89,11 @@ fn establish(
     let bind = |wanted| socket::open(wanted).map_err(|refused| refusal(wanted, &refused));
     let listeners = table.sockets.iter().map(bind).collect::<Result<_, u8>>()?;
     table.sweep.iter().for_each(logfile::sweep);
-    let mut store = Store::new(table.entries.len(), table.logs.len());
+    let mut store = Store::new(table.entries.len(), table.logs.len(), table.shared.len());
     activity_log(&table, &mut store)?;
     let journal = make_journal().map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
-    // One that is taken fails its program, when that starts.
-    let held = |wanted: &Shared| if wanted.held { socket::shared(wanted).ok() } else { None };
-    store.bound = table.shared.iter().map(|wanted| held(wanted.as_ref()?)).collect();
     let sealed = Sealed {
         start,
         table,
@@ -105,7 +106,9 @@ fn establish(
         epoch: run,
         limits,
     };
-    Ok((Spawner::new(sealed, store), pidfile))
+    let mut spawner = Spawner::new(sealed, store);
+    spawner.bind_held(crate::now());
+    Ok((spawner, pidfile))
 }
 
 fn name(errno: Errno) -> &'static [u8] {
@@ -123,28 +126,19 @@ pub fn cannot(what: &[&[u8]], errno: Errno) -> u8 {
     fail(&[b"could not ", &what.concat(), b": ", name(errno)])
 }
 
-/// Where the daemon was started; daemonising may lead elsewhere.
-fn first_directory() -> Vec<u8> {
-    static FIRST: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let find = || std::env::current_dir().map(|dir| dir.into_os_string().into_vec());
-    FIRST.get_or_init(|| find().unwrap_or_default()).clone()
-}
-
-fn start_record() -> Start {
+/// What the reader is told of the caller.
+pub fn start_record() -> Start {
     let limit = |what| getrlimit(what).unwrap_or((1024, 1024));
     let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         [name.as_bytes(), b"=", value.as_bytes()].concat()
     };
     Start {
-        uid: geteuid().as_raw(),
-        gid: getegid().as_raw(),
-        spare: 0,
         nofile: limit(Resource::RLIMIT_NOFILE),
         nproc: limit(Resource::RLIMIT_NPROC),
-        again: false,
-        cwd: first_directory(),
+        cwd: std::env::current_dir().map(|dir| dir.into_os_string().into_vec()).unwrap_or_default(),
         args: std::env::args_os().map(OsStringExt::into_vec).collect(),
         env: std::env::vars_os().map(pair).collect(),
+        ..Start::default()
     }
 }
 
@@ -361,11 +355,18 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
-        for bound in std::mem::take(&mut self.spawner.store.bound).into_iter().flatten() {
-            if let Some(errand) = socket::close(bound) {
-                let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 1000);
-            }
-        }
+        let spawner = &mut self.spawner;
+        spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
+        let until = crate::now() + LEAVING;
+        let finish = |errand: &Errand| {
+            let left = until.saturating_sub(crate::now()) / 1_000_000;
+            let _ = sys::wait(&errand.answer, PollFlags::POLLIN, left);
+        };
+        let bind = |job: &&Job| matches!(job.what, Work::Bind { .. });
+        spawner.jobs.iter().filter(bind).for_each(|job| finish(&job.errand));
+        spawner.finish_jobs(crate::now());
+        let bound = std::mem::take(&mut spawner.store.bound).into_iter().flatten();
+        let errands: Vec<Errand> = bound.filter_map(socket::close).collect();
+        errands.iter().for_each(finish);
     }
 }

@@ -2,8 +2,8 @@
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use privsep::reply::{Reply, Stage};
-use privsep::table::{Entry, Table};
+use privsep::reply::{Failure, Reply, Stage};
+use privsep::table::{Entry, Shared, Table};
 
 use crate::child::at;
 use crate::errand::{self, Made};
@@ -40,8 +40,12 @@ impl Spawner {
         }
     }
 
-    /// A reading is over: its table is in force from here on, or everything stays as it is.
+    /// A reading is over: its table is in force from here on, or everything stays as it is. That of a broker that is gone
+    /// is not: its successor may have retired entries meanwhile, which the reader has kept.
     pub fn reading(&mut self, seq: u32, sheets: Sheets, result: Result<Made, Errno>) {
+        if seq == 0 {
+            return;
+        }
         let status = match result.and_then(|_| self.adopt(&sheets)) {
             Ok(()) => 0,
             Err(errno) if errno == COMPLAINTS.1 => COMPLAINTS.0,
@@ -79,9 +83,25 @@ impl Spawner {
         let idle = |of: &Slot| matches!(of.life, Life::Idle) && of.news.is_none();
         if self.store.slot(slot).is_some_and(idle) {
             let (logs, sockets) = self.sealed.table.retire(slot);
+            // What is still made for a number that is free now is nobody's, whoever gets the number next.
+            for job in &mut self.jobs {
+                match &mut job.what {
+                    Work::Log { log: n, .. } if logs.contains(n) => *n = u32::MAX,
+                    Work::Bind { socket: n } if sockets.contains(n) => *n = u32::MAX,
+                    _ => {}
+                }
+            }
             logs.into_iter().for_each(|log| self.store.drop_log(log));
             sockets.into_iter().for_each(|socket| self.close(socket, now));
         }
+    }
+
+    /// Has the sockets bound that are held from the start. One that is taken fails its program, when that starts.
+    pub fn bind_held(&mut self, now: u64) {
+        let sockets = (0..).zip(&self.sealed.table.shared);
+        let held = |shared: &Option<Shared>| shared.as_ref().is_some_and(|shared| shared.held);
+        let held: Vec<u32> = sockets.filter(|(_, shared)| held(shared)).map(|(n, _)| n).collect();
+        held.into_iter().for_each(|n| self.bind(n, now));
     }
 
     /// The first socket of an entry that is not bound.
@@ -109,26 +129,34 @@ impl Spawner {
         let wanted = self.sealed.table.socket(socket).ok_or(Errno::EBADF);
         let bound = wanted.and_then(|wanted| socket::received(wanted, result?));
         let result = bound.map(|bound| self.store.keep_socket(socket, bound));
-        for (slot, seq) in self.waiting(socket) {
-            match result {
-                Ok(()) if self.stop.is_none() => self.spawn(seq, slot, now),
-                result => {
+        for slot in self.waiting(socket) {
+            // Another one may have failed for the same reason meanwhile.
+            let Some(Life::Binding(seq)) = self.store.slot(slot).map(|of| &of.life) else {
+                continue;
+            };
+            match (*seq, result) {
+                (seq, Ok(())) if self.stop.is_none() => self.spawn(seq, slot, now),
+                (seq, result) => {
                     let errno = result.err().unwrap_or(Errno::ESHUTDOWN);
-                    self.store.fail(slot, seq, at(Stage::Socket)(errno));
+                    self.failed(slot, seq, at(Stage::Socket)(errno), now);
                 }
             }
         }
     }
 
-    /// The slots that wait for a socket, and on which request.
-    fn waiting(&self, socket: u32) -> Vec<(u32, u32)> {
+    /// The slots that wait for a socket.
+    fn waiting(&self, socket: u32) -> Vec<u32> {
         let slots = (0..).zip(&self.store.slots);
-        let binding = slots.filter_map(|(slot, of)| match of.life {
-            Life::Binding(seq) => Some((slot, seq)),
-            _ => None,
-        });
+        let binding = slots.filter(|(_, of)| matches!(of.life, Life::Binding(_)));
         let needs = |entry: &Entry| entry.sockets().any(|n| n == socket);
-        binding.filter(|(slot, _)| self.entry(*slot).is_some_and(needs)).collect()
+        let slots = binding.map(|(slot, _)| slot);
+        slots.filter(|slot| self.entry(*slot).is_some_and(needs)).collect()
+    }
+
+    /// The start of a slot's program, on this request, has failed.
+    pub fn failed(&mut self, slot: u32, seq: u32, failure: Failure, now: u64) {
+        self.store.fail(slot, seq, failure);
+        self.close_unused(slot, now);
     }
 
     /// The name of a closed socket is gone: whoever waits may bind it anew.
@@ -138,7 +166,8 @@ impl Spawner {
         }
     }
 
-    /// An instance has ended: closes the sockets that are held for running ones only and that nobody has any more.
+    /// An instance has ended, or there is none: closes the sockets that are held for running ones only and that nobody
+    /// has any more.
     pub fn close_unused(&mut self, slot: u32, now: u64) {
         let passing = |n: &u32| self.sealed.table.socket(*n).is_some_and(|shared| !shared.held);
         let Some(entry) = self.entry(slot) else { return };
@@ -159,5 +188,101 @@ impl Spawner {
         if let Some(errand) = self.store.take_socket(socket).and_then(socket::close) {
             self.job(0, Work::Tidy { socket }, errand, now + CHILD);
         }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use privsep::frame::Wire;
+    use privsep::start::Start;
+    use privsep::table::{LogFile, Sink, Socket};
+
+    use super::*;
+    use crate::child::tests::entry;
+    use crate::errand::Errand;
+    use crate::helpers::Helpers;
+    use crate::logfile::Task;
+    use crate::spawner::{Job, Sealed};
+    use crate::store::Store;
+    use crate::sys::{self, Process};
+
+    pub fn null() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    fn shared(port: u16) -> Option<Shared> {
+        Some(Shared { socket: Socket::Tcp { address: 0, port }, backlog: 1, held: true })
+    }
+
+    fn log(path: &[u8]) -> Option<Sink> {
+        let (uid, gid, path) = (None, None, path.to_vec());
+        let (maxbytes, backups, mode, exact, auto) = (0, 0, 0o600, false, false);
+        Some(Sink::File(LogFile { path, maxbytes, backups, mode, exact, uid, gid, auto }))
+    }
+
+    /// Slot 0 has two sockets and a log.
+    pub fn spawner() -> Spawner {
+        let entry = Entry { listen: vec![0, 1], stdout_log: Some(0), ..entry(&[], &[]) };
+        let table = Table {
+            entries: vec![Some(entry)],
+            logs: vec![log(b"/a")],
+            shared: vec![shared(1), shared(2)],
+            ..Table::default()
+        };
+        let store = Store::new(1, 1, 2);
+        let sealed = Sealed {
+            start: Start::default(),
+            table,
+            helpers: Helpers { reader: null(), broker: null(), null: null() },
+            settings: null(),
+            journal: null(),
+            listeners: Vec::new(),
+            cgroup: None,
+            run: 1,
+            epoch: 1,
+            limits: ((1, 1), (1, 1), (1, 1)),
+        };
+        Spawner::new(sealed, store)
+    }
+
+    /// A job without a child; gives the end that the child would answer on.
+    fn job(spawner: &mut Spawner, what: Work) -> OwnedFd {
+        let (answer, ours) = sys::datagrams().unwrap();
+        let process = Process { pid: 0, pidfd: null() };
+        spawner.job(0, what, Errand { process, answer }, u64::MAX);
+        ours
+    }
+
+    fn answer(end: &OwnedFd) {
+        sys::send(end, &(0i32, (7u64, 7u64)).encode(), &[null().as_fd()]).unwrap();
+    }
+
+    #[test]
+    fn what_was_made_for_a_retired_number_is_not_its_successor_s() {
+        let mut spawner = spawner();
+        let socket = job(&mut spawner, Work::Bind { socket: 0 });
+        let file = job(&mut spawner, Work::Log { log: 0, task: Task::Write });
+        spawner.retire(0, 0);
+        let table = &mut spawner.sealed.table;
+        (table.shared[0], table.logs[0]) = (shared(3), log(b"/b"));
+        answer(&socket);
+        answer(&file);
+        spawner.finish_jobs(0);
+        assert!(spawner.jobs.is_empty());
+        assert!(spawner.store.socket(0).is_none() && spawner.store.log(0).is_none());
+    }
+
+    #[test]
+    fn a_socket_is_bound_once_however_many_wait() {
+        let mut spawner = spawner();
+        spawner.store.slot_mut(0).unwrap().life = Life::Binding(1);
+        let first = job(&mut spawner, Work::Bind { socket: 0 });
+        let _second = job(&mut spawner, Work::Bind { socket: 1 });
+        answer(&first);
+        spawner.finish_jobs(0);
+        assert!(spawner.store.socket(0).is_some());
+        assert!(matches!(spawner.jobs[..], [Job { what: Work::Bind { socket: 1 }, .. }]));
     }
 }

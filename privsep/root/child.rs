@@ -107,9 +107,10 @@ fn strings<'a>(words: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<CString> {
 
 /// The inherited variables, less those that the entry sets, and the entry's.
 fn environment(table: &Table, entry: &Entry) -> Vec<CString> {
-    let set = |word: &Vec<u8>| entry.env.iter().any(|own| variable(own) == variable(word));
     let own = format!("LISTEN_PID={}", std::process::id()).into_bytes();
     let own = Some(own).filter(|_| !entry.listen.is_empty());
+    let set =
+        |word: &Vec<u8>| entry.env.iter().chain(&own).any(|ours| variable(ours) == variable(word));
     strings(table.env.iter().filter(|word| !set(word)).chain(&entry.env).chain(&own))
 }
 
@@ -166,10 +167,10 @@ fn explain(entry: &Entry, failure: Failure) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn entry(executables: &[&str], env: &[&str]) -> Entry {
+    pub fn entry(executables: &[&str], env: &[&str]) -> Entry {
         let words = |list: &[&str]| list.iter().map(|word| word.as_bytes().to_vec()).collect();
         Entry {
             name: b"x:x".to_vec(),
@@ -207,13 +208,20 @@ mod tests {
     #[test]
     fn what_the_entry_sets_replaces_what_is_inherited() {
         let table = Table {
-            env: vec![b"A=1".to_vec(), b"AB=2".to_vec(), b"ODD".to_vec()],
+            env: ["A=1", "AB=2", "ODD", "LISTEN_PID=1"]
+                .map(|word| word.as_bytes().to_vec())
+                .to_vec(),
             ..Table::default()
         };
-        let env = environment(&table, &entry(&[], &["A=3", "C="]));
+        let plain = entry(&[], &["A=3", "C="]);
+        let words =
+            |list: &[&str]| list.iter().map(|w| CString::new(*w).unwrap()).collect::<Vec<_>>();
         assert_eq!(
-            env,
-            [c"AB=2".to_owned(), c"ODD".to_owned(), c"A=3".to_owned(), c"C=".to_owned()]
+            environment(&table, &plain),
+            words(&["AB=2", "ODD", "LISTEN_PID=1", "A=3", "C="])
         );
+        let own = format!("LISTEN_PID={}", std::process::id());
+        let listening = Entry { listen: vec![0], ..plain };
+        assert_eq!(environment(&table, &listening), words(&["AB=2", "ODD", "A=3", "C=", &own]));
     }
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use nix::sys::stat::{FileStat, fchmod, fstat, fstatat};
+use nix::sys::stat::{FileStat, fchmod, fstat, fstatat, umask};
 use nix::unistd::{
     Gid, Uid, UnlinkatFlags, Whence, fchown, ftruncate, geteuid, lseek, setgroups, setresgid,
     setresuid, unlinkat,
@@ -148,23 +148,32 @@ impl Work<'_> {
         let stat = fstat(&file)?;
         to_end(&file);
         // An AUTO name is known once it is listed: a file that somebody else has put there is not ours to write.
-        let planted = self.log.auto && !trusted_uid(stat.st_uid);
+        let ours = trusted_uid(stat.st_uid) || self.log.uid == Some(stat.st_uid);
+        let planted = self.log.auto && !ours;
         let odd = !is(&stat, libc::S_IFREG) || stat.st_nlink != 1 || planted;
         if self.lent && odd { Err(Errno::EPERM) } else { Ok(file) }
     }
 
-    /// Makes the file, and gives it its owner: what nobody had open before is nobody else's.
+    /// Makes the file. One that gets an owner is root's until then, and nobody may open it: whoever has the directory
+    /// could otherwise write to it ever after, or have another name for it.
     fn make(&self, access: OFlag) -> Result<OwnedFd, Errno> {
         let log = self.log;
-        let file = self.place.open(access | NEW, log.mode)?;
-        if log.exact {
-            fchmod(&file, mode(log.mode))?;
+        if log.uid.or(log.gid).is_none() {
+            let file = self.place.open(access | NEW, log.mode)?;
+            if log.exact {
+                fchmod(&file, mode(log.mode))?;
+            }
+            return Ok(file);
         }
-        if log.uid.or(log.gid).is_some() {
-            let (uid, gid) = (log.uid.map(Uid::from_raw), log.gid.map(Gid::from_raw));
-            self.as_root(|| fchown(&file, uid, gid))?;
-        }
-        Ok(file)
+        let (uid, gid) = (log.uid.map(Uid::from_raw), log.gid.map(Gid::from_raw));
+        let mask = umask(mode(0o777));
+        umask(mask);
+        let hidden = if log.exact { mode(0) } else { mask };
+        self.as_root(|| {
+            let file = self.place.open(access | NEW, 0)?;
+            fchown(&file, uid, gid)?;
+            fchmod(&file, mode(log.mode) & !hidden).map(|()| file)
+        })
     }
 
     /// What the reference leaves behind, a file of root's in somebody else's directory, or one of the configured owner.

@@ -45,7 +45,7 @@ use nix::time::{ClockId, clock_gettime};
 use privsep::reply::Cause;
 use privsep::request::End;
 
-use crate::spawner::{Spawner, ends};
+use crate::spawner::{Spawner, Work, ends};
 use crate::stop::Stop;
 
 /// The signals that would end the daemon or tell it something.
@@ -64,9 +64,10 @@ fn main() {
     sys::keep(&[]);
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = nix::sys::prctl::set_child_subreaper(true);
+    let first = begin::start_record();
     let mut run = 1;
     let status = loop {
-        match begin::begin(run).and_then(serve) {
+        match begin::begin(run, &first).and_then(serve) {
             Ok(End::Restart) => run += 1,
             Ok(End::Exit) => break 0,
             Err(status) => break status,
@@ -136,9 +137,10 @@ fn wait(spawner: &Spawner, signals: &SignalFd, at: u64) {
 }
 
 impl Spawner {
-    /// A broker has said that it is ready.
+    /// A broker has said that it is ready, and the sockets are bound as far as they can be.
     fn serving(&self) -> bool {
-        self.broker.as_ref().is_some_and(|broker| broker.phase == admit::Phase::Serving)
+        let serves = self.broker.as_ref().is_some_and(|b| b.phase == admit::Phase::Serving);
+        serves && !self.jobs.iter().any(|job| matches!(job.what, Work::Bind { .. }))
     }
 
     /// Whether requests are taken just now.

@@ -41,19 +41,17 @@ const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
 
 /// For an HTTP server.
 pub fn open(wanted: &Socket) -> Result<Bound, Refused> {
-    let bound = bound(wanted)?;
-    listen(&bound.socket, Backlog::MAXCONN)?;
-    Ok(bound)
+    bound(wanted, Backlog::MAXCONN)
 }
 
 /// For programs, which expect that accept() waits.
-pub fn shared(wanted: &Shared) -> Result<Bound, Errno> {
-    let bound = bound(&wanted.socket).map_err(|refused| match refused {
+fn shared(wanted: &Shared) -> Result<Bound, Errno> {
+    let backlog = i32::try_from(wanted.backlog).ok().and_then(|n| Backlog::new(n).ok());
+    let bound = bound(&wanted.socket, backlog.unwrap_or(Backlog::MAXCONN));
+    let bound = bound.map_err(|refused| match refused {
         Refused::Owner => Errno::EPERM,
         Refused::Errno(errno) => errno,
     })?;
-    let backlog = i32::try_from(wanted.backlog).ok().and_then(|n| Backlog::new(n).ok());
-    listen(&bound.socket, backlog.unwrap_or(Backlog::MAXCONN))?;
     fcntl(&bound.socket, FcntlArg::F_SETFL(OFlag::O_RDWR))?;
     Ok(Bound { socket: sys::aside(bound.socket), ..bound })
 }
@@ -98,22 +96,28 @@ pub fn close(bound: Bound) -> Option<Errand> {
     .ok()
 }
 
-fn bound(wanted: &Socket) -> Result<Bound, Refused> {
+fn bound(wanted: &Socket, backlog: Backlog) -> Result<Bound, Refused> {
     match wanted {
         Socket::Tcp { address, port } => {
             let [a, b, c, d] = address.to_be_bytes();
             let socket = socket(AddressFamily::Inet, SockType::Stream, FLAGS, None)?;
             setsockopt(&socket, ReuseAddr, &true)?;
             bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, *port))?;
+            listen(&socket, backlog)?;
             Ok(Bound { socket, name: None })
         }
-        Socket::Unix { path, mode, uid, gid } => unix(path, *mode, *uid, *gid),
+        Socket::Unix { path, mode, uid, gid } => unix(path, *mode, (*uid, *gid), backlog),
     }
 }
 
-/// Binds under a name of its own, sets mode and owner, and only then links the name that clients know: at first sight
-/// the socket is as configured, and a name that exists is never lost to a second daemon.
-fn unix(path: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<Bound, Refused> {
+/// Binds under a name of its own, sets mode and owner, listens, and only then links the name that clients know: at
+/// first sight the socket is as configured, and a second daemon that finds the name sees that somebody serves it.
+fn unix(
+    path: &[u8],
+    mode: u32,
+    (uid, gid): (Option<u32>, Option<u32>),
+    backlog: Backlog,
+) -> Result<Bound, Refused> {
     let place = find(path, Walk::All)?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
     // bind() takes the mode from the socket itself, so that there is no moment with another one.
@@ -123,7 +127,8 @@ fn unix(path: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<Bo
     let bound = within(&place, || bind(socket.as_raw_fd(), &UnixAddr::new(own.as_slice())?));
     nix::sys::stat::umask(mask);
     bound?;
-    let linked = chown(&place, &own, uid, gid).and_then(|()| Ok(link(&place, &own, path)?));
+    let linked = chown(&place, &own, uid, gid)
+        .and_then(|()| Ok(listen(&socket, backlog).and_then(|()| link(&place, &own, path))?));
     let _ = unlinkat(&place.dir, own.as_slice(), UnlinkatFlags::NoRemoveDir);
     let id = linked?;
     Ok(Bound { socket, name: Some(OwnName::new(place, id)) })

@@ -241,7 +241,7 @@ impl Spawner {
                 self.store.pids.insert(pid, slot);
                 self.store.starting.push_back(slot);
             }
-            Err(failure) => self.store.fail(slot, seq, failure),
+            Err(failure) => self.failed(slot, seq, failure, now),
         }
     }
 
@@ -393,18 +393,21 @@ impl Spawner {
         }
     }
 
-    /// Takes the answers of jobs, and ends those that are over their time.
+    /// Takes the answers of jobs, and ends those that are over their time. One by one: what an answer leads to looks at
+    /// the jobs that are under way.
     pub fn finish_jobs(&mut self, now: u64) {
-        for job in std::mem::take(&mut self.jobs) {
+        let mut at_work = 0;
+        while let Some(job) = self.jobs.get(at_work) {
             let late = now >= job.deadline;
             if late {
                 job.errand.process.kill();
             }
             let answer = job.errand.answer();
             if answer.is_none() && !late {
-                self.jobs.push(job);
+                at_work += 1;
                 continue;
             }
+            let job = self.jobs.remove(at_work);
             let stage = if answer.is_none() { Stage::Deadline } else { Stage::Find };
             let result = answer.unwrap_or(Err(Errno::ETIMEDOUT));
             match job.what {
@@ -460,14 +463,12 @@ impl Spawner {
         if failure.is_some_and(|failure| failure.stage == Stage::Deadline) {
             live.process.kill();
         }
-        match failure {
+        match (failure, of.news) {
             // It never was a program: no descriptor of it is worth anything.
-            Some(failure) if failure.stage <= Stage::Descriptors => {
-                if let Some(News::Spawned(seq)) = of.news {
-                    of.news = Some(News::Failed(seq, failure));
-                }
+            (Some(failure), Some(News::Spawned(seq))) if failure.stage <= Stage::Descriptors => {
                 self.store.pids.remove(&live.process.pid);
                 self.ours.insert(live.process.pid);
+                self.failed(slot, seq, failure, now);
             }
             _ => of.life = Life::Running(live),
         }

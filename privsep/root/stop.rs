@@ -10,6 +10,7 @@ use nix::fcntl::{SpliceFFlags, splice};
 use nix::unistd::{Whence, lseek, read, write};
 use privsep::reply::Cause;
 use privsep::request::{End, Whom};
+use privsep::table::Entry;
 
 use crate::spawner::Spawner;
 use crate::store::{Life, Slot};
@@ -85,11 +86,12 @@ impl Spawner {
         let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         let wave = slots.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.wave).max();
         for slot in slots {
-            let Some(entry) = self.entry(slot).filter(|entry| over || Some(entry.wave) == wave)
-            else {
+            let due = stop.kills.get(&slot).copied();
+            // What began goes on, also when one of a higher wave has just become a program.
+            let its_turn = |entry: &&Entry| over || due.is_some() || Some(entry.wave) == wave;
+            let Some(entry) = self.entry(slot).filter(its_turn) else {
                 continue;
             };
-            let due = stop.kills.get(&slot).copied();
             let (signo, group) = match due {
                 _ if over => (9, entry.kill_group),
                 None => (entry.stop_signal, entry.stop_group),
@@ -166,4 +168,31 @@ fn copy(pipe: &OwnedFd, log: &OwnedFd) -> Result<usize, Errno> {
         }
     }
     Ok(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::tests::{null, spawner};
+    use crate::store::Live;
+    use crate::sys::Process;
+
+    #[test]
+    fn what_began_goes_on_beside_a_higher_wave() {
+        let mut spawner = spawner();
+        let entry = spawner.entry(0).unwrap().clone();
+        spawner.sealed.table.entries.push(Some(Entry { wave: 1, ..entry }));
+        spawner.store.make_room(2, 0, 0);
+        for of in &mut spawner.store.slots {
+            let (process, stdout) = (Process { pid: 0, pidfd: null() }, null());
+            let live =
+                Live { process, stdin: None, stdout, stderr: None, failure: None, exit: None };
+            of.life = Life::Running(live);
+        }
+        let mut stop = Stop::new(None);
+        stop.kills.insert(0, 5);
+        spawner.stop = Some(stop);
+        assert!(!spawner.step_stop(7));
+        assert!(spawner.stop.unwrap().deadline() > Some(7));
+    }
 }

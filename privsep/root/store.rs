@@ -130,9 +130,9 @@ fn place<T>(list: &mut [T], n: u32) -> Option<&mut T> {
 }
 
 impl Store {
-    pub fn new(slots: usize, logs: usize) -> Store {
+    pub fn new(slots: usize, logs: usize, sockets: usize) -> Store {
         let mut store = Store::default();
-        store.make_room(slots, logs, 0);
+        store.make_room(slots, logs, sockets);
         store
     }
 
@@ -267,7 +267,7 @@ mod tests {
     fn one_file_is_one_description() {
         let dir = std::env::temp_dir().join(format!("store-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let mut store = Store::new(0, 3);
+        let mut store = Store::new(0, 3, 0);
         for (n, name, same) in [(1, "a", 1), (2, "a", 1), (0, "b", 0)] {
             store.keep_log(n, Made::one(file(&dir, name)).unwrap()).unwrap();
             assert_eq!(store.same_log(n), same);

@@ -13,7 +13,7 @@ use system_tests::wait::within;
 use system_tests::{Config, Daemon, Launch, NOBODY, Room, wait_for};
 
 /// Every attack once or twice, so that the daemon has met them all before it is measured.
-const WARM: u64 = 82;
+const WARM: u64 = 86;
 const BROKERS: u64 = 1_000;
 /// Resident memory may move by a few pages without growing.
 const SLACK_KIB: u32 = 256;

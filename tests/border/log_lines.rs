@@ -198,3 +198,23 @@ fn logs_made_automatically_are_private_and_kept() {
     again.wait_running("p");
     assert!(!old.exists(), "it is removed at the next start");
 }
+
+#[test]
+fn an_automatic_log_of_somebody_s_is_read_among_everybody_s_files() {
+    let room = Room::new();
+    room.mode("auto", 0o1777);
+    let config = Config::new(&room).program(
+        "p",
+        "/bin/sh -c \"echo out; exec sleep 100000\"",
+        "stdout_logfile_owner=nobody",
+    );
+    let daemon = start(&room, &config);
+    daemon.wait_running("p");
+    wait_for("the line over RPC", || {
+        let all = ["p".into(), 0.into(), 0.into()];
+        daemon
+            .client
+            .call("supervisor.readProcessStdoutLog", &all)
+            .is_ok_and(|text| text.str() == "out\n")
+    });
+}

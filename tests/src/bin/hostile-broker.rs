@@ -29,7 +29,7 @@ const QUIET: Duration = Duration::from_millis(30);
 type Attack = fn(&mut Broker);
 
 /// What each run does, in turn.
-const ATTACKS: [(&str, Attack); 36] = [
+const ATTACKS: [(&str, Attack); 38] = [
     ("leave at once", |_| {}),
     ("nothing but zero bytes long", |b| b.raw(&[])),
     ("one byte", |b| b.raw(&[0x53])),
@@ -40,7 +40,7 @@ const ATTACKS: [(&str, Attack); 36] = [
     ("another magic number", |b| b.altered(|bytes| bytes[0] ^= 1)),
     ("another version", |b| b.altered(|bytes| bytes[2] ^= 1)),
     ("operation 0", |b| b.altered(|bytes| bytes[operation()] = 0)),
-    ("operation 11", |b| b.altered(|bytes| bytes[operation()] = 11)),
+    ("operation 13", |b| b.altered(|bytes| bytes[operation()] = 13)),
     ("operation 255", |b| b.altered(|bytes| bytes[operation()] = 255)),
     ("a field that is not used", |b| b.altered(|bytes| bytes[SIZE - 1] = 1)),
     ("ready twice", |b| b.ask(Request::Ready)),
@@ -83,6 +83,15 @@ const ATTACKS: [(&str, Attack); 36] = [
         }
     }),
     ("a log without end", |b| b.flood(|n| Request::OpenLog { log: n % 3, mode: Mode::Reopen })),
+    ("readings without end", |b| b.flood(|_| Request::Reread)),
+    ("retirement of what runs, and of what is not there", |b| {
+        for _ in 0..1_000 {
+            b.ask(Request::Reread);
+            b.ask(Request::Retire { slot: CANARY });
+        }
+        b.must_fail("started a second instance", Request::Spawn { slot: CANARY });
+        b.ask(Request::Retire { slot: 999 });
+    }),
     ("an exit that was not", |b| {
         b.ask(Request::Ack { slot: CANARY, instance: 1 });
         b.ask(Request::Ack { slot: 5, instance: 7 });

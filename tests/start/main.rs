@@ -7,6 +7,8 @@ mod clock;
 mod fcgi;
 mod identity;
 mod listen;
+mod log_owner;
 mod order;
 mod ordinary_user;
 mod ownership;
+mod tree;

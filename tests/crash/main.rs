@@ -5,3 +5,4 @@ mod killed;
 mod logs;
 mod many;
 mod shutdown;
+mod update;

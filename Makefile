@@ -8,7 +8,7 @@ DESTDIR ?=
 DIST := $(CURDIR)/target/dist
 HOOKS := $(CURDIR)/target/hooks-dist
 REFERENCE := $(CURDIR)/target/ref
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 30
 
 .NOTPARALLEL:
 .PHONY: build hooks reference demo test format lint deny unit budget system parity fuzz install clean

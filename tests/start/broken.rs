@@ -150,7 +150,7 @@ const VALUES: &[Broken] = &[
     broken(
         "an expansion on a later line",
         "[program:a]\n@@command=/bin/echo\n  a\n  %(b\n",
-        "for 'program:a.command' is badly formatted: incomplete format key in section 'program:a'",
+        "Format string '/bin/echo\\na\\n%(b' for 'program:a.command' is badly formatted: incomplete format key in section 'program:a'",
     ),
 ];
 

@@ -362,8 +362,9 @@ impl Drop for Begun {
             let left = until.saturating_sub(crate::now()) / 1_000_000;
             let _ = sys::wait(&errand.answer, PollFlags::POLLIN, left);
         };
-        let names = |job: &&Job| matches!(job.what, Work::Bind { .. } | Work::Tidy { .. });
-        spawner.jobs.iter().filter(names).for_each(|job| finish(&job.errand));
+        // Where this is all there is, as for pid 1, nobody carries on with what is not done when it ends.
+        let named = |job: &&Job| matches!(job.what, Work::Bind { .. } | Work::Tidy { .. });
+        spawner.jobs.iter().filter(named).for_each(|job| finish(&job.errand));
         spawner.finish_jobs(crate::now());
         let bound = std::mem::take(&mut spawner.store.bound).into_iter().flatten();
         let errands: Vec<Errand> = bound.filter_map(socket::close).collect();

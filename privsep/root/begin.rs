@@ -24,7 +24,7 @@ use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
 use crate::reading::{self, memfd, seal};
 use crate::socket::{self, Refused};
-use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner};
+use crate::spawner::{CGROUP_PREFIX, Sealed, Spawner, Work};
 use crate::store::Store;
 use crate::sys::{self, say};
 
@@ -362,10 +362,16 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
-        for bound in std::mem::take(&mut self.spawner.store.bound).into_iter().flatten() {
-            if let Some(errand) = socket::close(bound) {
-                let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 1000);
-            }
+        let jobs = std::mem::take(&mut self.spawner.jobs);
+        // A reader dies with the child that runs it.
+        jobs.iter()
+            .filter(|job| matches!(job.what, Work::Read(_)))
+            .for_each(|job| job.errand.process.kill());
+        let tidying = jobs.into_iter().filter(|job| matches!(job.what, Work::Tidy { .. }));
+        let bound = std::mem::take(&mut self.spawner.store.bound).into_iter().flatten();
+        // Where this is all there is, as for pid 1, nobody carries on with what is not done when it ends.
+        for errand in tidying.map(|job| job.errand).chain(bound.filter_map(socket::close)) {
+            let _ = sys::wait(&errand.answer, PollFlags::POLLIN, 1000);
         }
     }
 }

@@ -42,6 +42,10 @@ impl Spawner {
 
     /// A reading is over: its table is in force from here on, or everything stays as it is.
     pub fn reading(&mut self, seq: u32, sheets: Sheets, result: Result<Made, Errno>) {
+        if seq == 0 {
+            // The broker that asked is gone. Its successor was not told of this one, and could never retire it.
+            return;
+        }
         let status = match result.and_then(|_| self.adopt(&sheets)) {
             Ok(()) => 0,
             Err(errno) if errno == COMPLAINTS.1 => COMPLAINTS.0,

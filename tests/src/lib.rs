@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod dist;
 pub mod lines;
+pub mod net;
 pub mod procfs;
 pub mod room;
 pub mod rpc;

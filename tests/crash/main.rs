@@ -4,3 +4,4 @@ mod build;
 mod killed;
 mod many;
 mod shutdown;
+mod update;

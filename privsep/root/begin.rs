@@ -357,6 +357,9 @@ impl Drop for Begun {
     fn drop(&mut self) {
         let spawner = &mut self.spawner;
         spawner.sealed.cgroup.iter().for_each(sweep_cgroups);
+        // A reader dies with the child that runs it.
+        let reading = |job: &&Job| matches!(job.what, Work::Read(_));
+        spawner.jobs.iter().filter(reading).for_each(|job| job.errand.process.kill());
         let until = crate::now() + LEAVING;
         let finish = |errand: &Errand| {
             let left = until.saturating_sub(crate::now()) / 1_000_000;

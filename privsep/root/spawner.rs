@@ -38,6 +38,8 @@ const OWED_END: u64 = 5_000_000_000;
 const DYING: u64 = 5_000_000_000;
 /// The most requests heard in one turn, and the most that may be unanswered.
 pub const TURN: usize = 64;
+/// How many turns of a dead broker's are heard: more than its socket holds.
+const LAST_TURNS: usize = 8;
 const STRANGERS: usize = 64;
 /// Up to how many programs pipes are made larger.
 const ROOMY: usize = 64;
@@ -499,6 +501,9 @@ impl Spawner {
 
     /// The broker is gone; whatever a child does on its requests goes on.
     fn bury(&mut self, status: i32, now: u64) {
+        // What it asked for before its end counts: a slot that it retired is one that no successor knows of.
+        self.broker.iter_mut().for_each(|broker| broker.replies.clear());
+        (0..LAST_TURNS).for_each(|_| self.hear(now));
         self.jobs.iter_mut().for_each(|job| job.seq = 0);
         if let Some(broker) = self.broker.take() {
             self.succession.ended(&broker, status, now);

@@ -166,15 +166,12 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
     let (Some(settings), Some(journal)) = (fds.next(), fds.next()) else {
         return Err(io::Error::other("the greeting came without its descriptors"));
     };
-    let settings = read_settings(settings)?;
     let journal = Journal::map(journal.as_fd())?;
-    Ok(Some(Greeting {
-        settings,
-        journal,
-        stdout: fds.next(),
-        listeners,
-        before: Before { epoch, predecessors, cause, detail },
-    }))
+    let before = Before { epoch, predecessors, cause, detail };
+    // A later reading may have left nonsense, of which a former broker has told; what is in force goes on.
+    let left = || in_force(journal.text().as_deref(), before);
+    let settings = read_settings(settings).or_else(|error| left().ok_or(error));
+    Ok(Some(Greeting { settings: settings?, journal, stdout: fds.next(), listeners, before }))
 }
 
 /// All bytes of what the reader wrote.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use system_tests::dist::{self, Dist};
+use system_tests::net;
 use system_tests::procfs::{self, Status};
 use system_tests::wait::within;
 use system_tests::{Config, Daemon, Launch, NOBODY, Room, wait_for};
 
 /// Every attack once or twice, so that the daemon has met them all before it is measured.
-const WARM: u64 = 86;
+const WARM: u64 = 94;
 const BROKERS: u64 = 1_000;
 /// Resident memory may move by a few pages without growing.
 const SLACK_KIB: u32 = 256;
@@ -152,4 +153,56 @@ fn after_all_of_it_the_daemon_still_obeys_a_signal() {
     assert!(!procfs::alive(canary));
     assert!(!siege.room.path("supervisord.pid").exists());
     assert_eq!(siege.read("breach"), "");
+}
+
+/// Runs of the broker that retires, up to the first that stays.
+const RETIRING: u64 = 5;
+
+/// A program that is started and retired so many times by each of these brokers.
+fn retired(times: &str) -> Siege {
+    let room = Room::new();
+    let dist = Dist::hooks().copy(&room);
+    dist.replace("supervisor-broker", &dist::helper("hostile-broker"));
+    let runs = "dist/libexec/supervisor/runs".to_owned();
+    room.directory(&runs);
+    room.mode(&runs, 0o777);
+    room.file(&format!("{runs}/victim"), times);
+    let log = |name: &str| {
+        format!("stdout_logfile=%(here)s/{name}.log\nstderr_logfile=%(here)s/{name}.err")
+    };
+    let lines = "user=nobody\nautostart=false\nautorestart=false";
+    let socket = net::address();
+    let config = Config::new(&room)
+        .program("canary", "/bin/sleep 100000", &format!("{lines}\n{}", log("canary")))
+        .program(
+            "victim",
+            "/bin/sleep 200000",
+            &format!("{lines}\n{}\nsockets=tcp://{socket}:8001", log("victim")),
+        );
+    let daemon =
+        Launch::new(&room, dist.supervisord()).args(&["-n"]).config(&config.write(&room)).start();
+    Siege { room, daemon, runs }
+}
+
+#[test]
+fn what_is_retired_is_out_of_reach_and_leaves_nothing() {
+    let siege = retired("25");
+    let staying = siege.wait_staying(RETIRING);
+    siege.wait_quiet();
+    let canary = siege.canary();
+    let files = siege.files();
+    let size = || (Status::of(siege.daemon.pid).rss(), procfs::descriptor_count(siege.daemon.pid));
+    let before = size();
+
+    siege.room.file(&format!("{}/victim", siege.runs), "250");
+    fs::remove_file(siege.room.path(&format!("{}/staying", siege.runs))).expect("its file");
+    assert!(procfs::signal(staying, Signal::SIGKILL));
+    siege.wait_staying(RETIRING + 1);
+    siege.wait_quiet();
+    assert_eq!(siege.read("breach"), "");
+    assert_eq!(siege.canary(), canary, "the program was restarted");
+    assert_eq!(siege.files(), files, "files were made, renamed or changed");
+    let after = size();
+    assert_eq!(after.1, before.1, "descriptors");
+    assert!(after.0 <= before.0 + SLACK_KIB, "{} KiB before, {} KiB after", before.0, after.0);
 }

@@ -2,6 +2,7 @@
 
 mod hostile_broker;
 mod hostile_reader;
+mod later_reader;
 mod log_lines;
 mod log_paths;
 mod stopped_child;

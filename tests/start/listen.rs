@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use system_tests::dist::{Dist, reference};
 use system_tests::net::{self, Asking, Peer};
 use system_tests::procfs::Status;
-use system_tests::{Config, Daemon, Launch, NOBODY, Room, poll_until, procfs, wait_for};
+use system_tests::{Config, Daemon, Launch, NOBODY, Room, Value, poll_until, procfs, wait_for};
 
 const NONBLOCK: u32 = 0o4000;
 
@@ -284,4 +284,90 @@ fn a_busy_address_fails_the_program_alone() {
     drop(busy);
     daemon.ask("supervisor.startProcess", &["web".into(), true.into()]);
     assert_passed(&daemon, "web", "8001", 1);
+}
+
+/// Carries out what the configuration file says now, over RPC.
+fn update(daemon: &Daemon) {
+    let lists = daemon.ask("supervisor.reloadConfig", &[]);
+    let [added, changed, removed] = [0, 1, 2].map(|n| lists.array()[0].array()[n].array().to_vec());
+    let call = |method: &str, name: &Value| {
+        let done = daemon.client.call(&format!("supervisor.{method}"), std::slice::from_ref(name));
+        assert!(done.is_ok(), "{method}: {done:?}");
+    };
+    for name in removed.iter().chain(&changed) {
+        call("stopProcessGroup", name);
+        call("removeProcessGroup", name);
+    }
+    changed.iter().chain(&added).for_each(|name| call("addProcessGroup", name));
+}
+
+#[test]
+fn a_socket_of_two_programs_stays_until_both_are_gone() {
+    let room = Room::new();
+    let peer = Peer::tcp(net::address(), 8_001);
+    let lines = format!("startsecs=0\nsockets={}", peer.url());
+    let with = |names: &[&str]| {
+        names.iter().fold(Config::new(&room), |c, n| c.program(n, "/bin/sleep 100000", &lines))
+    };
+    let daemon = launch(&room, &with(&["one", "two"]));
+    let inode = net::listening(&peer);
+    assert!(inode.is_some());
+    for name in ["one", "two"] {
+        assert_eq!(net::socket_at(daemon.wait_running(name), 3), inode, "{name}");
+    }
+    with(&["two", "three"]).write(&room);
+    update(&daemon);
+    for name in ["two", "three"] {
+        assert_eq!(net::socket_at(daemon.wait_running(name), 3), inode, "{name}");
+    }
+    with(&["three"]).write(&room);
+    update(&daemon);
+    assert_eq!(net::listening(&peer), inode);
+    with(&[]).write(&room);
+    update(&daemon);
+    wait_for("the socket to close", || net::listening(&peer).is_none());
+}
+
+#[test]
+fn a_change_of_the_socket_itself_is_carried_out() {
+    let room = Room::new();
+    let (web, fast, held) = (room.path("web.sock"), room.path("fast.sock"), net::address());
+    let held = Peer::tcp(held, 8_001);
+    let server = room.helper("server").display().to_string();
+    let with = |n: usize| {
+        let mode = ["0700", "0770", "0777"][n % 3];
+        Config::new(&room)
+            .program(
+                "web",
+                &format!("/bin/sh -c \"exec {server} graceful 0 hello 0<&3\""),
+                &format!(
+                    "startsecs=0\nsockets=unix://{},{}\nsocket_mode={mode}\nsocket_backlog={}",
+                    web.display(),
+                    held.url(),
+                    100 + n
+                ),
+            )
+            .section(&format!(
+                "[fcgi-program:fast]\ncommand={server} plain hello\nstartsecs=0\nsocket=unix://{}\n\
+                 socket_mode={mode}\n",
+                fast.display()
+            ))
+    };
+    let daemon = launch(&room, &with(0));
+    for n in 0..15 {
+        with(n).write(&room);
+        update(&daemon);
+        let pids = ["web", "fast"].map(|name| daemon.wait_running(name));
+        for (path, pid) in [(&web, pids[0]), (&fast, pids[1])] {
+            let answer = Peer::unix(path).ask();
+            let answer = answer.unwrap_or_else(|e| panic!("{} at {n}: {e}", path.display()));
+            assert_eq!(answer, format!("{pid} hello"));
+            let mode = fs::metadata(path).expect("a socket's file").mode() & 0o777;
+            assert_eq!(mode, [0o700, 0o770, 0o777][n % 3], "{} at {n}", path.display());
+        }
+        assert_eq!(net::listening(&held), net::socket_at(pids[0], 4), "at {n}");
+    }
+    let left = || fs::read_dir(room.dir()).expect("the room").flatten();
+    let odd = |e: &fs::DirEntry| e.file_name().to_string_lossy().contains(".sock.");
+    assert_eq!(left().filter(odd).count(), 0, "names that sockets were bound under are left");
 }

@@ -12,5 +12,6 @@ mod log_owner;
 mod order;
 mod ordinary_user;
 mod ownership;
+mod pid_one;
 mod reread;
 mod tree;

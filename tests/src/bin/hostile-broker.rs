@@ -2,6 +2,8 @@
 //!
 //! Beside it lies a directory `runs`. `count` has a byte for each run so far; while there are fewer than the number in
 //! `limit`, a run attacks and ends, later ones behave and stay. Whatever succeeds that must not is a line in `breach`.
+//!
+//! Where there is a file `victim`, runs start, end and retire the process in slot 1 instead, as often as it says.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
@@ -24,12 +26,14 @@ use privsep::start::SOCKET;
 
 /// The slot of the one program that the first run starts.
 const CANARY: u32 = 0;
+/// The slot of one that is started and retired again and again.
+const VICTIM: u32 = 1;
 const QUIET: Duration = Duration::from_millis(30);
 
 type Attack = fn(&mut Broker);
 
 /// What each run does, in turn.
-const ATTACKS: [(&str, Attack); 38] = [
+const ATTACKS: [(&str, Attack); 42] = [
     ("leave at once", |_| {}),
     ("nothing but zero bytes long", |b| b.raw(&[])),
     ("one byte", |b| b.raw(&[0x53])),
@@ -105,6 +109,22 @@ const ATTACKS: [(&str, Attack); 38] = [
         b.flood(|_| Request::Probe { slot: CANARY });
         b.raw(&[0xee; SIZE]);
     }),
+    ("a flood of readings", |b| b.flood(|_| Request::Reread)),
+    ("what runs is retired", |b| {
+        b.flood(|_| Request::Retire { slot: CANARY });
+        b.must_fail("started a second instance", Request::Spawn { slot: CANARY });
+        let (instance, _) = b.canary.unwrap_or_default();
+        b.ask(Request::Ack { slot: CANARY, instance });
+        b.ask(Request::Retire { slot: CANARY });
+    }),
+    ("readings and retirements", |b| {
+        b.flood(|n| if n % 2 == 0 { Request::Reread } else { Request::Retire { slot: CANARY } });
+    }),
+    ("slots that are not there are retired", |b| {
+        for slot in [1, 1000, u32::MAX] {
+            b.ask(Request::Retire { slot });
+        }
+    }),
     ("the journal", Broker::journal),
     ("the settings", Broker::settings),
     ("other processes", Broker::others),
@@ -139,6 +159,9 @@ fn main() {
     let limit = fs::read_to_string(runs.join("limit")).unwrap_or_default();
     let limit: u64 = limit.trim().parse().unwrap_or(0);
     let mut broker = Broker::default();
+    if let Ok(times) = fs::read_to_string(runs.join("victim")) {
+        broker.victim(before, times.trim().parse().unwrap_or(0));
+    }
     if before >= limit {
         broker.serve();
     }
@@ -316,6 +339,108 @@ impl Broker {
         }
     }
 
+    /// Waits for an answer that `wanted` takes; anything else that is said is passed over.
+    fn await_reply<T>(&mut self, what: &str, wanted: impl Fn(Reply) -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            if let Some(found) = self.hear(Duration::from_secs(20)).and_then(&wanted) {
+                return found;
+            }
+        }
+        self.breach(&format!("there was no {what}"));
+        exit(95)
+    }
+
+    /// Has the configuration read; what came of it. Descriptors that come with it are dropped.
+    fn read(&mut self) {
+        self.ask(Request::Reread);
+        let status = self.await_reply("reading", |reply| match reply {
+            Reply::Reading { status, .. } => Some(i32::from(status)),
+            Reply::Done { errno, .. } if errno != 0 => Some(-errno),
+            _ => None,
+        });
+        if status != 0 {
+            self.breach(&format!("a reading came to {status}"));
+        }
+    }
+
+    /// One life of the victim, which is retired at every moment of it, the last time for good.
+    fn live_and_die(&mut self) -> u32 {
+        let retire = Request::Retire { slot: VICTIM };
+        self.ask(Request::Spawn { slot: VICTIM });
+        self.ask(retire);
+        let instance = self.await_reply("start", |reply| match reply {
+            Reply::Spawned { slot: VICTIM, instance, .. } => Some(instance),
+            _ => None,
+        });
+        self.ask(retire);
+        self.must_fail("started what runs", Request::Spawn { slot: VICTIM });
+        for stale in [instance - 1, instance + 1, 0] {
+            self.must_fail("signalled a stale instance", signal(VICTIM, stale, 9));
+            self.ask(Request::Ack { slot: VICTIM, instance: stale });
+        }
+        self.ask(signal(VICTIM, instance, 9));
+        self.await_reply("exit", |reply| match reply {
+            Reply::Exited { slot: VICTIM, instance: told, .. } => (told == instance).then_some(()),
+            _ => None,
+        });
+        // Its end is on record.
+        self.ask(retire);
+        self.must_fail("started what is on record", Request::Spawn { slot: VICTIM });
+        self.ask(Request::Ack { slot: VICTIM, instance });
+        self.ask(retire);
+        self.close_given();
+        instance
+    }
+
+    fn close_given(&mut self) {
+        for fd in self.given.drain(..) {
+            let _ = nix::unistd::close(fd);
+        }
+    }
+
+    /// The victim lives and is retired so many times. The first runs end with what a retired slot forbids.
+    fn victim(&mut self, turn: u64, times: u32) -> ! {
+        self.name = "victim";
+        self.handshake();
+        if self.canary.is_none() {
+            self.start_canary();
+        }
+        self.read();
+        let mut last = 0;
+        for _ in 0..times {
+            let instance = self.live_and_die();
+            if instance <= last {
+                self.breach("an instance came twice");
+            }
+            last = instance;
+            self.must_fail("signalled a retired slot", signal(VICTIM, instance, 9));
+            self.ask(Request::Ack { slot: VICTIM, instance });
+            self.ask(Request::Retire { slot: VICTIM });
+            if turn < 5 {
+                break;
+            }
+            self.read();
+        }
+        match turn {
+            0 => self.must_fail("started a retired slot", Request::Spawn { slot: VICTIM }),
+            1..4 => {
+                let mode = Mode::Write;
+                let log = [3, 4, u32::MAX][usize::try_from(turn - 1).unwrap_or(0)];
+                self.must_fail("opened a retired log", Request::OpenLog { log, mode });
+            }
+            4 => self.ask(Request::Probe { slot: VICTIM }),
+            _ => {
+                // What the configuration still has is there again, and can be started.
+                self.live_and_die();
+                self.read();
+                self.stay();
+            }
+        }
+        self.listen();
+        exit(0)
+    }
+
     fn journal(&mut self) {
         let Some(fd) = self.given.get(1) else {
             return self.breach("no journal was given");
@@ -374,6 +499,10 @@ impl Broker {
         if self.canary.is_none() {
             self.start_canary();
         }
+        self.stay()
+    }
+
+    fn stay(&mut self) -> ! {
         let _ = fs::write(runs().join("staying"), std::process::id().to_string());
         loop {
             match self.hear(Duration::from_secs(600)) {

@@ -91,6 +91,11 @@ impl Broker {
     pub fn hear(&mut self, now: u64) -> Result<Option<(u32, Request)>, Error> {
         match sys::receive(&self.socket, &mut [0; SIZE + 1]) {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            // It was closed over messages of ours that nobody read, which is said once; what it sent is still there.
+            Err(Errno::ECONNRESET) => {
+                self.kill(now);
+                self.hear(now)
+            }
             // An empty datagram reads like the end; only the latter hangs up.
             Ok([]) if self.hung_up() => {
                 self.kill(now);

@@ -148,6 +148,8 @@ def run_worlds(pairs, only):
 
 
 def main():
+    # Where this is started in the background it is ignored, and clients that follow a log would not end by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--reference", required=True, metavar="VENV")
     parser.add_argument("--supervisord", type=shlex.split, metavar="CMD")

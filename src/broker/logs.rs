@@ -55,15 +55,18 @@ impl Broker {
         {
             let state = &mut *self.state.borrow_mut();
             closed.retain(|log| !(state.logs.is_open(*log) && state.logs.waits_for(*log)));
-            if !closed.is_empty() {
-                state.parked.insert(slot, closed.clone());
-            }
+            state.parked.push(slot, closed.clone(), Instant::now());
         }
-        if closed.is_empty() {
-            self.link.send(Request::Spawn { slot });
-        }
+        self.start_parked();
         for log in closed {
             self.open(log, Mode::Reopen);
+        }
+    }
+
+    /// Has the starts made whose logs are open.
+    pub(super) fn start_parked(&self) {
+        while let Some(slot) = { self.state.borrow_mut().parked.next(Instant::now()) } {
+            self.link.send(Request::Spawn { slot });
         }
     }
 
@@ -122,16 +125,8 @@ impl Broker {
 
     /// Starts what has waited for this log, unless it waits for another.
     fn unpark(&self, log: Log) {
-        let mut free = Vec::new();
-        self.state.borrow_mut().parked.retain(|slot, logs| {
-            if logs.remove(&log) && logs.is_empty() {
-                free.push(*slot);
-            }
-            !logs.is_empty()
-        });
-        for slot in free {
-            self.link.send(Request::Spawn { slot });
-        }
+        self.state.borrow_mut().parked.opened(log);
+        self.start_parked();
     }
 
     /// The outcome of a request about a log that brings no descriptor.
@@ -176,13 +171,10 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         // A FIFO that nobody reads yet. Its programs are not to wait for a reader.
         let unread = errno == Errno::ENXIO;
-        let parked = state.parked.iter().filter(|(_, logs)| logs.contains(&log));
-        let parked: Vec<Slot> = parked.map(|(slot, _)| *slot).collect();
-        if !unread {
-            state.parked.retain(|slot, _| !parked.contains(slot));
-        }
+        let wanted = state.parked.waits_for(log);
+        let parked = if unread { Vec::new() } else { state.parked.give_up(log) };
         let waits = state.logs.waits_for(log) || self.settings().activity.log == Some(log);
-        let waits = waits || unread && !parked.is_empty();
+        let waits = waits || unread && wanted;
         let first = waits && !state.logs.is_syslog(log) && state.unopened.insert(log);
         if waits {
             state.logs.not_opened(log, errno, Instant::now());
@@ -201,6 +193,7 @@ impl Broker {
         if unread {
             return self.unpark(log);
         }
+        self.start_parked();
         for slot in parked {
             let failure = Failure { stage: Stage::Pipes, errno: errno as i32 };
             self.input(Input::SpawnFailed { slot, failure });

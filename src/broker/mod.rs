@@ -9,6 +9,7 @@ mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
 mod logs;
+mod parked;
 mod replies;
 mod reread;
 mod signals;
@@ -117,7 +118,7 @@ impl Broker {
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
-        let groups = [state.settle_at, state.readings.again_at];
+        let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
         logs.into_iter().chain(groups).chain([heart]).flatten().min()
     }
 
@@ -129,6 +130,7 @@ impl Broker {
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
         self.ask_again();
+        self.start_parked();
         self.settle_in_time();
         self.read_again();
     }

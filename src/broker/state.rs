@@ -9,6 +9,7 @@ use std::time::Instant;
 use privsep::request::{Instance, Log, Mode, Request, Slot};
 use tokio::sync::oneshot;
 
+use super::parked::Parked;
 use super::reread::Readings;
 use super::signals::Wish;
 use crate::config::settings::Settings;
@@ -51,8 +52,8 @@ pub(super) struct State {
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Vec<Outcome>>>,
     pub(super) last_ticket: u64,
-    /// Slots whose start waits for logs to be opened, and which.
-    pub(super) parked: BTreeMap<Slot, BTreeSet<Log>>,
+    /// Starts that wait for logs to be opened.
+    pub(super) parked: Parked,
     /// Logs that the spawner is opening.
     pub(super) opening: BTreeSet<Log>,
     /// Logs of running programs that could not be opened, and when they are tried again.
@@ -94,7 +95,7 @@ impl State {
             pending: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
-            parked: BTreeMap::new(),
+            parked: Parked::default(),
             opening: BTreeSet::new(),
             unopened: BTreeSet::new(),
             reopen_at: None,

@@ -60,6 +60,16 @@ def ask(method, *args):
     return Look("{}{}".format(method, args), lambda daemon: call(daemon, method, *args))
 
 
+def ask_each(method, *args):
+    """The values of a call about several processes, whose order is that of completion."""
+
+    def found(daemon):
+        known = call(daemon, method, *args)
+        return sorted(map(str, known)) if isinstance(known, list) else known
+
+    return Look("{}{}".format(method, args), found)
+
+
 def tell(method, *args):
     """A call whose value is of no interest."""
     return Do("{}{}".format(method, args), lambda daemon: call(daemon, method, *args))

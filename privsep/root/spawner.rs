@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::mkdirat;
-use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
+use nix::unistd::{Pid, UnlinkatFlags, getpgid, pipe2, read, unlinkat, write};
 use privsep::frame::Wire;
-use privsep::reply::{Cause, Failure, Reply, Stage};
+use privsep::reply::{Cause, Failure, LIVES, Reply, Stage};
 use privsep::request::{Mode, Request, Whom};
 use privsep::start::Start;
 use privsep::table::{Entry, Limit, Table};
@@ -190,8 +190,11 @@ impl Spawner {
             Request::Ready => self.greet(now),
             Request::Spawn { slot } => self.spawn(seq, slot, now),
             Request::Probe { slot } => self.probe(seq, slot, now),
-            Request::Signal { slot, signo, whom, .. } => {
+            Request::Signal { slot, signo, whom, instance } => {
                 let result = self.signal(slot, signo, whom);
+                if (whom, signo) == (Whom::Tree, 9) && self.kill_tree(slot, instance).is_err() {
+                    self.find_left(slot);
+                }
                 self.done(seq, result);
             }
             // The file is open already: its description is handed out again.
@@ -346,6 +349,20 @@ impl Spawner {
         let path = [self.cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
         let file = openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, mode(0))?;
         write(&file, b"1").map(drop)
+    }
+
+    /// Without a cgroup, whoever left a program's process group lives on, as a child of ours once its parent is gone.
+    fn find_left(&mut self, slot: u32) {
+        let group = self.store.slot(slot).and_then(|of| of.live()).map(|live| live.process.pid);
+        let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        for pid in children.split_ascii_whitespace().filter_map(|word| word.parse().ok()) {
+            let broker = self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid);
+            let known = broker || self.store.pids.contains_key(&pid) || self.ours.contains(&pid);
+            let reached = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw) == group;
+            if !known && !reached && self.strangers.len() < STRANGERS {
+                self.strangers.push_back((pid, LIVES));
+            }
+        }
     }
 
     /// A child works on that log, or rotates that file under another number: what is open is about to be the old one.

@@ -81,6 +81,8 @@ pub const STDIN: u8 = 1;
 pub const STDOUT: u8 = 2;
 /// See [`STDIN`].
 pub const STDERR: u8 = 4;
+/// No wait status: of a process that a stop could not reach.
+pub const LIVES: i32 = -1;
 
 tagged! {
 /// One message.
@@ -177,11 +179,11 @@ pub enum Reply {
         /// Which.
         signo: u8,
     },
-    /// A process that nobody here started was reaped.
+    /// A process that nobody here started was reaped, or lives on.
     11 Stranger {
         /// Its process id.
         pid: i32,
-        /// The raw wait status.
+        /// The raw wait status, or [`LIVES`].
         status: i32,
     },
     /// Answer to `Reread`, with a descriptor of what the reader wrote.

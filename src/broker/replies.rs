@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use privsep::reply::{Reply, STDERR, STDIN, STDOUT};
+use privsep::reply::{LIVES, Reply, STDERR, STDIN, STDOUT};
 use privsep::request::{Instance, Slot};
 
 use super::Broker;
@@ -38,6 +38,13 @@ impl Broker {
                 self.exited(slot, Exit { instance, status, at })
             }
             Reply::SignalReceived { signo } => self.signalled(signo),
+            Reply::Stranger { pid, status: LIVES } => {
+                let text = format!(
+                    "pid {pid} lives on: a program with killtree=true left it behind outside of its process group, and \
+                     without a writable cgroup v2 nothing else tells whose it is"
+                );
+                self.line(Level::Warn, &text);
+            }
             Reply::Stranger { pid, status } => {
                 let (_, how) = texts::exit(status);
                 self.line(Level::Info, &format!("reaped unknown pid {pid} ({how})"));

@@ -100,6 +100,33 @@ fn killtree_leaves_nobody() {
 }
 
 #[test]
+fn without_a_cgroup_survivors_are_named() {
+    const USER: u32 = 61_024;
+    let room = Room::new();
+    room.give("", USER);
+    room.give("auto", USER);
+    room.directory_of(USER, "pids");
+    let pids = room.text("pids");
+    let stay = "exec sleep 100000";
+    let apart = format!("setsid sh -c 'echo $$ > {pids}/apart; {stay}' &");
+    let beside = format!("sh -c 'echo $$ > {pids}/beside; {stay}' &");
+    let script = room.file("program.sh", &format!("{apart}\n{beside}\n{stay}\n"));
+    let command = format!("/bin/sh {}", script.display());
+    let config = Config::new(&room).program("p", &command, "startsecs=0\nkilltree=true");
+    let binary = Dist::plain().copy(&room).supervisord();
+    let daemon = Launch::new(&room, binary).user(USER).config(&config.write(&room)).ready();
+    let program = daemon.wait_running("p");
+    let (apart, beside) = (pid(&room, "apart"), pid(&room, "beside"));
+    daemon.ask("supervisor.stopProcess", &["p".into(), true.into()]);
+    wait_for("the group to end", || ![program, beside].into_iter().any(procfs::alive));
+    assert!(procfs::alive(apart));
+    let named = |pid: i32| daemon.activity().contains(&format!("pid {pid} lives on"));
+    wait_for("the survivor to be named", || named(apart));
+    assert!(!named(beside) && !named(program) && !named(daemon.broker()));
+    procfs::signal(apart, Signal::SIGKILL);
+}
+
+#[test]
 fn killtree_leaves_nobody_of_a_program_that_ignores_term() {
     if without_cgroup() {
         return;

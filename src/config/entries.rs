@@ -254,6 +254,7 @@ fn told(
         redirect_stderr: program.redirect_stderr,
         stdout,
         stderr,
+        syslog_tag: p.syslog_tag.clone(),
         serverurl: program.serverurl.as_deref().map(shown),
         directory: p.directory.as_deref().map(shown),
         uid: program.user.as_ref().map(|u| u.uid),

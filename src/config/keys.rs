@@ -112,6 +112,7 @@ const PROGRAM: &[Key] = &[
     key("stderr_capture_maxbytes", "bytes", "0"),
     key("stderr_events_enabled", "boolean", "false"),
     key("stderr_syslog", "boolean", "false"),
+    new("syslog_tag", "text", "-"),
     key("serverurl", "URL or AUTO", "AUTO"),
 ];
 const PRIORITY: &[Key] = &[key("priority", "integer", "999")];

@@ -103,6 +103,8 @@ pub struct Process {
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
+    /// What the system's log calls it; `None`: the daemon's name, and its own before each line.
+    pub syslog_tag: Option<String>,
     /// The listening socket that is its standard input.
     pub stdin: Option<Shared>,
     /// The listening sockets that it gets by the LISTEN_FDS convention, by their names there.

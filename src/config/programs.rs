@@ -185,6 +185,7 @@ fn process(
     let name = expand(&count.process_name, &names, "process_name", false)
         .and_then(|name| values::name(&name));
     let name = r.check(scope, "process_name", name);
+    let syslog_tag = r.get(scope, "syslog_tag", |_, text| values::syslog_tag(text));
     let listen = sockets::list(r, scope, program.user.as_ref(), &program.sockets);
     let name = name?;
     r.trace.value(section, "process_name", &name);
@@ -197,6 +198,7 @@ fn process(
         environment,
         stdout,
         stderr,
+        syslog_tag,
         stdin: None,
         listen,
     })

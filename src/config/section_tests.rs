@@ -171,7 +171,7 @@ fn listening_sockets_for_any_program() {
 fn streams_and_syslog() {
     let (table, settings) = run(
         "[supervisord]\nuser=root\nlogfile=syslog\nstrip_ansi=true\nshutdown_timeout=8\n[program:a]\ncommand=a\n\
-         stdout_syslog=true\nstdout_logfile=syslog\nstderr_syslog=yes\nstderr_logfile=NONE\n\
+         stdout_syslog=true\nstdout_logfile=syslog\nstderr_syslog=yes\nstderr_logfile=NONE\nsyslog_tag=t-%(process_num)d\n\
          stdout_capture_maxbytes=1KB\nstdout_events_enabled=on\nstderr_logfile_maxbytes=-1\n[program:b]\ncommand=b\n\
          stdout_logfile=/dev/stdout\nstderr_logfile=\nserverurl=\n[unix_http_server]\nfile=/s\nusername=u\npassword=p\n",
     )
@@ -185,7 +185,9 @@ fn streams_and_syslog() {
     assert_eq!((a.stdout.capture, a.stdout.events), (1024, true));
     assert_eq!((a.stdout.logfile.as_str(), a.stderr.maxbytes), ("none", -1));
     assert_eq!(table.log(1), Some(&Sink::Syslog));
+    assert_eq!(a.syslog_tag.as_deref(), Some("t-0"));
     let b = &settings.processes[&1];
+    assert_eq!(b.syslog_tag, None);
     assert_eq!(table.log(b.stdout.log.unwrap()), Some(&Sink::Inherited(1)));
     assert_eq!((b.stderr.log, b.stderr.logfile.as_str()), (None, ""));
     assert_eq!((b.serverurl.as_deref(), env(&table, 1, "SUPERVISOR_SERVER_URL")), (Some(""), None));

@@ -200,6 +200,8 @@ pub struct Process {
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
+    /// `syslog_tag` where one is set.
+    pub syslog_tag: Option<String>,
     /// `serverurl` where one is set.
     pub serverurl: Option<String>,
     /// `directory`, for texts about it.

@@ -223,6 +223,7 @@ fn process(group: &Group, p: &Process, table: &Table, entry: &Entry) -> Json {
         ("autorestart", autorestart),
         ("stopasgroup", Json::Bool(p.stopasgroup)),
         ("killtree", Json::Bool(p.killtree)),
+        ("syslog_tag", or_none(p.syslog_tag.as_ref())),
         ("umask", number(entry.umask)),
         ("argv", texts(&entry.argv)),
         ("stdin", sockets(entry.stdin.as_slice())),

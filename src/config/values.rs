@@ -168,6 +168,19 @@ pub fn level(text: &str) -> Read<Level> {
     }
 }
 
+/// What the system's log calls a program. Receivers end it at a colon, a bracket or a blank, and some after 48 characters.
+pub fn syslog_tag(text: &str) -> Read<String> {
+    let tag = strip(text);
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, ':' | '[' | ']');
+    if tag.is_empty() || tag.len() > 48 || !tag.chars().all(fits) {
+        return Err(format!(
+            "Invalid syslog_tag value {}: it is 1 to 48 visible ASCII characters, none of them a colon or a bracket",
+            repr(tag)
+        ));
+    }
+    Ok(tag.to_owned())
+}
+
 /// A process or group name.
 pub fn name(text: &str) -> Read<String> {
     let name = strip(text);

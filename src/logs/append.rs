@@ -483,7 +483,7 @@ impl Lines<'_> {
                     }
                 };
             let line = rest.get(..line).unwrap_or_default();
-            if self.syslog.line((&work.name, line), self.clock, (self.now, false), self.events)
+            if self.syslog.line((&work.caller, line), self.clock, (self.now, false), self.events)
                 == Sent::Wait
             {
                 break;

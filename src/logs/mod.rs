@@ -495,7 +495,12 @@ impl Logs {
             // One line of the activity log, with its own end, which the reference sends too.
             let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
             let line = text.get(..line).unwrap_or_default();
-            return match syslog.line(("", line), &self.clock, (now, true), &mut self.events) {
+            return match syslog.line(
+                (syslog::DAEMON, line),
+                &self.clock,
+                (now, true),
+                &mut self.events,
+            ) {
                 Sent::Wait => {
                     self.uneasy = true;
                     0

@@ -10,6 +10,7 @@ use privsep::request::{Instance, Log, Slot};
 use super::append::Note;
 use super::cut::Rules;
 use super::file::LogFile;
+use super::syslog;
 use super::{BUSY, Output};
 use crate::config::settings;
 
@@ -21,8 +22,8 @@ const MUCH: usize = 32 << 10;
 /// Where a stream goes, and what is done to it on the way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The process's name, for the system's log.
-    pub name: String,
+    /// What the system's log is told before each line: who says it.
+    pub caller: String,
     /// Its log file.
     pub log: Option<Log>,
     /// The system's log.
@@ -46,7 +47,7 @@ impl Route {
         };
         let capture = usize::try_from(stream.capture).ok().filter(|most| *most > 0);
         Route {
-            name: process.name.clone(),
+            caller: syslog::caller(&process.name, process.syslog_tag.as_deref()),
             log: stream.log,
             syslog: stream.syslog,
             capture,
@@ -71,8 +72,8 @@ pub(super) struct Work {
     pub(super) chunks: bool,
     pub(super) messages: bool,
     pub(super) syslog: Option<Log>,
-    /// The name with the blank that follows it in the system's log.
-    pub(super) name: String,
+    /// What comes before each line in the system's log.
+    pub(super) caller: String,
     /// What came before is the beginning of a message.
     pub(super) inside: bool,
     /// As much of that message as is known.
@@ -139,7 +140,7 @@ impl Stream {
             chunks: route.chunks,
             messages: route.messages,
             syslog: route.syslog,
-            name: format!("{} ", route.name),
+            caller: route.caller,
             inside: false,
             message: Vec::new(),
             sent: 0,

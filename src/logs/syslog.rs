@@ -15,8 +15,8 @@ use super::clock::{self, Clock};
 
 /// Facility user, severity informational: what the reference gives every line.
 const PRIORITY: &str = "<14>";
-/// Who says it, as the reference.
-const TAG: &str = "supervisord";
+/// Who says it in the activity log's lines, as in the reference.
+pub(super) const DAEMON: &str = "supervisord: ";
 /// A longer line is sent in pieces: receivers cut what is longer than their own limit, 8 KiB with most.
 pub(super) const LONGEST: usize = 8_000;
 /// How long lines wait before they are dropped.
@@ -27,6 +27,14 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// How soon a line that is not dropped is offered again.
 const SOON: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// Who says a program's lines: the daemon for the program of this name, as in the reference, or the program under its tag.
+pub(super) fn caller(name: &str, tag: Option<&str>) -> String {
+    match tag {
+        Some(tag) => format!("{tag}: "),
+        None => format!("{DAEMON}{name} "),
+    }
+}
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,10 +110,10 @@ impl Syslog {
         self.wake = self.wake.filter(|at| *at > now);
     }
 
-    /// Sends one line after its name. `patient`: it is not to be dropped, however long it waits.
+    /// Sends one line after who says it. `patient`: it is not to be dropped, however long it waits.
     pub(super) fn line(
         &mut self,
-        (name, text): (&str, &[u8]),
+        (caller, text): (&str, &[u8]),
         clock: &Clock,
         (now, patient): (Instant, bool),
         events: &mut Vec<Event>,
@@ -116,11 +124,11 @@ impl Syslog {
         };
         let wall = Duration::from_secs(clock::now().wall.as_secs());
         if self.header.0 != wall {
-            self.header = (wall, format!("{PRIORITY}{} {TAG}: ", clock.short(wall)));
+            self.header = (wall, format!("{PRIORITY}{} ", clock.short(wall)));
         }
         self.message.clear();
         self.message.extend(self.header.1.as_bytes());
-        self.message.extend(name.as_bytes());
+        self.message.extend(caller.as_bytes());
         self.message.extend(text);
         match bytes::offer(socket.as_fd(), &self.message) {
             Ok(_) => {

@@ -34,7 +34,7 @@ fn logs(watch: &Rc<Watch>, journal: Option<Rc<Journal>>, limits: &[u64]) -> Logs
 
 /// To a log, as it is.
 fn to(log: Option<Log>) -> Route {
-    Route { name: "p".into(), log, ..Route::default() }
+    Route { caller: syslog::caller("p", None), log, ..Route::default() }
 }
 
 fn tools(watch: &Rc<Watch>) -> Tools {
@@ -655,6 +655,18 @@ async fn each_line_is_a_datagram_whatever_the_file_does() {
     rig.logs.finish(0, 1, Instant::now());
     let lengths: Vec<usize> = all_heard(&syslogd).iter().map(String::len).collect();
     assert_eq!(lengths, [8_016, 1_016], "in pieces that receivers take");
+}
+
+#[tokio::test]
+async fn a_program_has_a_tag_of_its_own_where_one_is_set() {
+    let mut rig = rig(&[0]);
+    let (socket, syslogd) = syslogd();
+    rig.logs.opened(1, 1, socket, Instant::now());
+    let route = Route { caller: syslog::caller("p", Some("web-1")), ..logged(None) };
+    let out = rig.attach_to(route);
+    put(&out, "one\ntwo\n");
+    rig.run(Duration::from_millis(20)).await;
+    assert_eq!(all_heard(&syslogd), [" web-1: one", " web-1: two"]);
 }
 
 #[tokio::test]

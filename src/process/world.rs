@@ -34,6 +34,7 @@ pub(crate) fn program(name: &str) -> Process {
         redirect_stderr: false,
         stdout: stream(None),
         stderr: stream(None),
+        syslog_tag: None,
         serverurl: None,
         directory: None,
         uid: None,

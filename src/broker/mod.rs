@@ -16,6 +16,7 @@ mod signals;
 mod site;
 mod start;
 mod state;
+mod stdin;
 #[cfg(test)]
 mod tests;
 
@@ -109,7 +110,10 @@ impl Broker {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
         for token in tokens.drain(..) {
-            state.logs.ready(token, now);
+            match stdin::slot_of(token) {
+                Some(slot) => state.stdin.ready(slot),
+                None => state.logs.ready(token, now),
+            }
         }
     }
 

@@ -2,81 +2,81 @@
 
 use std::time::Duration;
 
-use privsep::request::Slot;
-
-use super::fault::Fault;
+use super::fault::{Code, Fault};
 use super::names;
 use super::office::Office;
-use super::xml::Value;
+use super::shape::{Rows, Shape};
+use super::table::{PROCESS_INFO, STATE};
 use crate::config::settings::{Process, Settings};
-use crate::process::describe::describe;
-use crate::process::{Heart, Now};
+use crate::process::describe::Describer;
+use crate::process::{Info, Now};
 
 /// The daemon's own state. Nobody sees another one: while it goes down every call is refused.
-pub(super) fn state() -> Value {
-    Value::Struct(vec![
-        ("statecode".to_owned(), Value::Int(1)),
-        ("statename".to_owned(), Value::from("RUNNING")),
-    ])
+pub(super) fn state(rows: &mut impl Rows) {
+    rows.row(&STATE, |members| {
+        members.int("statecode", 1);
+        members.text("statename", "RUNNING");
+    });
 }
 
 /// `getProcessInfo`.
-pub(super) fn one(office: &impl Office, name: &str) -> Result<Value, Fault> {
+pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Result<(), Fault> {
     let settings = office.settings();
     let (slot, process) = names::process(&settings, name)?;
     let now = office.now();
-    Ok(office.heart(|heart| structure(office, &settings, (heart, now), slot, process)))
+    let info = office.heart(|heart| heart.info(slot, now));
+    let info = info.ok_or_else(|| Fault::new(Code::BadName).with(name))?;
+    let mut describer = Describer::new(office.zone());
+    row(&settings, (process, &info, now), &mut describer, rows);
+    Ok(())
 }
 
 /// `getAllProcessInfo`.
-pub(super) fn all(office: &impl Office) -> Result<Value, Fault> {
+pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
     let now = office.now();
     let settings = office.settings();
+    let mut describer = Describer::new(office.zone());
     let processes = names::all_by_name(&settings);
-    let structures = office.heart(|heart| {
-        let each = processes.into_iter();
-        each.map(|(slot, p)| structure(office, &settings, (heart, now), slot, p)).collect()
+    rows.expect(processes.len());
+    office.heart(|heart| {
+        for (slot, process) in processes {
+            if let Some(info) = heart.info(slot, now) {
+                row(&settings, (process, &info, now), &mut describer, rows);
+            }
+        }
     });
-    Ok(Value::Array(structures))
 }
 
-fn structure(
-    office: &impl Office,
+fn row(
     settings: &Settings,
-    (heart, now): (&Heart, Now),
-    slot: Slot,
-    process: &Process,
-) -> Value {
-    let Some(info) = heart.info(slot, now) else {
-        return Value::Struct(Vec::new());
-    };
-    let description = describe(&process.name, &info, office.zone());
-    let stdout = path(settings, process.stdout.log);
-    let members = [
-        ("name", Value::Str(process.name.clone())),
-        ("group", Value::from(process.group.as_str())),
-        ("start", epoch(info.start.unwrap_or_default())),
-        ("stop", epoch(info.stop.unwrap_or_default())),
-        ("now", epoch(now.wall)),
-        ("state", Value::Int(info.state.code().into())),
-        ("statename", Value::from(info.state.name())),
-        ("spawnerr", Value::Str(info.spawnerr)),
-        ("exitstatus", Value::Int(info.exitstatus.unwrap_or_default().into())),
-        ("logfile", Value::Str(stdout.clone())),
-        ("stdout_logfile", Value::Str(stdout)),
-        ("stderr_logfile", Value::Str(path(settings, process.stderr.log))),
-        ("pid", Value::Int(info.pid.into())),
-        ("description", Value::Str(description)),
-    ];
-    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    (process, info, now): (&Process, &Info, Now),
+    describer: &mut Describer<'_>,
+    rows: &mut impl Rows,
+) {
+    rows.row(&PROCESS_INFO, |members| {
+        let stdout = path(settings, process.stdout.log);
+        members.text("name", &process.name);
+        members.text("group", &process.group);
+        members.int("start", epoch(info.start.unwrap_or_default()));
+        members.int("stop", epoch(info.stop.unwrap_or_default()));
+        members.int("now", epoch(now.wall));
+        members.int("state", info.state.code().into());
+        members.text("statename", info.state.name());
+        members.text("spawnerr", &info.spawnerr);
+        members.int("exitstatus", info.exitstatus.unwrap_or_default().into());
+        members.text("logfile", stdout);
+        members.text("stdout_logfile", stdout);
+        members.text("stderr_logfile", path(settings, process.stderr.log));
+        members.int("pid", info.pid.into());
+        members.text("description", describer.describe(&process.name, info));
+    });
 }
 
-fn path(settings: &Settings, log: Option<u32>) -> String {
-    let log = log.and_then(|n| settings.logs.get(&n));
-    log.map(|log| log.path.clone()).unwrap_or_default()
+fn path(settings: &Settings, log: Option<u32>) -> &str {
+    log.and_then(|n| settings.logs.get(&n)).map_or("", |log| &log.path)
 }
 
 /// Seconds since the epoch; the interface has no more than 32 bits for them.
-fn epoch(time: Duration) -> Value {
-    Value::Int(i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into())
+fn epoch(time: Duration) -> i64 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into()
 }

@@ -15,6 +15,7 @@ mod signals;
 mod site;
 mod start;
 mod state;
+mod stdin;
 #[cfg(test)]
 mod tests;
 
@@ -108,7 +109,10 @@ impl Broker {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
         for token in tokens.drain(..) {
-            state.logs.ready(token, now);
+            match stdin::slot_of(token) {
+                Some(slot) => state.stdin.ready(slot),
+                None => state.logs.ready(token, now),
+            }
         }
     }
 

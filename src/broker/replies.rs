@@ -67,9 +67,8 @@ impl Broker {
     fn attach(&self, slot: Slot, instance: Instance, pipes: (u8, Vec<OwnedFd>), fresh: bool) {
         let (mask, fds) = pipes;
         let mut fds = fds.into_iter();
-        if mask & STDIN != 0 {
-            // The spawner keeps its own end open.
-            drop(fds.next());
+        if let Some(pipe) = Some(mask & STDIN).filter(|bit| *bit != 0).and_then(|_| fds.next()) {
+            self.state.borrow_mut().stdin.attach(slot, instance, pipe);
         }
         for (bit, output) in [(STDOUT, logs::Output::Stdout), (STDERR, logs::Output::Stderr)] {
             if mask & bit == 0 {
@@ -103,6 +102,7 @@ impl Broker {
     fn exited(&self, slot: Slot, exit: Exit) {
         let instance = exit.instance;
         let mut state = self.state.borrow_mut();
+        state.stdin.ended(slot, instance);
         if state.exits.insert(slot, exit).is_none() {
             state.logs.finish(slot, instance, Instant::now());
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 use nix::sys::stat::{FileStat, fstat};
-use privsep::request::{Mode, Request};
+use privsep::request::{Mode, Request, Slot};
 use tokio::sync::oneshot;
 
 use super::Broker;
@@ -17,7 +17,7 @@ use crate::config::settings::{Level, Settings};
 use crate::http::Site;
 use crate::logs::clock;
 use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
-use crate::rpc::office::{Office, Unmoved};
+use crate::rpc::office::{Office, Unmoved, Unwritten};
 
 /// std's own would ask in a way that the sandbox does not know.
 fn status(file: &File) -> io::Result<FileStat> {
@@ -78,6 +78,13 @@ impl Office for Broker {
         // The heart answers every command; the sender goes only with the broker itself.
         receiver.await.unwrap_or_default()
     }
+
+    fn write_stdin(&self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
+        self.state.borrow_mut().stdin.write(slot, bytes)
+    }
+
+    /// No program listens yet, and what nobody wants is not kept.
+    fn announce(&self, _kind: &str, _data: &str) {}
 
     async fn open_log(&self, log: u32) -> io::Result<File> {
         self.known(log)?;

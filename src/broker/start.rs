@@ -27,6 +27,7 @@ use super::activity::Before;
 use super::groups::known_before;
 use super::signals::{WISH_AT, Wish};
 use super::state::State;
+use super::stdin::Inputs;
 use crate::config::settings::{Level, Settings};
 use crate::http;
 use crate::logs::activity::Activity;
@@ -218,7 +219,8 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     if succeeds {
         logs.take_over();
     }
-    let mut state = State::new(Heart::new(&active, &cells), logs, activity, latest);
+    let heart = Heart::new(&active, &cells);
+    let mut state = State::new(heart, logs, Inputs::new(Rc::clone(&watch)), activity, latest);
     state.wish = Wish::decode(wish);
     (state.written, state.unwritten) = (text.is_some(), refused);
     // What a former broker had not come to.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::reread::Readings;
 use super::signals::Wish;
+use super::stdin::Inputs;
 use crate::config::settings::Settings;
 use crate::logs::Logs;
 use crate::logs::activity::Activity;
@@ -47,6 +48,7 @@ pub(super) struct Exit {
 pub(super) struct State {
     pub(super) heart: Heart,
     pub(super) logs: Logs,
+    pub(super) stdin: Inputs,
     pub(super) activity: Activity,
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Vec<Outcome>>>,
@@ -86,10 +88,17 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(heart: Heart, logs: Logs, activity: Activity, latest: Rc<Settings>) -> State {
+    pub(super) fn new(
+        heart: Heart,
+        logs: Logs,
+        stdin: Inputs,
+        activity: Activity,
+        latest: Rc<Settings>,
+    ) -> State {
         State {
             heart,
             logs,
+            stdin,
             activity,
             pending: HashMap::new(),
             tickets: HashMap::new(),

@@ -1,10 +1,11 @@
 //! The loop against a spawner that speaks the wire format.
 
 mod reread;
+mod stdin;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 

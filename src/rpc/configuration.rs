@@ -2,6 +2,7 @@
 
 use super::fault::{Code, Fault};
 use super::office::{Office, Unmoved};
+use super::shape::{Rows, Shape};
 use super::xml::Value;
 use crate::config::settings::{Group, Process, Settings, Stream};
 use crate::process::roster;
@@ -48,7 +49,7 @@ fn unmoved(why: Unmoved, name: &str) -> Fault {
 }
 
 /// `getAllConfigInfo`: by name of the process, equal ones as their groups come.
-pub(super) fn all(office: &impl Office) -> Value {
+pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
     let (active, latest) = (office.settings(), office.latest());
     let each = latest.groups.iter().flat_map(|group| {
         let processes = group.slots.iter().filter_map(|slot| latest.process(*slot));
@@ -56,38 +57,42 @@ pub(super) fn all(office: &impl Office) -> Value {
     });
     let mut all: Vec<(&Group, &Process)> = each.collect();
     all.sort_by_key(|(_, process)| &process.name);
-    let structure = |(group, process): (&Group, &Process)| {
+    for (group, process) in all {
         let paths = office.has_logs(&group.name).then_some(&*latest);
-        structure(group, process, active.group(&group.name).is_some(), paths)
-    };
-    Value::Array(all.into_iter().map(structure).collect())
+        let inuse = active.group(&group.name).is_some();
+        rows.row(|members| structure((group, inuse), process, paths, members));
+    }
 }
 
 /// The reference's 29 members in its order. `paths` are the settings that tell where AUTO logs are, once they are there.
-fn structure(group: &Group, process: &Process, inuse: bool, paths: Option<&Settings>) -> Value {
-    let uid = process.uid.map_or(Value::from("none"), |uid| int(uid.into()));
-    let mut members = vec![
-        ("autostart", Value::Bool(process.autostart)),
-        ("directory", text(process.directory.as_ref())),
-        ("uid", uid),
-        ("command", Value::Str(process.command.clone())),
-        ("exitcodes", Value::Array(process.exitcodes.iter().map(|n| int((*n).into())).collect())),
-        ("group", Value::Str(group.name.clone())),
-        ("group_prio", int(group.priority)),
-        ("inuse", Value::Bool(inuse)),
-        ("killasgroup", Value::Bool(process.killasgroup)),
-        ("name", Value::Str(process.name.clone())),
-        ("process_prio", int(process.priority)),
-        ("redirect_stderr", Value::Bool(process.redirect_stderr)),
-        ("startretries", int(process.startretries)),
-        ("startsecs", int(process.startsecs)),
-    ];
-    members.extend(STDOUT.into_iter().zip(stream(&process.stdout, paths)));
-    members.push(("stopsignal", int(process.stopsignal.into())));
-    members.push(("stopwaitsecs", int(process.stopwaitsecs)));
-    members.extend(STDERR.into_iter().zip(stream(&process.stderr, paths)));
-    members.push(("serverurl", text(process.serverurl.as_ref())));
-    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+fn structure(
+    (group, inuse): (&Group, bool),
+    process: &Process,
+    paths: Option<&Settings>,
+    members: &mut impl Shape,
+) {
+    members.truth("autostart", process.autostart);
+    members.text("directory", process.directory.as_deref().unwrap_or("none"));
+    match process.uid {
+        Some(uid) => members.int("uid", capped(uid.into())),
+        None => members.text("uid", "none"),
+    }
+    members.text("command", &process.command);
+    members.ints("exitcodes", process.exitcodes.iter().map(|n| capped((*n).into())));
+    members.text("group", &group.name);
+    members.int("group_prio", capped(group.priority));
+    members.truth("inuse", inuse);
+    members.truth("killasgroup", process.killasgroup);
+    members.text("name", &process.name);
+    members.int("process_prio", capped(process.priority));
+    members.truth("redirect_stderr", process.redirect_stderr);
+    members.int("startretries", capped(process.startretries));
+    members.int("startsecs", capped(process.startsecs));
+    stream(STDOUT, &process.stdout, paths, members);
+    members.int("stopsignal", process.stopsignal.into());
+    members.int("stopwaitsecs", capped(process.stopwaitsecs));
+    stream(STDERR, &process.stderr, paths, members);
+    members.text("serverurl", process.serverurl.as_deref().unwrap_or("none"));
 }
 
 const STDOUT: [&str; 6] = [
@@ -107,25 +112,24 @@ const STDERR: [&str; 6] = [
     "stderr_syslog",
 ];
 
-/// The values of [`STDOUT`] and [`STDERR`].
-fn stream(stream: &Stream, paths: Option<&Settings>) -> [Value; 6] {
+/// The members about one of the outputs.
+fn stream(
+    names: [&'static str; 6],
+    stream: &Stream,
+    paths: Option<&Settings>,
+    members: &mut impl Shape,
+) {
     let made = paths.filter(|_| stream.logfile == "auto").and_then(|s| s.logs.get(&stream.log?));
-    let logfile = made.map_or(&stream.logfile, |file| &file.path);
-    [
-        int(stream.capture),
-        Value::Bool(stream.events),
-        Value::Str(logfile.clone()),
-        int(stream.backups),
-        int(stream.maxbytes),
-        Value::Bool(stream.syslog.is_some()),
-    ]
-}
-
-fn text(text: Option<&String>) -> Value {
-    Value::Str(text.map_or_else(|| "none".to_owned(), String::clone))
+    let [capture, events, logfile, backups, maxbytes, syslog] = names;
+    members.int(capture, capped(stream.capture));
+    members.truth(events, stream.events);
+    members.text(logfile, made.map_or(&stream.logfile, |file| &file.path));
+    members.int(backups, capped(stream.backups));
+    members.int(maxbytes, capped(stream.maxbytes));
+    members.truth(syslog, stream.syslog.is_some());
 }
 
 /// The interface has 32 bits for a number; a larger one is shown as the largest.
-fn int(number: i64) -> Value {
-    Value::Int(number.clamp(i32::MIN.into(), i32::MAX.into()))
+fn capped(number: i64) -> i64 {
+    number.clamp(i32::MIN.into(), i32::MAX.into())
 }

@@ -102,6 +102,38 @@ impl Code {
     }
 }
 
+impl Code {
+    /// What it means, in a line.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Code::UnknownMethod => "there is no such method",
+            Code::IncorrectParameters => {
+                "number or types of the parameters, or too much of something"
+            }
+            Code::BadArguments => "a parameter makes no sense",
+            Code::SignatureUnsupported => "there is no such method to describe",
+            Code::ShutdownState => "the daemon is going down",
+            Code::BadName => "there is no such process or group",
+            Code::BadSignal => "there is no such signal",
+            Code::NoFile => "there is no log, no program file, or nobody who reads standard input",
+            Code::NotExecutable => {
+                "the program file cannot be executed, or the command line is wrong"
+            }
+            Code::Failed => "something else failed; the text says what",
+            Code::AbnormalTermination => "the process was stopped while its start was awaited",
+            Code::SpawnError => {
+                "the process could not be started, or ended too soon; it may be tried again"
+            }
+            Code::AlreadyStarted => "the process runs already",
+            Code::NotRunning => "the process does not run",
+            Code::Success => "no fault: in status structures only",
+            Code::AlreadyAdded => "the group is in force already",
+            Code::StillRunning => "a process of the group is not stopped",
+            Code::CantReread => "the configuration is wrong; the text says where",
+        }
+    }
+}
+
 impl Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

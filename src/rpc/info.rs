@@ -7,76 +7,73 @@ use privsep::request::Slot;
 use super::fault::Fault;
 use super::names;
 use super::office::Office;
-use super::xml::Value;
+use super::shape::{Rows, Shape};
 use crate::config::settings::{Process, Settings};
 use crate::process::describe::describe;
 use crate::process::{Heart, Now};
 
 /// The daemon's own state. Nobody sees another one: while it goes down every call is refused.
-pub(super) fn state() -> Value {
-    Value::Struct(vec![
-        ("statecode".to_owned(), Value::Int(1)),
-        ("statename".to_owned(), Value::from("RUNNING")),
-    ])
+pub(super) fn state(rows: &mut impl Rows) {
+    rows.row(|members| {
+        members.int("statecode", 1);
+        members.text("statename", "RUNNING");
+    });
 }
 
 /// `getProcessInfo`.
-pub(super) fn one(office: &impl Office, name: &str) -> Result<Value, Fault> {
+pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Result<(), Fault> {
     let settings = office.settings();
     let (slot, process) = names::process(&settings, name)?;
     let now = office.now();
-    Ok(office.heart(|heart| structure(office, &settings, (heart, now), slot, process)))
+    office.heart(|heart| {
+        rows.row(|members| structure(office, &settings, (heart, now), (slot, process), members));
+    });
+    Ok(())
 }
 
 /// `getAllProcessInfo`.
-pub(super) fn all(office: &impl Office) -> Result<Value, Fault> {
+pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
     let now = office.now();
     let settings = office.settings();
-    let processes = names::all_by_name(&settings);
-    let structures = office.heart(|heart| {
-        let each = processes.into_iter();
-        each.map(|(slot, p)| structure(office, &settings, (heart, now), slot, p)).collect()
+    office.heart(|heart| {
+        for of in names::all_by_name(&settings) {
+            rows.row(|members| structure(office, &settings, (heart, now), of, members));
+        }
     });
-    Ok(Value::Array(structures))
 }
 
 fn structure(
     office: &impl Office,
     settings: &Settings,
     (heart, now): (&Heart, Now),
-    slot: Slot,
-    process: &Process,
-) -> Value {
+    (slot, process): (Slot, &Process),
+    members: &mut impl Shape,
+) {
     let Some(info) = heart.info(slot, now) else {
-        return Value::Struct(Vec::new());
+        return;
     };
-    let description = describe(&process.name, &info, office.zone());
     let stdout = path(settings, process.stdout.log);
-    let members = [
-        ("name", Value::Str(process.name.clone())),
-        ("group", Value::from(process.group.as_str())),
-        ("start", epoch(info.start.unwrap_or_default())),
-        ("stop", epoch(info.stop.unwrap_or_default())),
-        ("now", epoch(now.wall)),
-        ("state", Value::Int(info.state.code().into())),
-        ("statename", Value::from(info.state.name())),
-        ("spawnerr", Value::Str(info.spawnerr)),
-        ("exitstatus", Value::Int(info.exitstatus.unwrap_or_default().into())),
-        ("logfile", Value::Str(stdout.clone())),
-        ("stdout_logfile", Value::Str(stdout)),
-        ("stderr_logfile", Value::Str(path(settings, process.stderr.log))),
-        ("pid", Value::Int(info.pid.into())),
-        ("description", Value::Str(description)),
-    ];
-    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    members.text("name", &process.name);
+    members.text("group", &process.group);
+    members.int("start", epoch(info.start.unwrap_or_default()));
+    members.int("stop", epoch(info.stop.unwrap_or_default()));
+    members.int("now", epoch(now.wall));
+    members.int("state", info.state.code().into());
+    members.text("statename", info.state.name());
+    members.text("spawnerr", &info.spawnerr);
+    members.int("exitstatus", info.exitstatus.unwrap_or_default().into());
+    members.text("logfile", stdout);
+    members.text("stdout_logfile", stdout);
+    members.text("stderr_logfile", path(settings, process.stderr.log));
+    members.int("pid", info.pid.into());
+    members.text("description", &describe(&process.name, &info, office.zone()));
 }
 
-fn path(settings: &Settings, log: Option<u32>) -> String {
-    let log = log.and_then(|n| settings.logs.get(&n));
-    log.map(|log| log.path.clone()).unwrap_or_default()
+fn path(settings: &Settings, log: Option<u32>) -> &str {
+    log.and_then(|n| settings.logs.get(&n)).map_or("", |log| &log.path)
 }
 
 /// Seconds since the epoch; the interface has no more than 32 bits for them.
-fn epoch(time: Duration) -> Value {
-    Value::Int(i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into())
+fn epoch(time: Duration) -> i64 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into()
 }

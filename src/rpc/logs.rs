@@ -10,7 +10,7 @@ use super::names;
 use super::office::Office;
 use super::table::Stream;
 use super::xml::Value;
-use crate::config::settings::Process;
+use crate::config::settings::{Level, Process};
 
 /// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
 /// for. A client gets the rest of a larger file by further calls.
@@ -126,6 +126,21 @@ fn text(file: &File, start: u64, end: u64) -> io::Result<String> {
     bytes.truncate(done);
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+}
+
+/// `clearLog`: empties the activity log. As in the reference a line tells of it that is gone with the rest, but for the
+/// copy on the daemon's standard output.
+pub(super) async fn clear_main(office: &impl Office) -> Result<Value, Fault> {
+    let log = office.settings().activity.log.ok_or_else(|| Fault::new(Code::NoFile))?;
+    let cannot = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => Fault::new(Code::NoFile),
+        _ => Fault::new(Code::Failed),
+    };
+    // Else a file that is missing would be made.
+    office.open_log(log).await.map_err(cannot)?;
+    office.note(Level::Info, "reopening log file".to_owned());
+    office.clear_log(log).await.map_err(cannot)?;
+    Ok(Value::Bool(true))
 }
 
 /// `clearProcessLogs`: empties the process's logs, whether it runs or not.

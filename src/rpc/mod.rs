@@ -3,11 +3,16 @@
 mod args;
 mod configuration;
 mod control;
+#[cfg(test)]
+mod docs;
 pub mod fault;
 mod info;
+mod input;
 mod logs;
 mod names;
 pub mod office;
+mod shape;
+mod system;
 pub mod table;
 pub mod xml;
 
@@ -18,8 +23,8 @@ use args::Args;
 use control::Order;
 use fault::{Code, Fault};
 use office::Office;
-use table::Method;
-use xml::{BadCall, Value};
+use table::{Call, Method};
+use xml::{BadCall, Text, Value};
 
 use crate::config::settings::Level;
 use crate::process::texts;
@@ -40,69 +45,116 @@ const SHOWN: usize = 500;
 pub async fn handle(office: &impl Office, body: &[u8]) -> Answer {
     let (name, params) = match xml::decode_call(body) {
         Ok(call) => call,
+        Err(BadCall::Limit(limit)) => {
+            let fault = Fault::new(Code::IncorrectParameters).with(limit);
+            return Answer { status: 200, body: xml::encode_fault(&fault) };
+        }
         Err(bad) => {
             note_unreadable(office, body, &bad);
             return Answer { status: 400, body: Vec::new() };
         }
     };
-    let shown: String = name.chars().take(SHOWN).collect();
-    office.note(Level::Trace, format!("XML-RPC method called: {shown}()"));
-    let body = match call(office, &name, params).await {
-        Ok(value) => {
-            office.note(Level::Trace, format!("XML-RPC method {shown}() returned successfully"));
-            xml::encode_response(&value)
+    let traced = office.settings().activity.level <= Level::Trace;
+    let shown: String = if traced { name.chars().take(SHOWN).collect() } else { String::new() };
+    let trace = |text: String| office.note(Level::Trace, text);
+    if traced {
+        trace(format!("XML-RPC method called: {shown}()"));
+    }
+    let answer = respond(office, &name, params).await;
+    match &answer {
+        Ok(_) if traced => trace(format!("XML-RPC method {shown}() returned successfully")),
+        Err(Fault { code, text }) if traced => {
+            trace(format!("XML-RPC method {shown}() returned fault: [{code}] {text}"));
         }
-        Err(fault) => {
-            let (code, text) = (fault.code, &fault.text);
-            office.note(
-                Level::Trace,
-                format!("XML-RPC method {shown}() returned fault: [{code}] {text}"),
-            );
-            xml::encode_fault(&fault)
-        }
-    };
-    Answer { status: 200, body }
+        _ => {}
+    }
+    Answer { status: 200, body: answer.unwrap_or_else(|fault| xml::encode_fault(&fault)) }
 }
 
 fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
-    let why = match bad {
-        BadCall::Unmarshallable => "unmarshallable",
-        BadCall::NoMethodName => "no method name",
-    };
     let text = String::from_utf8_lossy(body);
     let data: String = text.chars().take(SHOWN).collect();
     let data = texts::quoted(&data);
-    office.note(Level::Error, format!("XML-RPC request data {data} is invalid: {why}"));
+    office.note(Level::Error, format!("XML-RPC request data {data} is invalid: {bad}"));
 }
 
-/// Finds the method, checks the parameters and carries it out. The reference's order: name, number of parameters,
-/// going down, types.
-async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+/// Makes a call, and gives the text of the answer to it. Long answers are written without a value in between.
+async fn respond(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Vec<u8>, Fault> {
+    let (method, args) = admit(office, name, params)?;
+    let whole = |write: &dyn Fn(&mut Text)| {
+        xml::response(|text| {
+            write(text);
+            Ok(())
+        })
+    };
+    match method.call {
+        Call::State => whole(&|text| info::state(text)),
+        Call::ProcessInfo => xml::response(|text| info::one(office, args.text(0), text)),
+        Call::AllProcessInfo => whole(&|text| text.array(|rows| info::all(office, rows))),
+        Call::AllConfigInfo => whole(&|text| text.array(|rows| configuration::all(office, rows))),
+        _ => carry_out(office, method, args).await.map(|value| xml::encode_response(&value)),
+    }
+}
+
+/// Finds the method, checks the parameters and carries it out. Whoever else offers what the methods do (the web pages)
+/// comes this way too. `name` is the full one: `supervisor.getState`.
+pub async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+    let (method, args) = admit(office, name, params)?;
+    carry_out(office, method, args).await
+}
+
+/// A call by itself or one of several: several in one of several are refused.
+async fn single(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+    let (method, args) = admit(office, name, params)?;
+    dispatch(office, method, &args).await
+}
+
+/// Whether a call may be made. The reference's order of tests: name, number of parameters, going down, types.
+fn admit(
+    office: &impl Office,
+    name: &str,
+    params: Vec<Value>,
+) -> Result<(&'static Method, Args), Fault> {
     let method = Method::find(name).ok_or_else(|| Fault::new(Code::UnknownMethod))?;
     if !method.takes(params.len()) {
         return Err(Fault::new(Code::IncorrectParameters));
     }
-    if office.heart(|heart| heart.shutting_down()) {
+    if !method.to_the_end && office.heart(|heart| heart.shutting_down()) {
         return Err(Fault::new(Code::ShutdownState));
     }
-    let args = Args::check(method, params)?;
-    dispatch(office, method, &args).await
+    Ok((method, Args::check(method, params)?))
+}
+
+async fn carry_out(office: &impl Office, method: &Method, args: Args) -> Result<Value, Fault> {
+    match method.call {
+        Call::Multicall => system::multicall(office, args.into_list(0)).await,
+        _ => dispatch(office, method, &args).await,
+    }
 }
 
 async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<Value, Fault> {
-    use table::Call;
     match method.call {
+        Call::ListMethods => Ok(system::list()),
+        Call::MethodHelp => system::help(args.text(0)),
+        Call::MethodSignature => system::signature(args.text(0)),
+        Call::Multicall => Err(system::recursive()),
         Call::ApiVersion => Ok(Value::from("3.0")),
         Call::SupervisorVersion => Ok(Value::from("4.3.0")),
         Call::Identification => Ok(Value::Str(office.settings().identifier.clone())),
-        Call::State => Ok(info::state()),
+        Call::State => Ok(single_row(info::state)),
         Call::Pid => Ok(Value::Int(office.pid().into())),
-        Call::ProcessInfo => info::one(office, args.text(0)),
-        Call::AllProcessInfo => info::all(office),
+        Call::ProcessInfo => {
+            let mut found = Ok(());
+            let info = single_row(|rows| found = info::one(office, args.text(0), rows));
+            found.map(|()| info)
+        }
+        Call::AllProcessInfo => Ok(rows(|rows| info::all(office, rows))),
         Call::One(verb) => control::one(office, args.text(0), order(verb, args, 1)).await,
         Call::Group(verb) => control::group(office, args.text(0), order(verb, args, 1)).await,
         Call::All(verb) => control::all(office, order(verb, args, 0)).await,
-        Call::AllConfigInfo => Ok(configuration::all(office)),
+        Call::SendStdin => input::send(office, args.text(0), args.text(1)),
+        Call::Announce => Ok(input::announce(office, args.text(0), args.text(1))),
+        Call::AllConfigInfo => Ok(rows(|rows| configuration::all(office, rows))),
         Call::ReloadConfig => configuration::reload(office).await,
         Call::AddGroup => configuration::add(office, args.text(0)),
         Call::RemoveGroup => configuration::remove(office, args.text(0)),
@@ -111,6 +163,7 @@ async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<
             let log = office.settings().activity.log;
             logs::read(office, log, args.number(0), args.number(1)).await
         }
+        Call::ClearLog => logs::clear_main(office).await,
         Call::ReadProcessLog(stream) => {
             let log = logs::of(office, args.text(0), stream)?;
             logs::read(office, log, args.number(1), args.number(2)).await
@@ -126,6 +179,18 @@ async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<
             Ok(Value::Bool(true))
         }
     }
+}
+
+fn rows(write: impl FnOnce(&mut Vec<Value>)) -> Value {
+    let mut rows = Vec::new();
+    write(&mut rows);
+    Value::Array(rows)
+}
+
+fn single_row(write: impl FnOnce(&mut Vec<Value>)) -> Value {
+    let mut rows = Vec::with_capacity(1);
+    write(&mut rows);
+    rows.pop().unwrap_or(Value::Nil)
 }
 
 /// What to do; `at` is the place of the parameter that says how.

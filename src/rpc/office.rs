@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use jiff::tz::TimeZone;
+use privsep::request::Slot;
 
 use crate::config::settings::{Level, Settings};
 use crate::process::{Command, Heart, Now, Outcome};
@@ -19,6 +20,18 @@ pub enum Unmoved {
     InForce,
     /// A process of it is not stopped.
     Running,
+}
+
+/// Why text was not written to a program's standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwritten {
+    /// Nothing reads it any more.
+    Closed,
+    /// As much as may wait for a program, or for all of them, is waiting.
+    Full {
+        /// How many bytes wait for this one.
+        waiting: usize,
+    },
 }
 
 /// The broker as the methods see it. The loop implements it; tests have one of their own.
@@ -39,6 +52,10 @@ pub trait Office {
     fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R;
     /// Carries out a command and waits for its answer.
     fn command(&self, command: Command) -> impl Future<Output = Vec<Outcome>>;
+    /// Writes to the standard input of what runs in this slot: all of it, at once or as soon as it is read, or nothing.
+    fn write_stdin(&self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten>;
+    /// Sends a message of this kind to the event listeners that want it.
+    fn announce(&self, kind: &str, data: &str);
     /// Opens a log file for reading. Fails with `NotFound` where there is no file.
     fn open_log(&self, log: u32) -> impl Future<Output = io::Result<File>>;
     /// The size in bytes of a file that [`Office::open_log`] gave, at this moment.

@@ -7,7 +7,10 @@ mod read;
 mod write;
 
 pub use super::fault::Fault;
-pub use read::{BadAnswer, BadCall, decode_call, decode_response};
+pub use read::{BadAnswer, BadCall, Limit, decode_call, decode_response};
+#[cfg(test)]
+pub(crate) use read::{MAX_CALL_NODES, MAX_DEPTH};
+pub(crate) use write::{Text, response};
 pub use write::{encode_call, encode_fault, encode_response};
 
 /// A value of a call or an answer.
@@ -40,6 +43,20 @@ impl Value {
             }
             _ => None,
         }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        let own = size_of::<Value>();
+        let parts: usize = match self {
+            Value::Str(text) | Value::DateTime(text) => text.len(),
+            Value::Array(items) => items.iter().map(Value::size).sum(),
+            Value::Struct(members) => {
+                members.iter().map(|(name, value)| name.len().saturating_add(value.size())).sum()
+            }
+            Value::Int(_) | Value::Bool(_) | Value::Double(_) | Value::Nil => 0,
+        };
+        own.saturating_add(parts)
     }
 
     /// The text, if it is a `string`.
@@ -84,6 +101,6 @@ impl From<bool> for Value {
 }
 
 /// Whether XML 1.0 can carry this character.
-const fn is_xml_char(c: char) -> bool {
+pub(super) const fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }

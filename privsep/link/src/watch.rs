@@ -54,6 +54,16 @@ impl Watch {
         self.epoll.get().modify(pipe, &mut EpollEvent::new(edge, token))
     }
 
+    /// Watches the other end of a pipe, to be reported once under this token when it has room, or no reader any more.
+    pub fn add_for_room(&self, pipe: BorrowedFd<'_>, token: u64) -> nix::Result<()> {
+        self.epoll.get().add(pipe, room(token))
+    }
+
+    /// Lets such a pipe be reported once more.
+    pub fn arm_for_room(&self, pipe: BorrowedFd<'_>, token: u64) -> nix::Result<()> {
+        self.epoll.get().modify(pipe, &mut room(token))
+    }
+
     /// Ends the watch of a pipe. Needed before it is closed: the spawner keeps a copy, so closing ends nothing here.
     pub fn remove(&self, pipe: BorrowedFd<'_>) {
         let _ = self.epoll.get().delete(pipe);
@@ -94,6 +104,10 @@ impl Watch {
 
 fn once(token: u64) -> EpollEvent {
     EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, token)
+}
+
+fn room(token: u64) -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLOUT | EpollFlags::EPOLLONESHOT, token)
 }
 
 #[cfg(test)]
@@ -149,6 +163,25 @@ mod tests {
         watch.arm(reader.as_fd(), 7).unwrap();
         assert_eq!(within(&watch, long).await, [7]);
         assert_eq!(within(&watch, soon).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_reported_when_it_has_room() {
+        let watch = Watch::new().unwrap();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        let (soon, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        let fill = || while write(&writer, &[0; 4_096]).is_ok() {};
+        fill();
+        watch.add_for_room(writer.as_fd(), 9).unwrap();
+        assert_eq!(within(&watch, soon).await, []);
+        let mut bytes = [0; 8_192];
+        nix::unistd::read(&reader, &mut bytes).unwrap();
+        assert_eq!(within(&watch, long).await, [9]);
+        fill();
+        watch.arm_for_room(writer.as_fd(), 9).unwrap();
+        assert_eq!(within(&watch, soon).await, []);
+        drop(reader);
+        assert_eq!(within(&watch, long).await, [9], "nobody reads it");
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Se
 use crate::http::{Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Now, Outcome};
-use crate::rpc::office::{Office, Unmoved};
+use crate::rpc::office::{Office, Unmoved, Unwritten};
 
 /// Number of the activity log.
 pub const MAIN: u32 = 2;
@@ -119,6 +119,12 @@ impl Office for Fake {
         self.finished.set(self.finished.get() + 1);
         Vec::new()
     }
+
+    fn write_stdin(&self, _: u32, _: &[u8]) -> Result<(), Unwritten> {
+        Err(Unwritten::Closed)
+    }
+
+    fn announce(&self, _: &str, _: &str) {}
 
     async fn open_log(&self, log: u32) -> io::Result<File> {
         self.opened.set(self.opened.get() + 1);

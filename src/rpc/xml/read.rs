@@ -12,14 +12,37 @@ use quick_xml::events::{BytesDecl, BytesRef, Event};
 
 use super::{Fault, Value, is_xml_char};
 
-const MAX_DEPTH: usize = 32;
-const MAX_CALL_NODES: usize = 20_000;
+/// Elements in elements that a document may have.
+pub(crate) const MAX_DEPTH: usize = 32;
+/// Elements that a call may have.
+pub(crate) const MAX_CALL_NODES: usize = 20_000;
 /// The state of a thousand programs is a large answer.
 const MAX_RESPONSE_NODES: usize = 2_000_000;
 
-/// Why a call cannot be read. Both are answered with status 400; the names are the reference's words for the log.
+/// What a document has more of than may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Elements in elements.
+    Depth,
+    /// Elements in all.
+    Nodes,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Depth => write!(f, "a call may be {MAX_DEPTH} elements deep at most"),
+            Limit::Nodes => write!(f, "a call may have {MAX_CALL_NODES} elements at most"),
+        }
+    }
+}
+
+/// Why a call cannot be read. A limit is answered with a fault, the others with status 400; their names are the
+/// reference's words for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadCall {
+    /// Too large.
+    Limit(Limit),
     /// Ill-formed, forbidden or ill-typed.
     Unmarshallable,
     /// `methodName` is missing or empty.
@@ -28,10 +51,11 @@ pub enum BadCall {
 
 impl fmt::Display for BadCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BadCall::Unmarshallable => "unmarshallable",
-            BadCall::NoMethodName => "no method name",
-        })
+        match self {
+            BadCall::Limit(limit) => limit.fmt(f),
+            BadCall::Unmarshallable => f.write_str("unmarshallable"),
+            BadCall::NoMethodName => f.write_str("no method name"),
+        }
     }
 }
 
@@ -55,7 +79,10 @@ pub fn decode_call(body: &[u8]) -> Result<(String, Vec<Value>), BadCall> {
     if !text.chars().all(is_xml_char) {
         return Err(BadCall::Unmarshallable);
     }
-    let found = read(text, MAX_CALL_NODES).map_err(|_| BadCall::Unmarshallable)?;
+    let found = read(text, MAX_CALL_NODES).map_err(|refused| match refused {
+        Refused::Limit(limit) => BadCall::Limit(limit),
+        Refused::Nonsense => BadCall::Unmarshallable,
+    })?;
     let method = found.method.filter(|name| !name.is_empty()).ok_or(BadCall::NoMethodName)?;
     Ok((method, found.params.unwrap_or_default()))
 }
@@ -73,9 +100,15 @@ pub fn decode_response(body: &[u8]) -> Result<Result<Value, Fault>, BadAnswer> {
     found.params.and_then(|params| params.into_iter().next()).map(Ok).ok_or(BadAnswer)
 }
 
-/// The input is not what may be read; where and why helps nobody who is told.
+/// The input is not what may be read.
 #[derive(Debug)]
-struct Refused;
+enum Refused {
+    Limit(Limit),
+    /// Where and why helps nobody who is told.
+    Nonsense,
+}
+
+use Refused::Nonsense;
 
 /// What a document held.
 #[derive(Default)]
@@ -114,7 +147,7 @@ fn read(text: &str, max_nodes: usize) -> Result<Found, Refused> {
     let mut document = Document::default();
     loop {
         let at_start = reader.buffer_position() == 0;
-        match reader.read_event().map_err(|_| Refused)? {
+        match reader.read_event().map_err(|_| Nonsense)? {
             Event::Decl(decl) if at_start => check_encoding(&decl, text)?,
             Event::Start(tag) => {
                 document.start(tag.name().as_ref(), tag.attributes_raw(), max_nodes)?;
@@ -132,7 +165,7 @@ fn read(text: &str, max_nodes: usize) -> Result<Found, Refused> {
             Event::Comment(_) => {}
             Event::Eof => return document.finish(),
             Event::Decl(_) | Event::CData(_) | Event::PI(_) | Event::DocType(_) => {
-                return Err(Refused);
+                return Err(Nonsense);
             }
         }
     }
@@ -141,25 +174,25 @@ fn read(text: &str, max_nodes: usize) -> Result<Found, Refused> {
 /// The bytes are UTF-8 already. Another declared encoding is believed only where it would read the same: clients of
 /// PHP declare ISO-8859-1 and send ASCII.
 fn check_encoding(decl: &BytesDecl<'_>, text: &str) -> Result<(), Refused> {
-    decl.version().map_err(|_| Refused)?;
+    decl.version().map_err(|_| Nonsense)?;
     let Some(declared) = decl.encoding() else {
         return Ok(());
     };
-    let declared = declared.map_err(|_| Refused)?.to_ascii_lowercase();
+    let declared = declared.map_err(|_| Nonsense)?.to_ascii_lowercase();
     let extends_ascii = declared == "us-ascii"
         || declared == "ascii"
         || declared.starts_with("iso-8859-")
         || declared.starts_with("windows-125");
     let sound = declared == "utf-8" || declared == "utf8" || (extends_ascii && text.is_ascii());
-    if sound { Ok(()) } else { Err(Refused) }
+    if sound { Ok(()) } else { Err(Nonsense) }
 }
 
 /// The text of `&name;` or `&#n;`: the five names of XML, or a character that XML can carry.
 fn resolve(entity: &BytesRef<'_>) -> Result<String, Refused> {
-    match entity.resolve_char_ref().map_err(|_| Refused)? {
+    match entity.resolve_char_ref().map_err(|_| Nonsense)? {
         Some(c) if is_xml_char(c) => Ok(c.to_string()),
-        Some(_) => Err(Refused),
-        None => resolve_xml_entity(entity).map(str::to_owned).ok_or(Refused),
+        Some(_) => Err(Nonsense),
+        None => resolve_xml_entity(entity).map(str::to_owned).ok_or(Nonsense),
     }
 }
 
@@ -168,11 +201,15 @@ impl Document {
         self.nodes = self.nodes.saturating_add(1);
         let allowed = is_plain_name(tag)
             && attributes.trim_ascii().is_empty()
-            && !(self.open.is_empty() && self.root_ended)
-            && self.open.len() < MAX_DEPTH
-            && self.nodes <= max_nodes;
+            && !(self.open.is_empty() && self.root_ended);
         if !allowed {
-            return Err(Refused);
+            return Err(Nonsense);
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Refused::Limit(Limit::Depth));
+        }
+        if self.nodes > max_nodes {
+            return Err(Refused::Limit(Limit::Nodes));
         }
         self.open.push(Open { tag: tag.to_owned(), text: String::new(), children: Vec::new() });
         Ok(())
@@ -187,12 +224,12 @@ impl Document {
                 Ok(())
             }
             None if text.trim_ascii().is_empty() => Ok(()),
-            None => Err(Refused),
+            None => Err(Nonsense),
         }
     }
 
     fn end(&mut self) -> Result<(), Refused> {
-        let open = self.open.pop().ok_or(Refused)?;
+        let open = self.open.pop().ok_or(Nonsense)?;
         self.note(&open);
         let child = close(open)?;
         match self.open.last_mut() {
@@ -216,7 +253,7 @@ impl Document {
     }
 
     fn finish(self) -> Result<Found, Refused> {
-        if self.root_ended && self.open.is_empty() { Ok(self.found) } else { Err(Refused) }
+        if self.root_ended && self.open.is_empty() { Ok(self.found) } else { Err(Nonsense) }
     }
 }
 
@@ -234,7 +271,7 @@ fn close(open: Open) -> Result<Child, Refused> {
         "int" | "i4" => Value::Int(read_int(&text)?),
         "boolean" => Value::Bool(text == "1"),
         "string" => Value::Str(text),
-        "double" => Value::Double(text.trim().parse().map_err(|_| Refused)?),
+        "double" => Value::Double(text.trim().parse().map_err(|_| Nonsense)?),
         "dateTime.iso8601" => Value::DateTime(read_time(text)?),
         "base64" => Value::Str(read_base64(&text)?),
         "array" | "param" => first(children)?,
@@ -253,7 +290,7 @@ fn close(open: Open) -> Result<Child, Refused> {
 }
 
 fn first(children: Vec<Child>) -> Result<Value, Refused> {
-    children.into_iter().next().map(|child| child.value).ok_or(Refused)
+    children.into_iter().next().map(|child| child.value).ok_or(Nonsense)
 }
 
 /// Numbers have no range in the reference. Beyond 64 bits the nearest one serves: no method tells them apart.
@@ -264,7 +301,7 @@ fn read_int(text: &str) -> Result<i64, Refused> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refused);
+        return Err(Nonsense);
     }
     Ok(text.parse().unwrap_or(if negative { i64::MIN } else { i64::MAX }))
 }
@@ -286,7 +323,7 @@ fn read_time(text: String) -> Result<String, Refused> {
         && part(9..11) <= 23
         && part(12..14) <= 59
         && part(15..17) <= 61;
-    if in_range { Ok(text) } else { Err(Refused) }
+    if in_range { Ok(text) } else { Err(Nonsense) }
 }
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -316,12 +353,12 @@ fn read_base64(text: &str) -> Result<String, Refused> {
             _ => {}
         }
     }
-    if digits.len().is_multiple_of(4) { decode_base64(&digits) } else { Err(Refused) }
+    if digits.len().is_multiple_of(4) { decode_base64(&digits) } else { Err(Nonsense) }
 }
 
 fn decode_base64(digits: &[u8]) -> Result<String, Refused> {
-    let bytes = LENIENT.decode(digits).map_err(|_| Refused)?;
-    String::from_utf8(bytes).map_err(|_| Refused)
+    let bytes = LENIENT.decode(digits).map_err(|_| Nonsense)?;
+    String::from_utf8(bytes).map_err(|_| Nonsense)
 }
 
 /// Each child has two children, name and value. A name given again has its last value.
@@ -329,12 +366,12 @@ fn read_struct(children: Vec<Child>) -> Result<Value, Refused> {
     let mut members: Vec<(String, Value)> = Vec::with_capacity(children.len());
     let mut places: HashMap<String, usize> = HashMap::with_capacity(children.len());
     for child in children {
-        let pair: [Child; 2] = child.children.try_into().map_err(|_| Refused)?;
+        let pair: [Child; 2] = child.children.try_into().map_err(|_| Nonsense)?;
         let [key, value] = pair.map(|child| child.value);
         let key = match key {
             Value::Str(key) => key,
             Value::Nil => String::new(),
-            _ => return Err(Refused),
+            _ => return Err(Nonsense),
         };
         match places.get(&key).and_then(|place| members.get_mut(*place)) {
             Some(member) => member.1 = value,

@@ -6,98 +6,194 @@ const PROLOG: &str = "<?xml version='1.0'?>\n";
 
 /// The body of a call.
 pub fn encode_call(method: &str, params: &[Value]) -> Vec<u8> {
-    let mut out = String::from(PROLOG);
-    out.push_str("<methodCall>\n<methodName>");
-    escape(&mut out, method);
-    out.push_str("</methodName>\n<params>\n");
+    let mut out = Text::new();
+    out.raw("<methodCall>\n<methodName>");
+    out.escaped(method);
+    out.raw("</methodName>\n<params>\n");
     for param in params {
-        out.push_str("<param>\n");
-        write_value(&mut out, param);
-        out.push_str("</param>\n");
+        out.raw("<param>\n");
+        out.value(param);
+        out.raw("</param>\n");
     }
-    out.push_str("</params>\n</methodCall>\n");
-    out.into_bytes()
+    out.raw("</params>\n</methodCall>\n");
+    out.0.into_bytes()
 }
 
 /// The body of an answer.
 pub fn encode_response(value: &Value) -> Vec<u8> {
-    let mut out = String::from(PROLOG);
-    out.push_str("<methodResponse>\n<params>\n<param>\n");
-    write_value(&mut out, value);
-    out.push_str("</param>\n</params>\n</methodResponse>\n");
-    out.into_bytes()
+    response(|out| {
+        out.value(value);
+        Ok::<_, Fault>(())
+    })
+    .unwrap_or_default()
+}
+
+/// The body of an answer whose one value `write` writes; nothing where it fails.
+pub(crate) fn response<E>(write: impl FnOnce(&mut Text) -> Result<(), E>) -> Result<Vec<u8>, E> {
+    let mut out = Text::new();
+    out.raw("<methodResponse>\n<params>\n<param>\n");
+    write(&mut out)?;
+    out.raw("</param>\n</params>\n</methodResponse>\n");
+    Ok(out.0.into_bytes())
 }
 
 /// The body of an answer that is a fault.
 pub fn encode_fault(fault: &Fault) -> Vec<u8> {
-    let mut out = String::from(PROLOG);
-    out.push_str("<methodResponse>\n<fault>\n<value><struct>\n");
-    write_member(&mut out, "faultCode", &Value::Int(i64::from(fault.code)));
-    write_member(&mut out, "faultString", &Value::Str(fault.text.clone()));
-    out.push_str("</struct></value>\n</fault>\n</methodResponse>\n");
-    out.into_bytes()
+    let mut out = Text::new();
+    out.raw("<methodResponse>\n<fault>\n");
+    out.structure(|out| {
+        out.member("faultCode", |out| out.int(i64::from(fault.code)));
+        out.member("faultString", |out| out.string(&fault.text));
+    });
+    out.raw("</fault>\n</methodResponse>\n");
+    out.0.into_bytes()
 }
 
-fn write_value(out: &mut String, value: &Value) {
-    match value {
-        Value::Int(number) => write_scalar(out, "int", &capped(*number).to_string()),
-        Value::Bool(truth) => write_scalar(out, "boolean", if *truth { "1" } else { "0" }),
-        Value::Str(text) => write_scalar(out, "string", text),
-        Value::Double(number) => write_scalar(out, "double", &format!("{number:?}")),
-        Value::DateTime(text) => write_scalar(out, "dateTime.iso8601", text),
-        Value::Array(items) => {
-            out.push_str("<value><array><data>\n");
-            for item in items {
-                write_value(out, item);
-            }
-            out.push_str("</data></array></value>\n");
+/// The text of a document while it is written.
+pub(crate) struct Text(String);
+
+impl Text {
+    fn new() -> Text {
+        Text(PROLOG.to_owned())
+    }
+
+    /// Any value.
+    pub(crate) fn value(&mut self, value: &Value) {
+        match value {
+            Value::Int(number) => self.int(*number),
+            Value::Bool(truth) => self.boolean(*truth),
+            Value::Str(text) => self.string(text),
+            Value::Double(number) => self.scalar("double", &double(*number)),
+            Value::DateTime(text) => self.scalar("dateTime.iso8601", text),
+            Value::Array(items) => self.array(|out| items.iter().for_each(|item| out.value(item))),
+            Value::Struct(members) => self.structure(|out| {
+                members.iter().for_each(|(name, value)| out.member(name, |out| out.value(value)));
+            }),
+            Value::Nil => self.raw("<value><nil/></value>"),
         }
-        Value::Struct(members) => {
-            out.push_str("<value><struct>\n");
-            for (name, value) in members {
-                write_member(out, name, value);
-            }
-            out.push_str("</struct></value>\n");
+    }
+
+    pub(crate) fn string(&mut self, text: &str) {
+        self.raw("<value><string>");
+        self.escaped(text);
+        self.raw("</string></value>\n");
+    }
+
+    pub(crate) fn int(&mut self, number: i64) {
+        self.raw("<value><int>");
+        self.number(capped(number));
+        self.raw("</int></value>\n");
+    }
+
+    pub(crate) fn boolean(&mut self, truth: bool) {
+        self.raw(if truth {
+            "<value><boolean>1</boolean></value>\n"
+        } else {
+            "<value><boolean>0</boolean></value>\n"
+        });
+    }
+
+    /// An array whose values `fill` writes.
+    pub(crate) fn array(&mut self, fill: impl FnOnce(&mut Text)) {
+        self.raw("<value><array><data>\n");
+        fill(self);
+        self.raw("</data></array></value>\n");
+    }
+
+    /// A structure whose members `fill` writes.
+    pub(crate) fn structure(&mut self, fill: impl FnOnce(&mut Text)) {
+        self.raw("<value><struct>\n");
+        fill(self);
+        self.raw("</struct></value>\n");
+    }
+
+    /// A member whose value `write` writes.
+    pub(crate) fn member(&mut self, name: &str, write: impl FnOnce(&mut Text)) {
+        self.raw("<member>\n<name>");
+        self.escaped(name);
+        self.raw("</name>\n");
+        write(self);
+        self.raw("</member>\n");
+    }
+
+    fn scalar(&mut self, tag: &str, text: &str) {
+        for part in ["<value><", tag, ">"] {
+            self.raw(part);
         }
-        Value::Nil => out.push_str("<value><nil/></value>"),
+        self.escaped(text);
+        for part in ["</", tag, "></value>\n"] {
+            self.raw(part);
+        }
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    /// Text with markup escaped, and U+FFFD for what XML 1.0 cannot carry: a log may hold any byte.
+    fn escaped(&mut self, text: &str) {
+        let mut rest = text;
+        // Nearly all text has nothing to be escaped and is copied in one piece.
+        while let Some(at) = rest.bytes().position(|byte| SUSPECT[usize::from(byte)]) {
+            let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            self.raw(plain);
+            let mut chars = special.chars();
+            match chars.next() {
+                Some('&') => self.raw("&amp;"),
+                Some('<') => self.raw("&lt;"),
+                Some('>') => self.raw("&gt;"),
+                Some(c) if is_xml_char(c) => self.0.push(c),
+                Some(_) => self.0.push(char::REPLACEMENT_CHARACTER),
+                None => {}
+            }
+            rest = chars.as_str();
+        }
+        self.raw(rest);
+    }
+
+    fn number(&mut self, number: i64) {
+        let mut digits = [0_u8; 20];
+        let mut left = number.unsigned_abs();
+        let mut from = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+            from = at;
+            if left == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            self.0.push('-');
+        }
+        let digits = digits.get(from..).unwrap_or_default();
+        self.raw(std::str::from_utf8(digits).unwrap_or_default());
     }
 }
 
-fn write_member(out: &mut String, name: &str, value: &Value) {
-    out.push_str("<member>\n<name>");
-    escape(out, name);
-    out.push_str("</name>\n");
-    write_value(out, value);
-    out.push_str("</member>\n");
-}
-
-fn write_scalar(out: &mut String, tag: &str, text: &str) {
-    out.push_str("<value><");
-    out.push_str(tag);
-    out.push('>');
-    escape(out, text);
-    out.push_str("</");
-    out.push_str(tag);
-    out.push_str("></value>\n");
-}
+/// The bytes that begin a character which is not written as it is: markup, control characters, U+FFFE and U+FFFF.
+static SUSPECT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = !matches!(byte, 0x09 | 0x0a | 0x0d);
+        byte += 1;
+    }
+    table[b'&' as usize] = true;
+    table[b'<' as usize] = true;
+    table[b'>' as usize] = true;
+    table[0xef] = true;
+    table
+};
 
 /// Capped rather than sent as a string: the type that clients expect stays, as the reference itself does with times.
 fn capped(number: i64) -> i64 {
     number.clamp(i64::from(i32::MIN), i64::from(i32::MAX))
 }
 
-/// Text with markup escaped, and U+FFFD for what XML 1.0 cannot carry: a log may hold any byte.
-fn escape(out: &mut String, text: &str) {
-    out.reserve(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c if is_xml_char(c) => out.push(c),
-            _ => out.push(char::REPLACEMENT_CHARACTER),
-        }
-    }
+/// As Python prints it. Infinity and NaN are no numbers of XML-RPC, but Python writes and reads them.
+fn double(number: f64) -> String {
+    if number.is_nan() { "nan".to_owned() } else { format!("{number:?}") }
 }
 
 #[cfg(test)]
@@ -165,9 +261,9 @@ mod tests {
 
     #[test]
     fn what_xml_cannot_carry_is_replaced() {
-        let mut out = String::new();
-        escape(&mut out, "a\0b\x1b[1m\t\r\n\u{7f}\u{fffe}\u{ffff}é\u{10ffff}");
-        assert_eq!(out, "a\u{fffd}b\u{fffd}[1m\t\r\n\u{7f}\u{fffd}\u{fffd}é\u{10ffff}");
+        let mut out = Text(String::new());
+        out.escaped("a\0b\x1b[1m\t\r\n\u{7f}\u{fffe}\u{ffff}é\u{10ffff}");
+        assert_eq!(out.0, "a\u{fffd}b\u{fffd}[1m\t\r\n\u{7f}\u{fffd}\u{fffd}é\u{10ffff}");
     }
 
     #[test]
@@ -176,5 +272,14 @@ mod tests {
         assert!(big.contains("<int>2147483647</int>"));
         let small = text(encode_response(&Value::Int(i64::MIN)));
         assert!(small.contains("<int>-2147483648</int>"));
+    }
+
+    #[test]
+    fn numbers_are_written_to_the_last_digit() {
+        for number in [0, 9, 10, 65_535, i64::from(i32::MAX), -1, i64::from(i32::MIN), i64::MIN] {
+            let mut out = Text(String::new());
+            out.number(number);
+            assert_eq!(out.0, number.to_string());
+        }
     }
 }

@@ -139,10 +139,10 @@ fn depth_and_size_are_bounded() {
         decode_call(body.as_bytes())
     };
     assert_eq!(nested(32), Err(BadCall::NoMethodName));
-    assert_eq!(nested(33), Err(BadCall::Unmarshallable));
+    assert_eq!(nested(33), Err(BadCall::Limit(Limit::Depth)));
     let wide = |nodes: usize| decode_call(format!("<a>{}</a>", "<b/>".repeat(nodes)).as_bytes());
     assert_eq!(wide(19_999), Err(BadCall::NoMethodName));
-    assert_eq!(wide(20_000), Err(BadCall::Unmarshallable));
+    assert_eq!(wide(20_000), Err(BadCall::Limit(Limit::Nodes)));
     let answer = encode_response(&Value::Array(vec![Value::Int(1); 50_000]));
     assert!(decode_response(&answer).is_ok());
 }

@@ -1,0 +1,284 @@
+//! Standard input of programs: text goes into their pipes, what finds no room waits here until there is some.
+//!
+//! Nothing here waits for a program. What waits is in memory alone: it goes with the instance it is for, and with the
+//! broker; what is in the pipe survives both.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use link::Watch;
+use nix::errno::Errno;
+use nix::unistd::write;
+use privsep::request::{Instance, Slot};
+
+use crate::rpc::office::Unwritten;
+
+/// Bytes that wait for one program at most.
+const MOST: usize = 1 << 20;
+/// Bytes that wait for all programs together at most.
+const MOST_IN_ALL: usize = 16 << 20;
+/// What tells the tokens of these pipes from those of the logs, which have no more than 33 bits.
+const MARK: u64 = 1 << 62;
+
+struct Input {
+    instance: Instance,
+    pipe: OwnedFd,
+    waiting: VecDeque<u8>,
+    /// The watch knows the pipe.
+    watched: bool,
+}
+
+/// The pipes to all programs that run.
+pub(super) struct Inputs {
+    watch: Rc<Watch>,
+    inputs: HashMap<Slot, Input>,
+    /// Bytes that wait in all of them.
+    waiting: usize,
+}
+
+fn token(slot: Slot) -> u64 {
+    MARK | u64::from(slot)
+}
+
+/// The slot whose pipe has room again, where a token says that.
+pub(super) fn slot_of(reported: u64) -> Option<Slot> {
+    let slot = Slot::try_from(reported & !MARK).ok()?;
+    (token(slot) == reported).then_some(slot)
+}
+
+impl Inputs {
+    pub(super) fn new(watch: Rc<Watch>) -> Inputs {
+        Inputs { watch, inputs: HashMap::new(), waiting: 0 }
+    }
+
+    /// The pipe of an instance.
+    pub(super) fn attach(&mut self, slot: Slot, instance: Instance, pipe: OwnedFd) {
+        self.close(slot);
+        let input = Input { instance, pipe, waiting: VecDeque::new(), watched: false };
+        self.inputs.insert(slot, input);
+    }
+
+    /// An instance has ended: what it has not read is for nobody.
+    pub(super) fn ended(&mut self, slot: Slot, instance: Instance) {
+        if self.inputs.get(&slot).is_some_and(|input| input.instance == instance) {
+            self.close(slot);
+        }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        if let Some(input) = self.inputs.remove(&slot) {
+            self.waiting = self.waiting.saturating_sub(input.waiting.len());
+            if input.watched {
+                self.watch.remove(input.pipe.as_fd());
+            }
+        }
+    }
+
+    /// Writes all of it, now or later, or nothing.
+    pub(super) fn write(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
+        let input = self.inputs.get_mut(&slot).ok_or(Unwritten::Closed)?;
+        let waiting = input.waiting.len();
+        let over = |there: usize, most| there.saturating_add(bytes.len()) > most;
+        if over(waiting, MOST) || over(self.waiting, MOST_IN_ALL) {
+            return Err(Unwritten::Full { waiting });
+        }
+        let mut rest = bytes;
+        while waiting == 0 && !rest.is_empty() {
+            match write(&input.pipe, rest) {
+                Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                Err(_) => {
+                    self.close(slot);
+                    return Err(Unwritten::Closed);
+                }
+            }
+        }
+        input.waiting.extend(rest);
+        self.waiting = self.waiting.saturating_add(rest.len());
+        if waiting == 0 && !rest.is_empty() {
+            self.await_room(slot);
+        }
+        Ok(())
+    }
+
+    /// A pipe has room again, or nobody reads it any more.
+    pub(super) fn ready(&mut self, slot: Slot) {
+        let Some(input) = self.inputs.get_mut(&slot) else {
+            return;
+        };
+        while !input.waiting.is_empty() {
+            let (front, _) = input.waiting.as_slices();
+            match write(&input.pipe, front) {
+                Ok(n) => {
+                    input.waiting.drain(..n.min(input.waiting.len()));
+                    self.waiting = self.waiting.saturating_sub(n);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return self.await_room(slot),
+                Err(_) => return self.close(slot),
+            }
+        }
+        input.waiting = VecDeque::new();
+    }
+
+    fn await_room(&mut self, slot: Slot) {
+        let Some(input) = self.inputs.get_mut(&slot) else {
+            return;
+        };
+        let known = std::mem::replace(&mut input.watched, true);
+        let pipe = input.pipe.as_fd();
+        let result = if known {
+            self.watch.arm_for_room(pipe, token(slot))
+        } else {
+            self.watch.add_for_room(pipe, token(slot))
+        };
+        if result.is_err() {
+            // Out of memory for it: what waits would wait for ever.
+            self.close(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::fcntl::OFlag;
+    use nix::unistd::{pipe2, read};
+
+    use super::*;
+
+    struct Bed {
+        inputs: Inputs,
+        watch: Rc<Watch>,
+        reader: Option<OwnedFd>,
+    }
+
+    impl Bed {
+        fn new() -> Bed {
+            let watch = Rc::new(Watch::new().unwrap());
+            let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+            let mut inputs = Inputs::new(Rc::clone(&watch));
+            inputs.attach(7, 1, writer);
+            Bed { inputs, watch, reader: Some(reader) }
+        }
+
+        /// Fills the pipe and a little more.
+        fn fill(&mut self) -> Vec<u8> {
+            let text: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
+            self.inputs.write(7, &text).unwrap();
+            assert!(self.inputs.waiting > 0);
+            text
+        }
+
+        /// All that comes, the loop's part being played.
+        async fn read_all(&mut self) -> Vec<u8> {
+            let (mut all, mut bytes) = (Vec::new(), [0; 5_000]);
+            loop {
+                while let Ok(n) = read(self.reader.as_ref().unwrap(), &mut bytes) {
+                    all.extend_from_slice(&bytes[..n]);
+                }
+                if self.inputs.waiting == 0 {
+                    return all;
+                }
+                self.turn().await;
+            }
+        }
+
+        async fn turn(&mut self) {
+            let mut tokens = Vec::new();
+            let ready = self.watch.ready(&mut tokens);
+            tokio::time::timeout(std::time::Duration::from_secs(20), ready).await.unwrap().unwrap();
+            assert_eq!(tokens, [token(7)]);
+            self.inputs.ready(slot_of(tokens[0]).unwrap());
+        }
+    }
+
+    #[test]
+    fn tokens_name_their_slots() {
+        assert_eq!(slot_of(token(0)), Some(0));
+        assert_eq!(slot_of(token(u32::MAX)), Some(u32::MAX));
+        assert_eq!(slot_of(u64::from(u32::MAX) * 2 + 1), None, "a log");
+        assert_eq!(slot_of(4), None, "a log");
+        assert_eq!(slot_of(link::watch::PAUSE), None);
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_comes_later_and_in_order() {
+        let mut bed = Bed::new();
+        let mut expected = bed.fill();
+        bed.inputs.write(7, b"and more").unwrap();
+        expected.extend_from_slice(b"and more");
+        assert!(bed.read_all().await == expected);
+        bed.inputs.write(7, b"at once").unwrap();
+        assert_eq!(bed.inputs.waiting, 0);
+        expected = bed.fill();
+        expected.splice(..0, *b"at once");
+        assert!(bed.read_all().await == expected, "once more");
+    }
+
+    #[tokio::test]
+    async fn over_the_limit_nothing_of_a_call_is_written() {
+        let mut bed = Bed::new();
+        let mut expected = bed.fill();
+        let waiting = bed.inputs.waiting;
+        let rest = vec![b'x'; MOST - waiting];
+        assert_eq!(bed.inputs.write(7, &vec![b'y'; MOST]), Err(Unwritten::Full { waiting }));
+        assert_eq!(bed.inputs.write(7, &rest), Ok(()));
+        assert_eq!(bed.inputs.write(7, b"y"), Err(Unwritten::Full { waiting: MOST }));
+        expected.extend(rest);
+        assert!(bed.read_all().await == expected);
+        assert_eq!(bed.inputs.write(7, b"y"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn all_programs_together_have_a_limit() {
+        let mut bed = Bed::new();
+        let mut readers = Vec::new();
+        for slot in 0..16 {
+            let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+            readers.push(reader);
+            bed.inputs.attach(slot, 1, writer);
+            bed.inputs.write(slot, &[0; 1 << 16]).unwrap();
+            bed.inputs.write(slot, &vec![0; MOST]).unwrap();
+        }
+        let (_reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        bed.inputs.attach(99, 1, writer);
+        assert_eq!(bed.inputs.write(99, b"x"), Err(Unwritten::Full { waiting: 0 }));
+        bed.inputs.ended(3, 1);
+        assert_eq!(bed.inputs.write(99, b"x"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_nobody_reads_is_closed() {
+        let mut bed = Bed::new();
+        bed.fill();
+        bed.reader = None;
+        bed.turn().await;
+        assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
+        assert_eq!(bed.inputs.waiting, 0);
+        let mut bed = Bed::new();
+        bed.reader = None;
+        assert_eq!(bed.inputs.write(7, b""), Ok(()), "nobody can tell yet");
+        assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
+        assert_eq!(bed.inputs.write(7, b""), Err(Unwritten::Closed));
+        assert_eq!(bed.inputs.write(8, b"x"), Err(Unwritten::Closed));
+    }
+
+    #[tokio::test]
+    async fn an_end_takes_what_waits_with_it() {
+        let mut bed = Bed::new();
+        bed.fill();
+        bed.inputs.ended(7, 2);
+        assert!(bed.inputs.waiting > 0, "another life's end");
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        bed.inputs.attach(7, 2, writer);
+        assert_eq!(bed.inputs.waiting, 0);
+        bed.inputs.ended(7, 1);
+        assert_eq!(bed.inputs.write(7, b"new"), Ok(()));
+        let mut bytes = [0; 10];
+        assert_eq!(read(&reader, &mut bytes), Ok(3));
+        bed.inputs.ended(7, 2);
+        assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
+    }
+}

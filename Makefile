@@ -8,10 +8,11 @@ DESTDIR ?=
 DIST := $(CURDIR)/target/dist
 HOOKS := $(CURDIR)/target/hooks-dist
 REFERENCE := $(CURDIR)/target/ref
+CLIENTS := $(CURDIR)/target/clients
 FUZZ_SECONDS ?= 30
 
 .NOTPARALLEL:
-.PHONY: build hooks reference demo test format lint deny unit budget system parity fuzz install clean
+.PHONY: build hooks reference demo test format lint deny unit budget system parity clients fuzz install clean
 
 build:
 	tools/build.sh $(DIST)
@@ -29,12 +30,13 @@ $(REFERENCE)/ready: tools/reference.sh
 demo: build
 	tools/demo.sh $(DIST)
 
-test: format lint deny unit build budget hooks reference system parity fuzz
+test: format lint deny unit build budget hooks reference system parity clients fuzz
 	@echo 'make test: all passed'
 
 format:
 	cargo fmt --all --check
 	cd fuzz && cargo fmt --check
+	cd tests/clients/rust && cargo fmt --check
 	for script in tools/*.sh examples/*.sh .ci/run; do sh -n $$script || exit 1; done
 
 lint:
@@ -58,6 +60,15 @@ system: build hooks reference
 parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \
 	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
+
+# Clients that others have published, on our daemon and on the original.
+clients: build reference $(CLIENTS)/ready
+	python3 tests/clients/clients.py --clients $(CLIENTS) --reference $(REFERENCE) \
+	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
+
+$(CLIENTS)/ready: tools/clients.sh tests/clients/python/requirements.txt tests/clients/npm/package-lock.json \
+  $(wildcard tests/clients/rust/Cargo.* tests/clients/rust/src/*.rs)
+	tools/clients.sh $(CLIENTS)
 
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)

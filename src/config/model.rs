@@ -1,5 +1,7 @@
 //! The typed model: what the sections say, before numbers are given to logs, sockets and slots.
 
+use std::net::IpAddr;
+
 use privsep::table::Shared;
 
 use super::environment::Variables;
@@ -208,7 +210,7 @@ pub enum Address {
         /// As written, empty for all.
         host: String,
         /// Resolved.
-        address: [u8; 4],
+        address: IpAddr,
         /// Port.
         port: u16,
     },

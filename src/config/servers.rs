@@ -1,9 +1,11 @@
 //! `[inet_http_server*]` and `[unix_http_server*]`.
 
-use privsep::table::Socket;
+use std::net::IpAddr;
+
+use privsep::table::{Socket, endpoint};
 
 use super::expand::Names;
-use super::host;
+use super::host::{self, NoAddress};
 use super::model::{Address, Server};
 use super::reading::{Reading, Scope};
 use super::settings::Password;
@@ -40,7 +42,7 @@ pub fn url(servers: &[Server]) -> Option<String> {
     unix.or_else(|| {
         servers.iter().rev().find_map(|s| match &s.address {
             Address::Inet { host, port, .. } => {
-                let host = if host.is_empty() { "localhost" } else { host };
+                let host = if matches!(&**host, "" | "[::]") { "localhost" } else { host };
                 Some(format!("http://{host}:{port}"))
             }
             Address::Unix { .. } => None,
@@ -61,7 +63,7 @@ pub fn url_in_force(servers: &[Server], fresh: &[Socket], force: &[Socket]) -> O
             (Some((server, _)), _) => url(std::slice::from_ref(server)),
             (None, Socket::Tcp { address: 0, port }) => Some(format!("http://localhost:{port}")),
             (None, Socket::Tcp { address, port }) => {
-                Some(format!("http://{}:{port}", std::net::Ipv4Addr::from(*address)))
+                Some(format!("http://{}", endpoint(*address, *port)))
             }
             (None, Socket::Unix { .. }) => None,
         }
@@ -86,16 +88,15 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     })
 }
 
-fn address(r: &mut Reading<'_>, host: &str) -> Read<[u8; 4]> {
-    if host.is_empty() {
-        return Ok([0; 4]);
-    }
-    if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
-        return Ok(address.octets());
-    }
-    r.host
-        .address(host)
-        .map_err(|code| format!("Cannot open an HTTP server: socket.error reported {code}"))
+fn address(r: &mut Reading<'_>, host: &str) -> Read<IpAddr> {
+    host::address(r.host, host).map_err(|why| match why {
+        NoAddress::Malformed => format!(
+            "{host} is no address; one of IPv6 is written in brackets, as in port=[::1]:9001"
+        ),
+        NoAddress::Unknown(code) => {
+            format!("Cannot open an HTTP server: socket.error reported {code}")
+        }
+    })
 }
 
 fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {

@@ -225,4 +225,6 @@ pub struct Server {
     pub address: Address,
     /// Name and password.
     pub credentials: Option<(String, Password)>,
+    /// Of a TCP server: names that it answers to.
+    pub hosts: Vec<String>,
 }

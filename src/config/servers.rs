@@ -9,7 +9,7 @@ use super::host::{self, NoAddress};
 use super::model::{Address, Server};
 use super::reading::{Reading, Scope};
 use super::settings::Password;
-use super::text::{self, strip};
+use super::text::{self, repr, strip};
 use super::values::{self, Read};
 
 /// The longest path of a unix socket.
@@ -79,13 +79,35 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         r.check::<()>(scope, "port", Err(text));
     }
     let (host, port) = r.plain(scope, "port", values::inet)?;
+    let hosts = hosts(r, scope);
     let address = address(r, &host);
     let address = r.check(scope, "port", address)?;
     Some(Server {
         section: section.to_owned(),
         address: Address::Inet { host, address, port },
         credentials,
+        hosts,
     })
+}
+
+/// `allowed_hosts`, and the machine's own name in full and in short.
+fn hosts(r: &mut Reading<'_>, scope: Scope<'_>) -> Vec<String> {
+    let listed = r.plain(scope, "allowed_hosts", |text| {
+        let names: Vec<String> = values::strings(&text.to_lowercase());
+        let bad = |name: &&String| name.contains(['/', ':', '@']) || name.contains(text::is_space);
+        match names.iter().find(bad) {
+            Some(name) => Err(format!(
+                "{} is no host name; allowed_hosts has names alone, without scheme and port",
+                repr(name)
+            )),
+            None => Ok(names.into_iter().filter(|name| !name.is_empty()).collect()),
+        }
+    });
+    let mut names: Vec<String> = listed.unwrap_or_default();
+    let node = r.facts.node.to_lowercase();
+    let short = node.split('.').next().unwrap_or_default().to_owned();
+    names.extend([node, short].into_iter().filter(|name| !name.is_empty()));
+    names
 }
 
 fn address(r: &mut Reading<'_>, host: &str) -> Read<IpAddr> {
@@ -132,6 +154,7 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
             gid: owner.and_then(|(_, gid)| gid),
         },
         credentials,
+        hosts: Vec::new(),
     })
 }
 

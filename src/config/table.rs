@@ -155,6 +155,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         section: server.section.clone(),
         socket,
         credentials: server.credentials.clone(),
+        hosts: server.hosts.clone(),
     };
     (0..).zip(servers).map(each).collect()
 }

@@ -128,7 +128,7 @@ fn table() -> Table {
         ],
         sockets: vec![
             Socket::Unix { path: path("/run/d.sock"), mode: 0o700, uid: None, gid: Some(4) },
-            Socket::Tcp { address: 0x7f00_0001, port: 9001 },
+            Socket::Tcp { address: 0xffff_7f00_0001, port: 9001 },
         ],
         logs: vec![
             Some(Sink::File(LogFile {

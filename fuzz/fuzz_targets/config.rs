@@ -4,6 +4,8 @@
 //! An input is up to three files with NUL bytes between them: the main file, what it includes, the main file later.
 #![no_main]
 
+use std::net::IpAddr;
+
 use libfuzzer_sys::fuzz_target;
 use privsep::files::Answer;
 use privsep::frame::Wire;
@@ -59,8 +61,12 @@ impl Host for Machine {
     fn group(&mut self, who: &Who) -> Option<u32> {
         (*who == Who::Id(5)).then_some(5)
     }
-    fn address(&mut self, name: &str) -> Result<[u8; 4], i32> {
-        if name.len() < 3 { Ok([127, 0, 0, 1]) } else { Err(-2) }
+    fn address(&mut self, name: &str) -> Result<IpAddr, i32> {
+        match name.len() {
+            0..3 => Ok([127, 0, 0, 1].into()),
+            3..5 => Ok([0, 0, 0, 0, 0, 0, 0, 1].into()),
+            _ => Err(-2),
+        }
     }
     fn kind(&mut self, path: &str) -> Kind {
         if path.len() < 6 { Kind::Directory } else { Kind::Missing }

@@ -16,7 +16,7 @@ use nix::unistd::{
 };
 use privsep::journal;
 use privsep::start::Start;
-use privsep::table::{Limit, Sink, Socket, Table};
+use privsep::table::{Limit, Sink, Socket, Table, endpoint};
 
 use crate::child::become_user;
 use crate::errand::Errand;
@@ -231,10 +231,7 @@ impl Pidfile {
 fn refusal(wanted: &Socket, refused: &Refused) -> u8 {
     let place = match wanted {
         Socket::Unix { path, .. } => path.clone(),
-        Socket::Tcp { address, port } => {
-            let [a, b, c, d] = address.to_be_bytes();
-            format!("{a}.{b}.{c}.{d}:{port}").into_bytes()
-        }
+        Socket::Tcp { address, port } => endpoint(*address, *port).to_string().into_bytes(),
     };
     let why;
     let (before, after): (&[u8], &[u8]) = match refused {

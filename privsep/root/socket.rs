@@ -1,16 +1,17 @@
 //! Root. Binding the listening sockets of the table, and removing what they leave.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, UnixAddr, bind, connect, listen,
-    setsockopt, socket, sockopt::ReuseAddr,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind,
+    connect, listen, setsockopt, socket, sockopt::Ipv6V6Only, sockopt::ReuseAddr,
 };
 use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchdir, fchownat, geteuid, linkat, unlinkat};
-use privsep::table::{Shared, Socket};
+use privsep::table::{Shared, Socket, endpoint};
 
 use crate::errand::{self, Errand, Made};
 use crate::path::{DIRECTORY, HANDLE, OwnName, Place, Walk, find, id, is};
@@ -99,15 +100,31 @@ pub fn close(bound: Bound) -> Option<Errand> {
 fn bound(wanted: &Socket, backlog: Backlog) -> Result<Bound, Refused> {
     match wanted {
         Socket::Tcp { address, port } => {
-            let [a, b, c, d] = address.to_be_bytes();
-            let socket = socket(AddressFamily::Inet, SockType::Stream, FLAGS, None)?;
-            setsockopt(&socket, ReuseAddr, &true)?;
-            bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, *port))?;
-            listen(&socket, backlog)?;
+            let socket = match tcp(endpoint(*address, *port), backlog) {
+                // A kernel without IPv6: all addresses are those of IPv4.
+                Err(Errno::EAFNOSUPPORT) if *address == 0 => {
+                    tcp((Ipv4Addr::UNSPECIFIED, *port).into(), backlog)?
+                }
+                other => other?,
+            };
             Ok(Bound { socket, name: None })
         }
         Socket::Unix { path, mode, uid, gid } => unix(path, *mode, (*uid, *gid), backlog),
     }
+}
+
+/// What is for all addresses of IPv6 is for those of IPv4, too.
+fn tcp(address: SocketAddr, backlog: Backlog) -> Result<OwnedFd, Errno> {
+    let address = SockaddrStorage::from(address);
+    let family = address.family().ok_or(Errno::EAFNOSUPPORT)?;
+    let socket = socket(family, SockType::Stream, FLAGS, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    if family == AddressFamily::Inet6 {
+        setsockopt(&socket, Ipv6V6Only, &false)?;
+    }
+    bind(socket.as_raw_fd(), &address)?;
+    listen(&socket, backlog)?;
+    Ok(socket)
 }
 
 /// Binds under a name of its own, sets mode and owner, listens, and only then links the name that clients know: at

@@ -115,7 +115,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(u8, u16, u32, i32, u64, i64);
+numbers!(u8, u16, u32, i32, u64, i64, u128);
 
 impl Wire for bool {
     fn put(&self, to: &mut Vec<u8>) {

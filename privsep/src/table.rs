@@ -3,6 +3,8 @@
 //! The reader writes it, the spawner decodes and validates it once and never takes another word on any of it. The
 //! encoding is canonical. Paths, arguments and variables are bytes without NUL.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use crate::frame::{Error, Wire, lists, record, tagged};
 
 /// The most bytes of an encoded table.
@@ -89,10 +91,10 @@ pub enum Socket {
         /// Group to set; `None` leaves it.
         gid: Option<u32>,
     },
-    /// A TCP socket over IPv4.
+    /// A TCP socket.
     2 Tcp {
-        /// Address, most significant byte first; 0 for all.
-        address: u32,
+        /// Address, most significant byte first: of IPv6, or of IPv4 as `::ffff:a.b.c.d`. 0 for all of both.
+        address: u128,
         /// Port, never 0.
         port: u16,
     },
@@ -368,6 +370,11 @@ impl Sink {
     }
 }
 
+/// Where a [`Socket::Tcp`] listens.
+pub fn endpoint(address: u128, port: u16) -> SocketAddr {
+    SocketAddr::new(Ipv6Addr::from_bits(address).to_canonical(), port)
+}
+
 impl Socket {
     fn check(&self) -> Result<(), Error> {
         let (good, field) = match self {
@@ -416,7 +423,7 @@ mod tests {
                     uid: None,
                     gid: Some(4),
                 },
-                Socket::Tcp { address: 0x7f00_0001, port: 9001 },
+                Socket::Tcp { address: 0xffff_7f00_0001, port: 9001 },
             ],
             logs: vec![
                 Some(Sink::File(LogFile {
@@ -535,6 +542,16 @@ mod tests {
         assert!(!kept(|t| entry(t).argv.clear()));
         assert!(!kept(|t| log(t).path.push(b'x')));
         assert!(!kept(|t| t.shared.truncate(1)));
+    }
+
+    #[test]
+    fn an_address_of_either_version_has_one_form() {
+        let text = |address| endpoint(address, 80).to_string();
+        assert_eq!(text(0), "[::]:80");
+        assert_eq!(text(1), "[::1]:80");
+        assert_eq!(text(0xffff_0000_0000), "0.0.0.0:80");
+        assert_eq!(text(0xffff_7f00_0001), "127.0.0.1:80");
+        assert_eq!(text(0x7f00_0001), "[::127.0.0.1]:80");
     }
 
     #[test]

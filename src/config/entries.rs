@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use privsep::frame::Wire;
-use privsep::table::{Entry, Identity, Shared, Socket};
+use privsep::table::{Entry, Identity, Shared, Socket, endpoint};
 
 use super::environment::Variables;
 use super::facts::Facts;
@@ -56,7 +56,7 @@ impl Sockets {
         let (place, shown) = match &shared.socket {
             Socket::Unix { path, .. } => (path.clone(), super::text::from_bytes(path)),
             Socket::Tcp { address, port } => {
-                let shown = format!("{}:{port}", std::net::Ipv4Addr::from(*address));
+                let shown = endpoint(*address, *port).to_string();
                 (shown.clone().into_bytes(), shown)
             }
         };

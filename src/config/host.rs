@@ -1,5 +1,7 @@
 //! What the parser asks about the machine: users, groups, addresses, directories. The resolver answers.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 
 /// A user of the system.
@@ -49,10 +51,43 @@ pub trait Host {
     fn account(&mut self, who: &Who) -> Option<Account>;
     /// The id of the group, if there is one.
     fn group(&mut self, who: &Who) -> Option<u32>;
-    /// The first IPv4 address of a host; the error is the number of `getaddrinfo`.
-    fn address(&mut self, name: &str) -> Result<[u8; 4], i32>;
+    /// The first address of a host, of IPv4 if it has one; the error is the number of `getaddrinfo`.
+    fn address(&mut self, name: &str) -> Result<IpAddr, i32>;
     /// What is at an absolute path.
     fn kind(&mut self, path: &str) -> Kind;
+}
+
+/// An address or a host's name; what has a colon stands in brackets. Nothing, or `*`, is all addresses of both versions.
+pub fn address(host: &mut dyn Host, text: &str) -> Result<IpAddr, NoAddress> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let inner = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return inner.map(IpAddr::V6).ok_or(NoAddress::Malformed);
+    }
+    match text {
+        "" | "*" => Ok(Ipv6Addr::UNSPECIFIED.into()),
+        _ if text.contains(':') => Err(NoAddress::Malformed),
+        _ => match text.parse::<std::net::Ipv4Addr>() {
+            Ok(address) => Ok(address.into()),
+            Err(_) => host.address(text).map_err(NoAddress::Unknown),
+        },
+    }
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAddress {
+    /// It is not of the form that an IPv6 address has.
+    Malformed,
+    /// The host is not known: the number of `getaddrinfo`.
+    Unknown(i32),
+}
+
+/// An address as the launch table has it.
+pub fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 /// `user` or `user:group`: who to become. A group that is named takes the place of the user's own.

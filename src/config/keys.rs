@@ -62,7 +62,7 @@ const CREDENTIALS: &[Key] =
     &[key("username", "text", "-"), key("password", "text or {SHA}hex", "-")];
 const UNIX: &[Key] =
     &[key("file", "path", "-"), key("chmod", "octal", "0700"), key("chown", "user[:group]", "-")];
-const INET: &[Key] = &[key("port", "[host:]port", "-")];
+const INET: &[Key] = &[key("port", "[host:]port", "-"), new("allowed_hosts", "list", "-")];
 const CTL: &[Key] = &[
     key("serverurl", "URL", "http://localhost:9001"),
     key("username", "text", "-"),

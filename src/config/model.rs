@@ -1,5 +1,7 @@
 //! The typed model: what the sections say, before numbers are given to logs, sockets and slots.
 
+use std::net::IpAddr;
+
 use privsep::table::Shared;
 
 use super::environment::Variables;
@@ -210,7 +212,7 @@ pub enum Address {
         /// As written, empty for all.
         host: String,
         /// Resolved.
-        address: [u8; 4],
+        address: IpAddr,
         /// Port.
         port: u16,
     },
@@ -225,4 +227,6 @@ pub struct Server {
     pub address: Address,
     /// Name and password.
     pub credentials: Option<(String, Password)>,
+    /// Of a TCP server: names that it answers to.
+    pub hosts: Vec<String>,
 }

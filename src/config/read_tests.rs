@@ -1,6 +1,7 @@
 //! Whole readings over files, users and directories in memory.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use privsep::files::Answer;
 use privsep::start::Start;
@@ -83,8 +84,12 @@ impl Host for Machine {
         }
     }
 
-    fn address(&mut self, name: &str) -> Result<[u8; 4], i32> {
-        if name == "myhost" { Ok([10, 0, 0, 1]) } else { Err(-2) }
+    fn address(&mut self, name: &str) -> Result<IpAddr, i32> {
+        match name {
+            "myhost" => Ok([10, 0, 0, 1].into()),
+            "sixhost" => Ok([0xfd00, 0, 0, 0, 0, 0, 0, 6].into()),
+            _ => Err(-2),
+        }
     }
 
     fn kind(&mut self, path: &str) -> Kind {
@@ -628,6 +633,31 @@ fn templates_without_processes_are_accepted() {
 }
 
 #[test]
+fn servers_of_both_internet_protocols() {
+    for (port, address, url) in [
+        ("9001", 0, "http://localhost:9001"),
+        (":9001", 0, "http://localhost:9001"),
+        ("*:9001", 0, "http://localhost:9001"),
+        ("[::]:9001", 0, "http://localhost:9001"),
+        ("0.0.0.0:9001", 0xffff_0000_0000, "http://0.0.0.0:9001"),
+        ("[::1]:9001", 1, "http://[::1]:9001"),
+        ("[FD00::6]:9001", 0xfd00 << 112 | 6, "http://[fd00::6]:9001"),
+        ("[::ffff:10.0.0.1]:9001", 0xffff_0a00_0001, "http://[::ffff:10.0.0.1]:9001"),
+        ("sixhost:9001", 0xfd00 << 112 | 6, "http://sixhost:9001"),
+    ] {
+        let text = format!("{BASE}[inet_http_server]\nport={port}\n[program:a]\ncommand=a\n");
+        let (table, _) = run(&text).ok();
+        assert_eq!(table.sockets, [Socket::Tcp { address, port: 9001 }], "{port}");
+        let url = format!("SUPERVISOR_SERVER_URL={url}");
+        assert!(table.entries[0].as_ref().unwrap().env.contains(&url.into_bytes()), "{port}");
+    }
+    for port in ["::1:9001", "[::1:9001", "[localhost]:9001", "[]:9001", "nohost:9001"] {
+        let errors = run(&format!("{BASE}[inet_http_server]\nport={port}\n")).errors();
+        assert_eq!(errors.len(), 1, "{port}: {errors:?}");
+    }
+}
+
+#[test]
 fn servers() {
     let (table, settings) = run(&format!(
         "{BASE}[unix_http_server]\nfile= ~/s.sock\nchmod=0770\nchown=alice:staff\nusername=u\npassword=p\n\
@@ -638,7 +668,7 @@ fn servers() {
     assert_eq!(
         table.sockets,
         [
-            Socket::Tcp { address: 0x0a00_0001, port: 9001 },
+            Socket::Tcp { address: 0xffff_0a00_0001, port: 9001 },
             Socket::Tcp { address: 0, port: 80 },
             Socket::Unix {
                 path: b"/home/alice/s.sock".to_vec(),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -45,7 +45,7 @@ enum Question {
 enum Reply {
     Account(Option<Account>),
     Group(Option<u32>),
-    Address(Result<[u8; 4], i32>),
+    Address(Result<IpAddr, i32>),
     Kind(Kind),
 }
 
@@ -122,14 +122,16 @@ fn account(who: &Who) -> Option<Account> {
     })
 }
 
-fn address(name: &str) -> Result<[u8; 4], i32> {
+fn address(name: &str) -> Result<IpAddr, i32> {
     match (name, 0).to_socket_addrs() {
-        Ok(mut all) => all
-            .find_map(|a| match a.ip() {
-                IpAddr::V4(ip) => Some(ip.octets()),
-                IpAddr::V6(_) => None,
-            })
-            .ok_or(EAI_NODATA),
+        Ok(all) => {
+            // One that is good on one link only cannot be bound without naming the link.
+            let usable = |a: &SocketAddr| !matches!(a, SocketAddr::V6(a) if a.scope_id() != 0);
+            let mut all: Vec<IpAddr> = all.filter(usable).map(|a| a.ip().to_canonical()).collect();
+            // As in the reference, a host that has both is bound where it always was.
+            all.sort_by_key(IpAddr::is_ipv6);
+            all.first().copied().ok_or(EAI_NODATA)
+        }
         // std keeps the number to itself and gives the text alone.
         Err(e) if e.to_string().contains("Temporary failure") => Err(EAI_AGAIN),
         Err(e) if e.to_string().contains("No address") => Err(EAI_NODATA),
@@ -223,7 +225,7 @@ impl Host for Resolver {
         }
     }
 
-    fn address(&mut self, name: &str) -> Result<[u8; 4], i32> {
+    fn address(&mut self, name: &str) -> Result<IpAddr, i32> {
         match self.ask(&Question::Address(name.to_owned())) {
             Some(Reply::Address(address)) => address,
             _ => Err(EAI_NONAME),
@@ -257,7 +259,8 @@ mod tests {
         assert_eq!(host.account(&Who::Name("a\0b".to_owned())), None);
         assert_eq!(host.group(&Who::Name("root".to_owned())), Some(0));
         assert_eq!(host.group(&Who::Id(0)), Some(0));
-        assert_eq!(host.address("127.0.0.1"), Ok([127, 0, 0, 1]));
+        assert_eq!(host.address("127.0.0.1"), Ok([127, 0, 0, 1].into()));
+        assert_eq!(host.address("::1"), Ok(std::net::Ipv6Addr::LOCALHOST.into()));
         assert_eq!(host.kind("/proc"), Kind::Directory);
         assert_eq!(host.kind("/proc/self/stat"), Kind::Other);
         assert_eq!(host.kind("/nowhere/at/all"), Kind::Missing);
@@ -287,7 +290,8 @@ mod tests {
                 shell: "/bin/sh".into(),
                 chosen: false,
             })),
-            Reply::Address(Ok([1, 2, 3, 4])),
+            Reply::Address(Ok([1, 2, 3, 4].into())),
+            Reply::Address(Ok(std::net::Ipv6Addr::LOCALHOST.into())),
             Reply::Kind(Kind::Hidden),
         ];
         for reply in replies {

@@ -93,7 +93,7 @@ fn fcgi_programs_have_a_socket_as_standard_input() {
     let t = group(&settings, "t");
     assert_eq!(t.of, Of::FastCgi { socket: "tcp://myhost:9000".into() });
     let tcp = shared(&table, entry(&table, t.slots[0]).stdin.unwrap());
-    assert_eq!(tcp.socket, Socket::Tcp { address: 0x0a00_0001, port: 9000 });
+    assert_eq!(tcp.socket, Socket::Tcp { address: 0xffff_0a00_0001, port: 9000 });
     // In a group it keeps its socket.
     let g = group(&settings, "g");
     assert_eq!(g.of, Of::Programs);

@@ -1,13 +1,15 @@
 //! `[inet_http_server*]` and `[unix_http_server*]`.
 
-use privsep::table::Socket;
+use std::net::IpAddr;
+
+use privsep::table::{Socket, endpoint};
 
 use super::expand::Names;
-use super::host;
+use super::host::{self, NoAddress};
 use super::model::{Address, Server};
 use super::reading::{Reading, Scope};
 use super::settings::Password;
-use super::text::{self, strip};
+use super::text::{self, repr, strip};
 use super::values::{self, Read};
 
 /// The longest path of a unix socket.
@@ -40,7 +42,7 @@ pub fn url(servers: &[Server]) -> Option<String> {
     unix.or_else(|| {
         servers.iter().rev().find_map(|s| match &s.address {
             Address::Inet { host, port, .. } => {
-                let host = if host.is_empty() { "localhost" } else { host };
+                let host = if matches!(&**host, "" | "[::]") { "localhost" } else { host };
                 Some(format!("http://{host}:{port}"))
             }
             Address::Unix { .. } => None,
@@ -61,7 +63,7 @@ pub fn url_in_force(servers: &[Server], fresh: &[Socket], force: &[Socket]) -> O
             (Some((server, _)), _) => url(std::slice::from_ref(server)),
             (None, Socket::Tcp { address: 0, port }) => Some(format!("http://localhost:{port}")),
             (None, Socket::Tcp { address, port }) => {
-                Some(format!("http://{}:{port}", std::net::Ipv4Addr::from(*address)))
+                Some(format!("http://{}", endpoint(*address, *port)))
             }
             (None, Socket::Unix { .. }) => None,
         }
@@ -77,25 +79,46 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         r.check::<()>(scope, "port", Err(text));
     }
     let (host, port) = r.plain(scope, "port", values::inet)?;
+    let hosts = hosts(r, scope);
     let address = address(r, &host);
     let address = r.check(scope, "port", address)?;
     Some(Server {
         section: section.to_owned(),
         address: Address::Inet { host, address, port },
         credentials,
+        hosts,
     })
 }
 
-fn address(r: &mut Reading<'_>, host: &str) -> Read<[u8; 4]> {
-    if host.is_empty() {
-        return Ok([0; 4]);
-    }
-    if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
-        return Ok(address.octets());
-    }
-    r.host
-        .address(host)
-        .map_err(|code| format!("Cannot open an HTTP server: socket.error reported {code}"))
+/// `allowed_hosts`, and the machine's own name in full and in short.
+fn hosts(r: &mut Reading<'_>, scope: Scope<'_>) -> Vec<String> {
+    let listed = r.plain(scope, "allowed_hosts", |text| {
+        let names: Vec<String> = values::strings(&text.to_lowercase());
+        let bad = |name: &&String| name.contains(['/', ':', '@']) || name.contains(text::is_space);
+        match names.iter().find(bad) {
+            Some(name) => Err(format!(
+                "{} is no host name; allowed_hosts has names alone, without scheme and port",
+                repr(name)
+            )),
+            None => Ok(names.into_iter().filter(|name| !name.is_empty()).collect()),
+        }
+    });
+    let mut names: Vec<String> = listed.unwrap_or_default();
+    let node = r.facts.node.to_lowercase();
+    let short = node.split('.').next().unwrap_or_default().to_owned();
+    names.extend([node, short].into_iter().filter(|name| !name.is_empty()));
+    names
+}
+
+fn address(r: &mut Reading<'_>, host: &str) -> Read<IpAddr> {
+    host::address(r.host, host).map_err(|why| match why {
+        NoAddress::Malformed => format!(
+            "{host} is no address; one of IPv6 is written in brackets, as in port=[::1]:9001"
+        ),
+        NoAddress::Unknown(code) => {
+            format!("Cannot open an HTTP server: socket.error reported {code}")
+        }
+    })
 }
 
 fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {
@@ -131,6 +154,7 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
             gid: owner.and_then(|(_, gid)| gid),
         },
         credentials,
+        hosts: Vec::new(),
     })
 }
 

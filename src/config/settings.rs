@@ -71,6 +71,8 @@ pub struct Server {
     pub socket: u32,
     /// Name and password, where the section asks for them.
     pub credentials: Option<(String, Password)>,
+    /// Of a TCP server: names, lower case, that requests may give as `Host` besides addresses and localhost. `*` is all.
+    pub hosts: Vec<String>,
 }
 
 /// What a log leads to.

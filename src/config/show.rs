@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use privsep::table::{Entry, Socket, Table};
+use privsep::table::{Entry, Socket, Table, endpoint};
 
 use super::environment;
 use super::json::Json;
@@ -265,9 +265,7 @@ fn stream(names: [&'static str; 6], s: &Stream) -> Vec<(&'static str, Json)> {
 fn url(socket: &Socket) -> Json {
     Json::text(match socket {
         Socket::Unix { path, .. } => format!("unix://{}", shown(&from_bytes(path))),
-        Socket::Tcp { address, port } => {
-            format!("tcp://{}:{port}", std::net::Ipv4Addr::from(*address))
-        }
+        Socket::Tcp { address, port } => format!("tcp://{}", endpoint(*address, *port)),
     })
 }
 

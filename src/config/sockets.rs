@@ -3,7 +3,7 @@
 use privsep::table::{MAX_LISTEN, Shared, Socket};
 
 use super::expand::Names;
-use super::host::Account;
+use super::host::{Account, NoAddress, address, bits};
 use super::model::SocketRules;
 use super::path::{self, normalise};
 use super::reading::{Reading, Scope};
@@ -147,21 +147,25 @@ fn unix(r: &Reading<'_>, path: &str, user: Option<&Account>, rules: &SocketRules
 
 fn tcp(r: &mut Reading<'_>, url: &str) -> Read<Socket> {
     let bad = || format!("('Bad socket format %s', {})", repr(url));
-    let (host, port) =
-        url.strip_prefix("tcp://").and_then(|rest| rest.split_once(':')).ok_or_else(bad)?;
+    let (host, port) = url.strip_prefix("tcp://").and_then(halves).ok_or_else(bad)?;
     let digits = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
     if host.is_empty() || host.contains(super::text::is_space) || !digits {
         return Err(bad());
     }
     let port = values::port(port)?;
-    let address = match host {
-        "*" => Ok([0; 4]),
-        host => match host.parse::<std::net::Ipv4Addr>() {
-            Ok(address) => Ok(address.octets()),
-            Err(_) => r.host.address(host),
-        },
-    };
-    let address = address
-        .map_err(|code| format!("Socket {url} names a host without an address (error {code})"))?;
-    Ok(Socket::Tcp { address: u32::from_be_bytes(address), port })
+    let address = address(r.host, host).map_err(|why| match why {
+        NoAddress::Malformed => bad(),
+        NoAddress::Unknown(code) => {
+            format!("Socket {url} names a host without an address (error {code})")
+        }
+    })?;
+    Ok(Socket::Tcp { address: bits(address), port })
+}
+
+/// Host and port. The colons of an IPv6 address stand in brackets.
+fn halves(place: &str) -> Option<(&str, &str)> {
+    let end = if place.starts_with('[') { place.find(']')? } else { 0 };
+    let colon = end + place.get(end..)?.find(':')?;
+    let (host, port) = place.split_at_checked(colon)?;
+    Some((host, port.strip_prefix(':')?))
 }

@@ -7,6 +7,7 @@ use privsep::table::{self, Socket, Sweep, Table};
 
 use super::entries::Entries;
 use super::facts::Facts;
+use super::host;
 use super::identity;
 use super::limits;
 use super::merge;
@@ -144,7 +145,7 @@ fn socket(server: &Server) -> Socket {
             Socket::Unix { path: bytes(path), mode: *mode, uid: *uid, gid: *gid }
         }
         Address::Inet { address, port, .. } => {
-            Socket::Tcp { address: u32::from_be_bytes(*address), port: *port }
+            Socket::Tcp { address: host::bits(*address), port: *port }
         }
     }
 }
@@ -154,6 +155,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         section: server.section.clone(),
         socket,
         credentials: server.credentials.clone(),
+        hosts: server.hosts.clone(),
     };
     (0..).zip(servers).map(each).collect()
 }

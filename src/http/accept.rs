@@ -11,8 +11,8 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Site;
-use super::auth::Gate;
 use super::connection::{self, Door};
+use super::head::Policy;
 use super::limits::{Crowd, Source};
 use super::line::{Line, Stream};
 use crate::config::settings::{Level, Server};
@@ -81,8 +81,8 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
             return site.log(Level::Critical, text);
         }
     };
-    let door =
-        Rc::new(Door { site: Rc::clone(&site), gate: Gate::new(server.credentials.as_ref()) });
+    let policy = Policy::new(&server, matches!(socket, Socket::Tcp(_)));
+    let door = Rc::new(Door { site: Rc::clone(&site), policy });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -120,7 +120,7 @@ fn is_of_one_client(e: &io::Error) -> bool {
 fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, source, client): Arrival) {
     let line = Line::new(stream);
     let Some(place) = crowd.admit(source, Rc::clone(&line)) else {
-        return;
+        return line.turn_away();
     };
     let place = Rc::new(place);
     let task = spawn_local(connection::serve(Rc::clone(door), line, Rc::clone(&place), client));

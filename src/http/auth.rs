@@ -1,5 +1,7 @@
 //! Basic authentication of a server section.
 
+use std::rc::Rc;
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -21,6 +23,7 @@ type Sum = [u8; 20];
 pub(super) struct Gate(Option<Key>);
 
 struct Key {
+    user: Rc<str>,
     name: Sum,
     password: Secret,
 }
@@ -34,6 +37,7 @@ impl Gate {
     /// The gate of a section; open to all where it asks for no name.
     pub(super) fn new(credentials: Option<&(String, Password)>) -> Gate {
         Gate(credentials.map(|(name, password)| Key {
+            user: name.as_str().into(),
             name: sum(name.as_bytes()),
             password: match password {
                 Password::Plain(text) => Secret::Plain(sum(text.as_bytes())),
@@ -42,19 +46,17 @@ impl Gate {
         }))
     }
 
-    /// Whether a request with these headers may pass.
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(key) = &self.0 else { return true };
-        let Some(given) = headers.get(AUTHORIZATION).and_then(|v| credentials(v.as_bytes())) else {
-            return false;
-        };
+    /// Whether a request with these headers may pass, and by which name: none where nobody is asked for one.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Option<Option<Rc<str>>> {
+        let Some(key) = &self.0 else { return Some(None) };
+        let given = headers.get(AUTHORIZATION).and_then(|v| credentials(v.as_bytes()))?;
         // No name, no match; the work is done all the same.
         let mut parts = given.splitn(2, |byte| *byte == b':');
         let name = parts.next().unwrap_or_default();
         let password = parts.next();
         let whole = Choice::from(u8::from(password.is_some()));
         let right = key.password.matches(password.unwrap_or_default());
-        (whole & key.name.ct_eq(&sum(name)) & right).into()
+        bool::from(whole & key.name.ct_eq(&sum(name)) & right).then(|| Some(Rc::clone(&key.user)))
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
     fn admits(gate: &Gate, header: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_str(header).expect("a header"));
-        gate.admits(&headers)
+        gate.admit(&headers).is_some()
     }
 
     fn basic(text: &str) -> String {
@@ -177,7 +179,7 @@ mod tests {
         ] {
             assert!(!admits(&gate, &bad), "{bad}");
         }
-        assert!(!gate.admits(&HeaderMap::new()));
+        assert_eq!(gate.admit(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -189,6 +191,6 @@ mod tests {
 
     #[test]
     fn without_credentials_all_pass() {
-        assert!(Gate::new(None).admits(&HeaderMap::new()));
+        assert_eq!(Gate::new(None).admit(&HeaderMap::new()), Some(None));
     }
 }

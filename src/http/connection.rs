@@ -7,24 +7,23 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, HeaderMap};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Site;
-use super::auth::Gate;
+use super::head::{self, Policy};
 use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER_TIME, Place};
 use super::line::{Line, Wire};
-use super::reply::{self, Answer, Body, Closing};
+use super::reply::{self, Answer, Body, Closing, End};
 use super::route;
 
 /// What the connections of one listener share.
 pub(super) struct Door<S> {
     pub(super) site: Rc<S>,
-    pub(super) gate: Gate,
+    pub(super) policy: Policy,
 }
 
 /// Serves a connection until it ends. The place is kept as long, and longer by work that outlives its client.
@@ -92,12 +91,17 @@ async fn answer<S: Site>(
 ) -> Response<Body> {
     line.busy();
     let version = request.version();
-    let closing = closing(version, request.headers());
-    let title = reply::title(&request);
-    let answer = if door.gate.admits(request.headers()) {
-        route::answer(&door.site, place, &mut request).await
-    } else {
-        Answer::unauthorized()
+    let closing = head::closing(version, request.headers());
+    let record = reply::record(&door.site, &client, &request);
+    let answer = match door.policy.judge(&request) {
+        Ok((visitor, route)) => {
+            route::answer(&door.site, Rc::clone(&place), visitor, route, &mut request).await
+        }
+        Err(status) => Answer::error(status),
+    };
+    let (answer, share) = match place.hold(answer.size()) {
+        Some(share) => (answer, Some(share)),
+        None => (Answer::error(StatusCode::SERVICE_UNAVAILABLE), None),
     };
     if answer.is_following() {
         line.following();
@@ -106,25 +110,8 @@ async fn answer<S: Site>(
         line.leave_unread();
     }
     let closing = if line.has_unread() { Closing::Close } else { closing };
-    let record = reply::record(&door.site, client, title);
-    let mut response = reply::respond(answer, closing, line, record);
+    let mut response = reply::respond(answer, closing, End::new(line, record, share));
     // Else hyper adds a keep-alive of its own beside what is said here.
     *response.version_mut() = version;
     response
-}
-
-/// What the client wants of the connection after this answer.
-fn closing(version: Version, headers: &HeaderMap) -> Closing {
-    let wishes = |wish: &str| {
-        headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|v| v.to_str().ok())
-            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wish)))
-    };
-    match version {
-        Version::HTTP_11 if !wishes("close") => Closing::Keep,
-        Version::HTTP_10 if wishes("keep-alive") => Closing::KeepAndSay,
-        _ => Closing::Close,
-    }
 }

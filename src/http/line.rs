@@ -1,6 +1,6 @@
 //! One connection's socket, what its client is expected to do next, and until when.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use nix::sys::socket::{Shutdown, shutdown};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
@@ -41,23 +42,45 @@ impl Stream {
     fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_readable(cx))?;
-            let result = match self {
-                Stream::Unix(s) => s.try_read(into),
-                Stream::Tcp(s) => s.try_read(into),
-            };
+            let result = self.try_read(into);
+            if let Ok(1..) = result
+                && result.as_ref().is_ok_and(|count| *count < into.len())
+            {
+                self.emptied();
+            }
             if !would_block(&result) {
                 return Poll::Ready(result);
             }
         }
     }
 
+    fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(s) => s.try_read(into),
+            Stream::Tcp(s) => s.try_read(into),
+        }
+    }
+
+    fn try_write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(s) => s.try_write_vectored(from),
+            Stream::Tcp(s) => s.try_write_vectored(from),
+        }
+    }
+
+    /// A read took all there was: the next one can wait for the system to say that there is more, without asking.
+    fn emptied(&self) {
+        let nothing = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+        let _ = match self {
+            Stream::Unix(s) => s.try_io(Interest::READABLE, nothing),
+            Stream::Tcp(s) => s.try_io(Interest::READABLE, nothing),
+        };
+    }
+
     fn poll_write(&self, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_writable(cx))?;
-            let result = match self {
-                Stream::Unix(s) => s.try_write_vectored(from),
-                Stream::Tcp(s) => s.try_write_vectored(from),
-            };
+            let result = self.try_write(from);
             if !would_block(&result) {
                 return Poll::Ready(result);
             }
@@ -84,10 +107,12 @@ enum Phase {
     Head(Instant),
     /// Nothing is due; since when.
     Idle(Instant),
-    /// A request is being read or answered.
+    /// The body of a request is due; since when.
+    Body(Instant),
+    /// A request is being answered.
     Busy,
-    /// A log is being followed.
-    Following,
+    /// A log is being followed; since when.
+    Following(Instant),
 }
 
 /// A connection: its socket and its state, seen by hyper, by the answer under way and by the limits.
@@ -96,6 +121,8 @@ pub(super) struct Line {
     phase: Cell<Phase>,
     stalled: Cell<Option<Instant>>,
     unread: Cell<bool>,
+    /// Where bytes arrive: hyper's own is not initialised.
+    buffer: RefCell<Box<[u8]>>,
 }
 
 impl Line {
@@ -106,7 +133,17 @@ impl Line {
             phase: Cell::new(Phase::Head(Instant::now())),
             stalled: Cell::new(None),
             unread: Cell::new(false),
+            buffer: RefCell::new(vec![0; 4 << 10].into()),
         })
+    }
+
+    /// Says that there is no place, as far as that can be said without waiting.
+    pub(super) fn turn_away(&self) {
+        const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Medusa/1.12\r\nConnection: close\r\n\
+            Content-Type: text/plain\r\nRetry-After: 1\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
+        // What is unread when a connection closes takes the answer with it.
+        let _ = self.stream.try_read(&mut [0; 4 << 10]);
+        let _ = self.stream.try_write(&[IoSlice::new(FULL)]);
     }
 
     /// A request has arrived.
@@ -114,14 +151,19 @@ impl Line {
         self.phase.set(Phase::Busy);
     }
 
+    /// The body of the request is due.
+    pub(super) fn reading(&self) {
+        self.phase.set(Phase::Body(Instant::now()));
+    }
+
     /// The answer to a request follows a log.
     pub(super) fn following(&self) {
-        self.phase.set(Phase::Following);
+        self.phase.set(Phase::Following(Instant::now()));
     }
 
     /// Whether a log is being followed.
     pub(super) fn is_following(&self) -> bool {
-        self.phase.get() == Phase::Following
+        matches!(self.phase.get(), Phase::Following(_))
     }
 
     /// A request is answered.
@@ -142,7 +184,7 @@ impl Line {
     /// When the connection is given up unless something happens before.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match (self.phase.get(), self.stalled.get()) {
-            (Phase::Following, _) | (Phase::Busy, None) => None,
+            (Phase::Following(_), _) | (Phase::Body(_) | Phase::Busy, None) => None,
             (_, Some(since)) => since.checked_add(STALL_TIME),
             (Phase::Head(since), None) => since.checked_add(HEAD_TIME),
             (Phase::Idle(since), None) => since.checked_add(IDLE_TIME),
@@ -154,6 +196,15 @@ impl Line {
         match (self.phase.get(), self.stalled.get()) {
             (Phase::Head(since) | Phase::Idle(since), None) => Some(since),
             _ => None,
+        }
+    }
+
+    /// Since when it holds its place and leaves the next step to its client: to send a body or to take an answer; or a
+    /// log is being followed.
+    pub(super) fn held_since(&self) -> Option<Instant> {
+        match (self.phase.get(), self.stalled.get()) {
+            (Phase::Body(since) | Phase::Following(since), _) => Some(since),
+            (_, stalled) => stalled,
         }
     }
 
@@ -195,7 +246,7 @@ impl Read for Wire {
         cx: &mut Context<'_>,
         mut into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut buffer = [0; 8 << 10];
+        let mut buffer = self.0.buffer.borrow_mut();
         let room = into.remaining().min(buffer.len());
         let (part, _) = buffer.split_at_mut(room);
         let count = ready!(self.0.stream.poll_read(cx, part))?;

@@ -7,6 +7,8 @@ mod accept;
 mod auth;
 mod connection;
 mod follow;
+pub mod head;
+mod hosts;
 mod limits;
 mod line;
 mod reply;

@@ -8,14 +8,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::Site;
 use super::follow::LogStream;
+use super::limits::{PIECE, Share};
 use super::line::Line;
 use crate::config::settings::Level;
 
@@ -23,6 +24,7 @@ use crate::config::settings::Level;
 pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
+    more: Vec<(HeaderName, HeaderValue)>,
     content: Content,
 }
 
@@ -37,37 +39,61 @@ impl Answer {
         let reason = status.canonical_reason().unwrap_or_default();
         let page = format!(
             "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n\
-             <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
-            status.as_u16()
+             <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n{}</body>\r\n",
+            status.as_u16(),
+            advice(status),
         );
-        Answer { status, kind: "text/html", content: Content::Whole(page.into()) }
+        Answer::page(status, "text/html", page)
     }
 
-    /// A request for name and password.
-    pub(super) fn unauthorized() -> Answer {
-        Answer::error(StatusCode::UNAUTHORIZED)
+    /// Any answer; `kind` is its content type.
+    pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+        Answer { status, kind, more: Vec::new(), content: Content::Whole(body.into()) }
+    }
+
+    /// The same with another header.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Answer {
+        self.more.push((name, value));
+        self
     }
 
     /// The answer to a call.
     pub(super) fn xml(body: Vec<u8>) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/xml", content: Content::Whole(body.into()) }
-    }
-
-    /// A short text.
-    #[cfg(supervisor_hooks)]
-    pub(super) fn text(body: String) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/plain", content: Content::Whole(body.into()) }
+        Answer::page(StatusCode::OK, "text/xml", body)
     }
 
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer { status: StatusCode::OK, kind, content: Content::Log(stream) }
+        Answer { status: StatusCode::OK, kind, more: Vec::new(), content: Content::Log(stream) }
+    }
+
+    /// Bytes of the content that are there already.
+    pub(super) fn size(&self) -> u64 {
+        match &self.content {
+            Content::Whole(bytes) => bytes.len() as u64,
+            Content::Log(_) => 0,
+        }
     }
 
     /// Whether the answer has no end.
     pub(super) fn is_following(&self) -> bool {
         matches!(self.content, Content::Log(_))
+    }
+}
+
+/// What the reason alone does not say.
+fn advice(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::MISDIRECTED_REQUEST => {
+            "<p>This server answers to its addresses, to localhost and to the name of its machine. To reach it by \
+             another name, list the name in allowed_hosts of its section [inet_http_server] in the configuration of \
+             supervisord, or set a password there.\r\n"
+        }
+        StatusCode::FORBIDDEN => {
+            "<p>A web page has sent this request, so it is not carried out.\r\n"
+        }
+        _ => "",
     }
 }
 
@@ -82,17 +108,13 @@ pub(super) enum Closing {
     Close,
 }
 
-/// Puts an answer into HTTP. `record` is called with the bytes of head and body when the last one is on its way.
-pub(super) fn respond(
-    answer: Answer,
-    closing: Closing,
-    line: Rc<Line>,
-    record: Option<Record>,
-) -> Response<Body> {
-    let Answer { status, kind, content } = answer;
+/// Puts an answer into HTTP.
+pub(super) fn respond(answer: Answer, closing: Closing, mut end: End) -> Response<Body> {
+    let Answer { status, kind, more, content } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.extend(more);
     let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
     say(SERVER, "Medusa/1.12");
     say(CONTENT_TYPE, kind);
@@ -110,12 +132,16 @@ pub(super) fn respond(
             headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }
         Content::Log(_) => {
-            // What a program wrote is never to be taken for a page, nor held back by a proxy.
+            // What a program wrote is never to be taken for a page, nor held back: by a proxy, or by a browser that
+            // wants to see more before it believes the type.
             say(X_CONTENT_TYPE_OPTIONS, "nosniff");
+            say(CACHE_CONTROL, "no-store");
             say(HeaderName::from_static("x-accel-buffering"), "no");
         }
     }
-    let end = End { line, status, sent: head_size(&response), record };
+    if end.record.is_some() {
+        (end.status, end.sent) = (status, head_size(&response));
+    }
     response.map(|()| Body { content, done: false, end })
 }
 
@@ -150,9 +176,10 @@ impl hyper::body::Body for Body {
         }
         let bytes = match &mut self.content {
             Content::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.done = true;
-                Ok(bytes)
+                // A long one goes piece by piece, so that it counts as held until it is nearly out.
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                self.done = bytes.is_empty();
+                Ok(piece)
             }
             Content::Log(stream) => ready!(stream.poll_next(cx)),
         };
@@ -175,11 +202,20 @@ impl hyper::body::Body for Body {
 }
 
 /// What is to be done when an answer is out, or nobody wants it any more.
-struct End {
+pub(super) struct End {
     line: Rc<Line>,
     status: StatusCode,
+    /// Bytes of head and body that are on their way.
     sent: usize,
     record: Option<Record>,
+    _share: Option<Share>,
+}
+
+impl End {
+    /// Of an answer on this line that takes this room.
+    pub(super) fn new(line: Rc<Line>, record: Option<Record>, share: Option<Share>) -> End {
+        End { line, status: StatusCode::OK, sent: 0, record, _share: share }
+    }
 }
 
 impl Drop for End {
@@ -194,17 +230,17 @@ impl Drop for End {
 /// Writes the line about an answer: its status and size go in.
 pub(super) type Record = Box<dyn FnOnce(StatusCode, usize)>;
 
-/// The request line as it was sent.
-pub(super) fn title<B>(request: &Request<B>) -> String {
-    format!("{} {} {:?}", request.method(), request.uri(), request.version())
-}
-
 /// The line about a request in the activity log, where its level asks for it.
-pub(super) fn record<S: Site>(site: &Rc<S>, client: Rc<str>, title: String) -> Option<Record> {
+pub(super) fn record<S: Site, B>(
+    site: &Rc<S>,
+    client: &Rc<str>,
+    request: &Request<B>,
+) -> Option<Record> {
     if site.settings().activity.level > Level::Trace {
         return None;
     }
-    let site = Rc::clone(site);
+    let (site, client) = (Rc::clone(site), Rc::clone(client));
+    let title = format!("{} {} {:?}", request.method(), request.uri(), request.version());
     Some(Box::new(move |status, size| {
         let now = i64::try_from(site.now().wall.as_secs()).ok();
         let now = now.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default();

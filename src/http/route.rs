@@ -1,73 +1,68 @@
 //! From a request to what answers it.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Site;
 use super::follow::LogStream;
-use super::limits::{BODY_SIZE, BODY_TIME, Place};
+use super::head::{Route, Visitor};
+use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::reply::Answer;
 use crate::config::settings::{Level, Settings};
 use crate::rpc;
-
-/// What a path stands for. As in the reference the first of its characters decide.
-enum Route<'a> {
-    Call,
-    /// With what follows the route's name.
-    ProcessLog(&'a str),
-    MainLog,
-    Other(&'a str),
-}
-
-impl Route<'_> {
-    fn of(path: &str) -> Route<'_> {
-        if path.starts_with("/RPC2") {
-            Route::Call
-        } else if let Some(rest) = path.strip_prefix("/logtail") {
-            Route::ProcessLog(rest)
-        } else if path.starts_with("/mainlogtail") {
-            Route::MainLog
-        } else {
-            Route::Other(path)
-        }
-    }
-}
 
 /// Answers a request that may pass.
 pub(super) async fn answer<S: Site>(
     site: &Rc<S>,
     place: Rc<Place>,
+    visitor: Visitor,
+    route: Route,
     request: &mut Request<Incoming>,
 ) -> Answer {
-    let path = unquote(request.uri().path());
-    let answer = match (Route::of(&path), request.method()) {
+    let answer = match (route, request.method()) {
+        (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(&site.settings(), rest)).await
+            follow(site, process_log(&site.settings(), &rest)).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
-        (Route::Other(path), _) => hook(site, path),
-        (Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => Err(StatusCode::BAD_REQUEST),
+        (Route::Other(path), _) => page(site, &visitor, &path),
+        (Route::Health | Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => {
+            Err(StatusCode::BAD_REQUEST)
+        }
     };
     answer.unwrap_or_else(Answer::error)
 }
 
+/// For load balancers and container runtimes, which have no password: whether this serves, and nothing else.
+fn health(site: &impl Site) -> Answer {
+    if site.heart(|heart| heart.shutting_down()) {
+        Answer::page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stopping\n")
+    } else {
+        Answer::page(StatusCode::OK, "text/plain", "ok\n")
+    }
+    .with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
 #[cfg(not(supervisor_hooks))]
-fn hook<S: Site>(_: &Rc<S>, _: &str) -> Result<Answer, StatusCode> {
+fn page<S: Site>(_: &Rc<S>, _: &Visitor, _: &str) -> Result<Answer, StatusCode> {
     Err(StatusCode::NOT_FOUND)
 }
 
 #[cfg(supervisor_hooks)]
-fn hook<S: Site>(site: &Rc<S>, path: &str) -> Result<Answer, StatusCode> {
+fn page<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
-    site.hook(name).map(Answer::text).ok_or(StatusCode::NOT_FOUND)
+    let text = site.hook(name).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Answer::page(StatusCode::OK, "text/plain", text))
 }
 
 async fn call<S: Site>(
@@ -75,34 +70,43 @@ async fn call<S: Site>(
     place: Rc<Place>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
-    // Browsers say where a page that posts comes from; no XML-RPC client does. Without this, any page that somebody on
-    // this machine looks at could order what an open server does.
-    if request.headers().contains_key(ORIGIN) {
-        return Err(StatusCode::FORBIDDEN);
-    }
-    let body = read_body(request).await?;
+    let (body, share) = read_body(&place, request, BODY_SIZE).await?;
     let site = Rc::clone(site);
-    // A task of its own: what a client has ordered is done to its end, though the client leaves.
-    let work = spawn_local(async move {
+    let answer = to_its_end(async move {
         let answer = rpc::handle(&*site, &body).await;
-        drop(place);
+        drop((place, share));
         answer
     });
-    let answer = work.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let answer = answer.await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
     match StatusCode::from_u16(answer.status) {
         Ok(StatusCode::OK) => Ok(Answer::xml(answer.body)),
         status => Err(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
-async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCode> {
+/// What a client has ordered is done to its end, though the client leaves: what is not done at once goes on in a task of
+/// its own.
+async fn to_its_end<T: 'static>(work: impl Future<Output = T> + 'static) -> Option<T> {
+    let mut work = Box::pin(work);
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => spawn_local(work).await.ok(),
+    }
+}
+
+/// The body of a request, of at most `most` bytes, and the room that it takes.
+async fn read_body(
+    place: &Place,
+    request: &mut Request<Incoming>,
+    most: u64,
+) -> Result<(Vec<u8>, Share), StatusCode> {
     let headers = request.headers();
     if !headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
         return Err(StatusCode::LENGTH_REQUIRED);
     }
-    if request.body().size_hint().upper().is_none_or(|size| size > BODY_SIZE) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
+    let length = request.body().size_hint().upper().filter(|size| *size <= most);
+    let length = length.ok_or(StatusCode::PAYLOAD_TOO_LARGE)?;
+    let share = place.hold(length).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let incoming = request.body_mut();
     let read = async {
         let mut body = Vec::new();
@@ -112,7 +116,10 @@ async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCod
         }
         Ok(body)
     };
-    timeout(BODY_TIME, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+    place.line().reading();
+    let body = timeout(BODY_TIME, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
+    place.line().busy();
+    Ok((body?, share))
 }
 
 async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, StatusCode> {
@@ -140,19 +147,4 @@ fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
         "stderr" => process.stderr.log,
         _ => None,
     }
-}
-
-/// Resolves `%XX`; what is not of that form stays as it is.
-fn unquote(text: &str) -> String {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|n| u8::try_from(n).ok());
-    let mut rest = text.as_bytes();
-    let mut bytes = Vec::with_capacity(rest.len());
-    while let Some((first, tail)) = rest.split_first() {
-        let pair = (tail.first().and_then(digit), tail.get(1).and_then(digit), tail.get(2..));
-        (rest, _) = match (first, pair) {
-            (b'%', (Some(high), Some(low), Some(tail))) => (tail, bytes.push(high << 4 | low)),
-            _ => (tail, bytes.push(*first)),
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -24,7 +24,7 @@ use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Server, Settings};
 use crate::http::{Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
-use crate::process::{Command, Heart, Now, Outcome};
+use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
 
 /// Number of the activity log.
@@ -42,6 +42,7 @@ pub struct Fake {
     pub commands: Cell<usize>,
     pub finished: Cell<usize>,
     pub go_on: Notify,
+    pub ending: Cell<bool>,
     changes: RefCell<BTreeMap<u32, watch::Sender<()>>>,
 }
 
@@ -110,7 +111,12 @@ impl Office for Fake {
     }
 
     fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R {
-        look(&Heart::new(&self.settings(), &[]))
+        let mut heart = Heart::new(&self.settings(), &[]);
+        if self.ending.get() {
+            heart.handle(self.now(), Input::Begin, &mut Vec::new());
+            heart.handle(self.now(), Input::Shutdown, &mut Vec::new());
+        }
+        look(&heart)
     }
 
     async fn command(&self, _: Command) -> Vec<Outcome> {
@@ -209,13 +215,15 @@ impl Bed {
             commands: Cell::default(),
             finished: Cell::default(),
             go_on: Notify::new(),
+            ending: Cell::default(),
             changes: RefCell::default(),
         });
         for (fd, section) in
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
             let credentials = credentials.clone();
-            let server = Server { section: section.to_owned(), socket: 0, credentials };
+            let server =
+                Server { section: section.to_owned(), socket: 0, credentials, hosts: Vec::new() };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
         Bed { site, unix: path, tcp: address }
@@ -255,6 +263,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads one more piece; `false` at the end.
     async fn more(&mut self) -> bool {
         self.stream.read_buf(&mut self.buffer).await.is_ok_and(|n| n > 0)
+    }
+
+    /// Asks, and takes the first line of the answer.
+    pub async fn ask_first(&mut self, request: impl AsRef<[u8]>) -> String {
+        self.send(request).await;
+        self.until("\r\n").await
     }
 
     /// Takes what comes up to and with `end`.

@@ -8,22 +8,27 @@ use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::spawn_local;
 use tokio::time::advance;
 
 use super::bed::{MAIN, eventually, run};
 use crate::config::settings::Server;
-use crate::http::limits::{BODY_TIME, FROM_ONE, HEAD_TIME, IDLE_TIME, STALL_TIME};
+use crate::http::limits::{
+    ASSURED, BODY_TIME, CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE, STALL_TIME,
+};
+use crate::http::limits::{Crowd, Place, Source};
+use crate::http::line::{Line, Stream};
 use crate::http::{Listener, serve};
 
-const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+const GET: &str = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A call whose answer waits for the process.
 fn start() -> String {
     let call = "<methodCall><methodName>supervisor.startProcess</methodName>\
                 <params><param><value>cat</value></param></params></methodCall>";
-    format!("POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}", call.len())
+    format!("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{call}", call.len())
 }
 
 async fn settle() {
@@ -62,7 +67,7 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n").await;
+        client.send("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n").await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;
@@ -168,7 +173,7 @@ fn working_connections_are_never_sacrificed() {
     run(async |bed| {
         bed.site.write(MAIN, "a\n");
         let mut followers = Vec::new();
-        for _ in 0..FROM_ONE {
+        for _ in 0..MOST_OF_ONE {
             let mut client = bed.unix().await;
             client.send("GET /mainlogtail HTTP/1.1\r\n\r\n").await;
             client.until("a\n").await;
@@ -176,7 +181,9 @@ fn working_connections_are_never_sacrificed() {
         }
         let mut late = bed.unix().await;
         let _ = late.stream.write_all(GET.as_bytes()).await;
-        assert_eq!(late.rest().await, "", "no place for one more");
+        let answer = late.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\ntoo many connections\n"), "{answer}");
         // The other listener has places of its own.
         let mut other = bed.tcp().await;
         other.send(GET).await;
@@ -186,10 +193,75 @@ fn working_connections_are_never_sacrificed() {
             follower.until("b\n").await;
         }
         followers.pop();
-        eventually(|| bed.site.followers(MAIN) < FROM_ONE).await;
+        eventually(|| bed.site.followers(MAIN) < MOST_OF_ONE).await;
         let mut late = bed.unix().await;
         late.send(GET).await;
         assert!(late.answer().await.starts_with("HTTP/1.1 404 "));
+    });
+}
+
+/// Connections as [`Crowd`] sees them; the other ends are kept, and the tasks that hold the places.
+struct Gathering {
+    crowd: Rc<Crowd>,
+    ends: Vec<UnixStream>,
+}
+
+impl Gathering {
+    fn enter(&mut self, user: u32, state: fn(&Line)) -> Option<(Rc<Place>, Rc<Line>)> {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        self.ends.push(theirs);
+        let line = Line::new(Stream::Unix(ours));
+        let place = Rc::new(self.crowd.admit(Source::User(user), Rc::clone(&line))?);
+        state(&line);
+        let held = Rc::clone(&place);
+        let task = spawn_local(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        place.held_by(task.abort_handle());
+        Some((place, line))
+    }
+}
+
+#[test]
+fn a_source_with_few_connections_finds_a_place_among_many() {
+    run(async |_| {
+        let mut all = Gathering { crowd: Rc::default(), ends: Vec::new() };
+        // Two users have all of it: bodies that do not come, logs that are followed.
+        let many: Vec<_> = (0..CONNECTIONS)
+            .map(|n| all.enter(u32::from(n % 2 == 0), [Line::reading, Line::following][n % 2]))
+            .collect();
+        assert!(many.iter().all(Option::is_some));
+        for user in [0, 1] {
+            assert!(all.enter(user, Line::busy).is_none(), "user {user} has enough");
+        }
+        let few: Vec<_> = (0..ASSURED).map(|_| all.enter(7, Line::busy)).collect();
+        assert!(few.iter().all(Option::is_some));
+        assert!(all.enter(7, Line::busy).is_none(), "as many as are assured");
+        // Work is never ended for anybody.
+        for (_, line) in many.iter().flatten() {
+            line.busy();
+        }
+        assert!(all.enter(8, Line::busy).is_none());
+        many.iter().flatten().last().expect("a line").1.idle();
+        assert!(all.enter(8, Line::busy).is_some());
+    });
+}
+
+#[test]
+fn bodies_and_answers_have_room_and_no_more() {
+    run(async |_| {
+        let mut all = Gathering { crowd: Rc::default(), ends: Vec::new() };
+        let (place, _) = all.enter(0, Line::busy).expect("a place");
+        let mib = 1 << 20;
+        let one = place.hold(1 << 40).expect("one alone may have all it wants");
+        assert!(place.hold(mib).is_none());
+        assert!(place.hold(1 << 16).is_some(), "small ones always find room");
+        drop(one);
+        let shares: Vec<_> = std::iter::from_fn(|| place.hold(mib)).take(1_000).collect();
+        assert_eq!(shares.len(), 64);
+        drop(shares);
+        assert!(place.hold(mib).is_some());
     });
 }
 
@@ -200,8 +272,12 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("socket");
         bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("address")).expect("bind");
-        let server =
-            Server { section: "unix_http_server".to_owned(), socket: 0, credentials: None };
+        let server = Server {
+            section: "unix_http_server".to_owned(),
+            socket: 0,
+            credentials: None,
+            hosts: Vec::new(),
+        };
         let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
         let polls = Rc::new(Cell::new(0));
         let counted = Rc::clone(&polls);

@@ -42,6 +42,115 @@ fn a_page_in_a_browser_orders_nothing() {
 }
 
 #[test]
+fn a_page_that_was_bound_to_this_machine_reads_nothing() {
+    run(async |bed| {
+        bed.site.write(0, "secret");
+        let ask = |start: &str, host: &str| {
+            format!("{start} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        };
+        for path in ["/logtail/cat", "/mainlogtail", "/", "/index.html", "/nothing"] {
+            let mut client = bed.tcp().await;
+            client.send(ask(&format!("GET {path}"), "evil.example:9001")).await;
+            let answer = client.rest().await;
+            assert_eq!(first_line(&answer), "HTTP/1.1 421 Misdirected Request", "{path}");
+            assert!(answer.contains("allowed_hosts") && !answer.contains("secret"), "{answer}");
+            // A unix socket has no name that could be bound to it.
+            let answer = bed.unix().await.ask_first(ask(&format!("GET {path}"), "evil")).await;
+            assert!(!answer.starts_with("HTTP/1.1 421 "), "{answer}");
+        }
+        let mut client = bed.tcp().await;
+        client.send(ask("GET /logtail/cat", "127.0.0.1:9001")).await;
+        client.until("secret").await;
+        // What a browser cannot be made to send, or what tells nothing.
+        let mut client = bed.tcp().await;
+        client.send(ask("GET /healthz", "whatever")).await;
+        assert!(client.rest().await.starts_with("HTTP/1.1 200 OK"));
+        let mut client = bed.tcp().await;
+        client.send(post("").replace("Host: h", "Host: supervisor.example")).await;
+        assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK");
+    });
+}
+
+#[test]
+fn over_tcp_a_request_names_its_host_once() {
+    run(async |bed| {
+        for (hosts, status) in
+            [("", "400 Bad Request"), ("Host: h\r\nHost: h\r\n", "400 Bad Request")]
+        {
+            let mut client = bed.tcp().await;
+            client.send(post("Connection: close\r\n").replace("Host: h\r\n", hosts)).await;
+            assert_eq!(first_line(&client.rest().await), format!("HTTP/1.1 {status}"));
+        }
+        let mut client = bed.tcp().await;
+        client.send(post("").replace("Host: h\r\n", "").replace("1.1", "1.0")).await;
+        assert_eq!(first_line(&client.answer().await), "HTTP/1.0 200 OK");
+    });
+}
+
+#[test]
+fn with_a_password_every_name_is_good() {
+    let credentials = Some(("u".to_owned(), Password::Plain("p".to_owned())));
+    Plan { credentials, ..Plan::default() }.run(async |bed| {
+        bed.site.write(0, "secret");
+        let mut client = bed.tcp().await;
+        let start = "GET /logtail/cat HTTP/1.1\r\nHost: proc.example.com\r\n";
+        client.send(format!("{start}Authorization: Basic dTpw\r\n\r\n")).await;
+        client.until("secret").await;
+        let mut client = bed.tcp().await;
+        client.send(format!("{start}\r\n")).await;
+        assert_eq!(first_line(&client.rest().await), "HTTP/1.1 401 Unauthorized");
+    });
+}
+
+#[test]
+fn what_another_page_of_the_machine_sends_is_refused() {
+    run(async |bed| {
+        for (site, status) in
+            [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+        {
+            let extra = format!("Sec-Fetch-Site: {site}\r\nConnection: close\r\n");
+            let answer = bed.ask(post(&extra)).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{site}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn whether_it_serves_is_told_to_everybody_and_nothing_else() {
+    let credentials = Some(("u".to_owned(), Password::Plain("p".to_owned())));
+    Plan { credentials, ..Plan::default() }.run(async |bed| {
+        let ask =
+            |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: lb\r\n\r\n");
+        let mut client = bed.tcp().await;
+        client.send(ask("GET", "/healthz")).await;
+        let answer = client.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
+        assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+        client.send(ask("HEAD", "/healthz")).await;
+        let head = client.until("\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert_eq!(header(&head, "content-length"), Some("3"));
+        client.send(ask("POST", "/healthz")).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 400 "));
+        for path in ["/healthz/", "/healthzz", "/healthz/..", "//healthz"] {
+            let mut client = bed.tcp().await;
+            client.send(ask("GET", path)).await;
+            assert!(client.rest().await.starts_with("HTTP/1.1 401 "), "{path}");
+        }
+        let mut client = bed.tcp().await;
+        client.send("GET /healthz HTTP/1.0\r\n\r\n").await;
+        assert!(client.rest().await.starts_with("HTTP/1.0 200 OK"));
+        bed.site.ending.set(true);
+        let mut client = bed.tcp().await;
+        client.send(ask("GET", "/healthz")).await;
+        let answer = client.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nstopping\n"), "{answer}");
+    });
+}
+
+#[test]
 fn requests_in_one_piece_are_answered_in_order() {
     run(async |bed| {
         let mut client = bed.unix().await;
@@ -203,7 +312,7 @@ fn one_hundred_continue_is_sent_only_where_the_body_is_wanted() {
         .run(async |bed| {
             let head = |more: &str| {
                 let length = CALL.len();
-                format!("POST /RPC2 HTTP/1.1\r\nExpect: 100-continue\r\n{more}Content-Length: {length}\r\n\r\n")
+                format!("POST /RPC2 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n{more}Content-Length: {length}\r\n\r\n")
             };
             let mut client = bed.tcp().await;
             client.send(head("Authorization: Basic dTpw\r\n")).await;

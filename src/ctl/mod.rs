@@ -2,12 +2,17 @@
 
 mod actions;
 mod address;
+mod fg;
 mod follow;
 mod http;
+mod input;
+mod interrupt;
 mod options;
 mod prompt;
 mod server;
 mod session;
+mod shell;
+pub mod table;
 mod trouble;
 
 use std::io::Write;
@@ -40,14 +45,12 @@ pub fn run() -> u8 {
             return status::INVALID_ARGS;
         }
     };
-    if options.words.is_empty() {
-        let line = "Error: no action is given and there is no interactive shell yet; \
-                    use the action \"help\" for the actions there are\n";
-        let _ = std::io::stderr().write_all(line.as_bytes());
-        return status::INVALID_ARGS;
-    }
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
+    if options.words.is_empty() {
+        shell::run(Session::new(server, true), &client.prompt);
+        return status::SUCCESS;
+    }
     let mut session = Session::new(server, options.interactive);
     session.run(&options.words.join(" "));
     session.exit

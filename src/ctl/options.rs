@@ -6,37 +6,19 @@ use std::io;
 use nix::unistd::{Uid, User};
 
 use super::quote;
+use super::table::OPTIONS;
 use crate::config::ctl::{self, Caller, Client};
 use crate::config::errors::Problems;
-use crate::config::getopt::getopt;
-use crate::config::{path, text};
-
-const SHORT: &str = "h?c:is:u:p:r:";
-const LONG: &[&str] = &[
-    "help",
-    "configuration=",
-    "interactive",
-    "serverurl=",
-    "username=",
-    "password=",
-    "history_file=",
-];
+use crate::config::{getopt, path, text};
 
 const HELP: &str = "\
 supervisorctl -- control the programs that supervisord runs.
 
-Usage: %s [options] action [arguments]
+Usage: %s [options] [action [arguments]]
 
 Options:
--c/--configuration FILENAME -- configuration file; searched for if not given
--h/--help -- print this text and exit
--i/--interactive -- ask for credentials and confirmations where needed
--s/--serverurl URL -- where supervisord listens (default http://localhost:9001)
--u/--username NAME -- name to log in with
--p/--password PASSWORD -- password to log in with
--r/--history_file FILENAME -- file that the shell keeps its history in
-
-The action \"help\" lists the actions.
+%o
+Without an action a shell is started that reads actions. The action \"help\" lists them.
 ";
 
 /// What is to be done.
@@ -81,11 +63,12 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
         problems.error(text, Vec::new());
         Stop::Usage(problems.report(program))
     };
-    let (found, words) = getopt(args, SHORT, LONG).map_err(usage)?;
+    let (found, words) = getopt::parse(args, OPTIONS).map_err(usage)?;
     let mut line = CommandLine::default();
     for (option, value) in found {
         if matches!(option.as_str(), "-h" | "-?" | "--help") {
-            return Err(Stop::Help(HELP.replace("%s", program)));
+            let help = HELP.replace("%o", &getopt::help(OPTIONS)).replace("%s", program);
+            return Err(Stop::Help(help));
         }
         take(&mut line, &option, value).map_err(usage)?;
     }

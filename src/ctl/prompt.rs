@@ -3,13 +3,15 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 
+use super::input;
+
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 /// Asks on standard output and reads a line from standard input; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
     let mut out = std::io::stdout();
     let _ = write!(out, "{question}").and_then(|()| out.flush());
-    read_line(&mut std::io::stdin().lock())
+    input::line()
 }
 
 /// Asks on the terminal without showing what is typed; without a terminal, like [`ask`].

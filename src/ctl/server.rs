@@ -28,6 +28,12 @@ impl Server {
         Server { url, username, password, connection: None }
     }
 
+    /// Speaks to the server at another address from now on, as the same user.
+    pub fn turn_to(&mut self, url: &str) {
+        self.url = url.to_owned();
+        self.connection = None;
+    }
+
     /// The value of the `Authorization` header.
     pub fn authorization(&self) -> Option<String> {
         let (name, password) = (self.username.as_ref()?, self.password.as_ref()?);

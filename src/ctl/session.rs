@@ -6,6 +6,7 @@ use std::io::Write;
 use super::actions;
 use super::prompt;
 use super::server::Server;
+use super::table::{self, Action};
 use super::trouble::Trouble;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
@@ -43,12 +44,14 @@ pub struct Session {
     pub interactive: bool,
     /// The exit status so far; the last cause wins.
     pub exit: u8,
+    /// Whether the shell is to be left.
+    pub done: bool,
 }
 
 impl Session {
     /// A session that has done nothing yet.
     pub fn new(server: Server, interactive: bool) -> Session {
-        Session { server, interactive, exit: status::SUCCESS }
+        Session { server, interactive, exit: status::SUCCESS, done: false }
     }
 
     /// Writes a line to standard output. A reader that has left is no error of the action.
@@ -71,7 +74,7 @@ impl Session {
             return;
         }
         let (word, rest) = split_action(line);
-        match actions::find(word) {
+        match table::find(word) {
             Some(action) => self.perform(action, rest.trim()),
             None => {
                 self.say(format_args!("*** Unknown syntax: {line}"));
@@ -80,7 +83,7 @@ impl Session {
         }
     }
 
-    fn perform(&mut self, action: &actions::Action, rest: &str) {
+    fn perform(&mut self, action: &Action, rest: &str) {
         loop {
             match (action.run)(self, rest) {
                 Ok(()) => return,

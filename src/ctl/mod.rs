@@ -2,8 +2,11 @@
 
 mod actions;
 mod address;
+mod complete;
+mod editor;
 mod fg;
 mod follow;
+mod history;
 mod http;
 mod input;
 mod interrupt;
@@ -19,7 +22,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::config::text;
-use options::Stop;
+use history::History;
+use options::{Stop, native};
 use server::Server;
 use session::{Session, status};
 
@@ -48,7 +52,8 @@ pub fn run() -> u8 {
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
     if options.words.is_empty() {
-        shell::run(Session::new(server, true), &client.prompt);
+        let history = client.history_file.map(|path| History::new(native(&path).into()));
+        shell::run(Session::new(server, true), &client.prompt, history);
         return status::SUCCESS;
     }
     let mut session = Session::new(server, options.interactive);

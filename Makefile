@@ -12,7 +12,7 @@ CLIENTS := $(CURDIR)/target/clients
 FUZZ_SECONDS ?= 30
 
 .NOTPARALLEL:
-.PHONY: build hooks reference demo test format lint deny unit budget system parity clients fuzz install clean
+.PHONY: build hooks reference demo test format lint deny unit budget system parity clients fuzz generated install clean
 
 build:
 	tools/build.sh $(DIST)
@@ -70,6 +70,10 @@ $(CLIENTS)/ready: tools/clients.sh tests/clients/python/requirements.txt tests/c
   $(wildcard tests/clients/rust/Cargo.* tests/clients/rust/src/*.rs)
 	tools/clients.sh $(CLIENTS)
 
+# Man pages, completions and tables of the documentation, after a change of the tables they are made from.
+generated:
+	SUPERVISOR_WRITE=1 cargo test -p supervisor --lib generate::
+
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)
 
@@ -79,6 +83,7 @@ install:
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
 	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
+	cd $(DIST)/share && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(PREFIX)/share/{} \;
 
 clean:
 	rm -rf target fuzz/target

@@ -1,5 +1,72 @@
 //! Python's `getopt`: the command line as the reference reads it, with its error texts. Daemon and client share it.
 
+/// An option, declared once: the command line is read by it, and help and man pages are made from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opt {
+    /// The letter of the short form.
+    pub short: Option<char>,
+    /// The word of the long form.
+    pub long: &'static str,
+    /// What its value is called and of what kind it is, where it has one.
+    pub value: Option<(&'static str, Takes)>,
+    /// What it does, without a full stop.
+    pub help: &'static str,
+    /// Whether Supervisor does not have it: then it must be written out, so that no abbreviation of its options becomes
+    /// ambiguous.
+    pub own: bool,
+}
+
+/// What an option's value is, for completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A file's path.
+    File,
+    /// A directory's path.
+    Directory,
+    /// A user's name.
+    User,
+    /// A server's address.
+    Url,
+    /// The name of a context.
+    Context,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Anything else.
+    Text,
+}
+
+impl Opt {
+    /// As the help shows it: `-c/--configuration FILENAME`.
+    pub fn form(&self) -> String {
+        let short = self.short.map(|letter| format!("-{letter}/")).unwrap_or_default();
+        let value = self.value.map(|(name, _)| format!(" {name}")).unwrap_or_default();
+        format!("{short}--{}{value}", self.long)
+    }
+}
+
+/// The help's lines about options.
+pub fn help(options: &[Opt]) -> String {
+    options.iter().map(|option| format!("{} -- {}\n", option.form(), option.help)).collect()
+}
+
+/// Reads `args` by declared options; `-?` is there beside `-h`. See [`getopt`].
+pub fn parse(args: &[String], options: &[Opt]) -> Result<Parsed, String> {
+    let letter = |option: &Opt| {
+        let colon = if option.value.is_some() { ":" } else { "" };
+        option.short.map(|letter| format!("{letter}{colon}"))
+    };
+    let short: String =
+        std::iter::once("?".to_owned()).chain(options.iter().filter_map(letter)).collect();
+    let word = |option: &Opt| {
+        let own = if option.own { "!" } else { "" };
+        let equals = if option.value.is_some() { "=" } else { "" };
+        format!("{own}{}{equals}", option.long)
+    };
+    let long: Vec<String> = options.iter().map(word).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    getopt(args, &short, &long)
+}
+
 /// Options as (name with its hyphens, argument or empty), and the words after them.
 pub type Parsed = (Vec<(String, String)>, Vec<String>);
 
@@ -38,7 +105,7 @@ fn long_option(arg: &str, long: &[&str], rest: &mut Rest<'_>) -> Result<(String,
         None => (arg, None),
     };
     let fits = |l: &&&str| match l.strip_prefix('!') {
-        Some(whole) => whole == typed,
+        Some(whole) => whole.trim_end_matches('=') == typed,
         None => l.starts_with(typed),
     };
     let possible: Vec<&str> = long.iter().filter(fits).map(|l| l.trim_start_matches('!')).collect();

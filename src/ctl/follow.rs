@@ -5,18 +5,17 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::address::Address;
-use super::http::{Body, Stream, read_head};
+use super::http::{Body, Stream, get, read_head};
+use super::interrupt::{self, Listener};
 use super::session::{Session, status};
 use super::trouble::Trouble;
 
 /// A stream whose reads end when the user interrupts.
 struct Watched {
     stream: Stream,
-    interrupts: SignalFd,
+    interrupts: Listener,
     interrupted: bool,
 }
 
@@ -34,8 +33,7 @@ impl Read for Watched {
             }
             let [interrupt, stream] = ready.map(|fd| fd.any().unwrap_or(false));
             if interrupt {
-                // Taken, or it would end the client once it is let through again.
-                self.interrupts.read_signal().map_err(io::Error::from)?;
+                self.interrupts.take();
                 self.interrupted = true;
                 return Ok(0);
             }
@@ -49,13 +47,7 @@ impl Read for Watched {
 /// Shows a log from its end on. The path is `/logtail/NAME/CHANNEL` or `/mainlogtail`.
 pub fn follow(session: &mut Session, path: &str) -> Result<(), Trouble> {
     session.say("==> Press Ctrl-C to exit <==");
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGINT);
-    mask.thread_block().map_err(io::Error::from)?;
-    let interrupts = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).map_err(io::Error::from)?;
-    let shown = show(session, path, interrupts);
-    mask.thread_unblock().map_err(io::Error::from)?;
-    match shown {
+    match show(session, path, interrupt::listen()?) {
         Ok(true) => session.say(""),
         Ok(false) => {}
         Err(text) => {
@@ -67,11 +59,11 @@ pub fn follow(session: &mut Session, path: &str) -> Result<(), Trouble> {
 }
 
 /// Copies the stream to standard output; whether the user ended it, or what went wrong.
-fn show(session: &Session, path: &str, interrupts: SignalFd) -> Result<bool, String> {
+fn show(session: &Session, path: &str, interrupts: Listener) -> Result<bool, String> {
     let cannot = |trouble: Trouble| format!("Cannot connect, error: {trouble}");
     let address = Address::parse(&session.server.url).map_err(|bad| cannot(bad.into()))?;
     let mut stream = Stream::connect(&address).map_err(cannot)?;
-    let request = request(path, &address.host_header(), session.server.authorization());
+    let request = get(path, &address.host_header(), session.server.authorization());
     stream.write_all(request.as_bytes()).map_err(|error| cannot(error.into()))?;
     let mut reader = BufReader::new(Watched { stream, interrupts, interrupted: false });
     let head = match read_head(&mut reader) {
@@ -102,48 +94,5 @@ fn copy(body: &mut impl Read) -> io::Result<()> {
         if part.is_empty() || out.write_all(part).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
-    }
-}
-
-fn request(path: &str, host: &str, authorization: Option<String>) -> String {
-    let mut text = format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", encode(path));
-    text.push_str("User-Agent: supervisorctl\r\nAccept: */*\r\n");
-    if let Some(value) = authorization {
-        text.push_str(&format!("Authorization: {value}\r\n"));
-    }
-    text.push_str("\r\n");
-    text
-}
-
-/// A name may hold what a request line cannot.
-fn encode(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#' | b';') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_encoded() {
-        assert_eq!(encode("/logtail/a:b_1/stdout"), "/logtail/a:b_1/stdout");
-        assert_eq!(encode("/logtail/é%;/stdout"), "/logtail/%C3%A9%25%3B/stdout");
-    }
-
-    #[test]
-    fn requests() {
-        assert_eq!(
-            request("/mainlogtail", "localhost", Some("Basic dTpw".to_owned())),
-            "GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\nUser-Agent: supervisorctl\r\n\
-             Accept: */*\r\nAuthorization: Basic dTpw\r\n\r\n"
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as the client needs: one connection, one request at a time, blocking.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -39,6 +39,24 @@ impl Stream {
                 Ok(Stream::Tcp(stream))
             }
         }
+    }
+}
+
+impl Stream {
+    /// Another handle of the same socket.
+    pub fn try_clone(&self) -> io::Result<Stream> {
+        match self {
+            Stream::Unix(stream) => stream.try_clone().map(Stream::Unix),
+            Stream::Tcp(stream) => stream.try_clone().map(Stream::Tcp),
+        }
+    }
+
+    /// Ends the connection, also for whoever waits for something to read from it.
+    pub fn shut(&self) {
+        let _ = match self {
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        };
     }
 }
 
@@ -227,6 +245,29 @@ impl<R: BufRead> Read for Body<'_, R> {
     }
 }
 
+/// A request for a path, its whole text. A name in it may hold what a request line cannot.
+pub fn get(path: &str, host: &str, authorization: Option<String>) -> String {
+    let mut text = format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", encode(path));
+    text.push_str("User-Agent: supervisorctl\r\nAccept: */*\r\n");
+    if let Some(value) = authorization {
+        text.push_str(&format!("Authorization: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text
+}
+
+fn encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#' | b';') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// A connection that requests follow each other on.
 pub struct Connection {
     reader: BufReader<Stream>,
@@ -310,5 +351,20 @@ mod tests {
         assert_eq!(kind(torn), Err(io::ErrorKind::InvalidData));
         let long = [b"HTTP/1.1 200 ".as_slice(), &[b'x'; 70_000]].concat();
         assert_eq!(kind(&long), Err(io::ErrorKind::InvalidData));
+    }
+
+    #[test]
+    fn names_are_encoded() {
+        assert_eq!(encode("/logtail/a:b_1/stdout"), "/logtail/a:b_1/stdout");
+        assert_eq!(encode("/logtail/é%;/stdout"), "/logtail/%C3%A9%25%3B/stdout");
+    }
+
+    #[test]
+    fn requests_to_get() {
+        assert_eq!(
+            get("/mainlogtail", "localhost", Some("Basic dTpw".to_owned())),
+            "GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\nUser-Agent: supervisorctl\r\n\
+             Accept: */*\r\nAuthorization: Basic dTpw\r\n\r\n"
+        );
     }
 }

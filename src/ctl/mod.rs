@@ -2,19 +2,30 @@
 
 mod actions;
 mod address;
+mod complete;
+mod contexts;
+mod editor;
+mod fg;
 mod follow;
+mod history;
 mod http;
+mod input;
+mod interrupt;
 mod options;
 mod prompt;
+mod secret;
 mod server;
 mod session;
+mod shell;
+pub mod table;
 mod trouble;
 
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::config::text;
-use options::Stop;
+use history::History;
+use options::{Stop, native};
 use server::Server;
 use session::{Session, status};
 
@@ -29,6 +40,10 @@ pub fn run() -> u8 {
             (text::from_bytes(&name.into_vec()), text::from_bytes(&value.into_vec()))
         })
         .collect();
+    if args.get(1).is_some_and(|word| word == complete::CONTEXTS) {
+        complete::answer_contexts(&environment);
+        return status::SUCCESS;
+    }
     let options = match options::read(&args, &environment) {
         Ok(options) => options,
         Err(Stop::Help(help)) => {
@@ -40,14 +55,19 @@ pub fn run() -> u8 {
             return status::INVALID_ARGS;
         }
     };
-    if options.words.is_empty() {
-        let line = "Error: no action is given and there is no interactive shell yet; \
-                    use the action \"help\" for the actions there are\n";
-        let _ = std::io::stderr().write_all(line.as_bytes());
-        return status::INVALID_ARGS;
-    }
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
+    if let Some((complete::ACTION, rest)) =
+        options.words.split_first().map(|(word, rest)| (word.as_str(), rest))
+    {
+        complete::answer(&server, &rest.join(" "));
+        return status::SUCCESS;
+    }
+    if options.words.is_empty() {
+        let history = client.history_file.map(|path| History::new(native(&path).into()));
+        shell::run(Session::new(server, true), &client.prompt, history);
+        return status::SUCCESS;
+    }
     let mut session = Session::new(server, options.interactive);
     session.run(&options.words.join(" "));
     session.exit

@@ -3,19 +3,23 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 
+use super::input;
+
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 /// Asks on standard output and reads a line from standard input; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
     let mut out = std::io::stdout();
     let _ = write!(out, "{question}").and_then(|()| out.flush());
-    read_line(&mut std::io::stdin().lock())
+    input::line()
 }
 
-/// Asks on the terminal without showing what is typed; without a terminal, like [`ask`].
+/// Asks on the terminal without showing what is typed; without a terminal, on standard error, since what is typed may be
+/// seen then.
 pub fn ask_hidden(question: &str) -> Option<String> {
     let Ok(mut tty) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
-        return ask(question);
+        let _ = write!(std::io::stderr(), "Warning: Password input may be echoed.\n{question}");
+        return input::line();
     };
     let before = tcgetattr(&tty).ok()?;
     let mut hidden = before.clone();

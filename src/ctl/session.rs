@@ -6,6 +6,7 @@ use std::io::Write;
 use super::actions;
 use super::prompt;
 use super::server::Server;
+use super::table::{self, Action};
 use super::trouble::Trouble;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
@@ -35,6 +36,8 @@ pub mod status {
 /// The version of the interface that the actions are written for.
 const API_VERSION: &str = "3.0";
 
+const NO_ANSWER: Trouble = Trouble::NoAnswer("EOF when reading a line");
+
 /// What the actions share.
 pub struct Session {
     /// The daemon.
@@ -43,12 +46,14 @@ pub struct Session {
     pub interactive: bool,
     /// The exit status so far; the last cause wins.
     pub exit: u8,
+    /// Whether the shell is to be left.
+    pub done: bool,
 }
 
 impl Session {
     /// A session that has done nothing yet.
     pub fn new(server: Server, interactive: bool) -> Session {
-        Session { server, interactive, exit: status::SUCCESS }
+        Session { server, interactive, exit: status::SUCCESS, done: false }
     }
 
     /// Writes a line to standard output. A reader that has left is no error of the action.
@@ -71,7 +76,9 @@ impl Session {
             return;
         }
         let (word, rest) = split_action(line);
-        match actions::find(word) {
+        // What the reference's shell makes of the end of input can be typed as well.
+        let word = if word == "EOF" { "quit" } else { word };
+        match table::find(word) {
             Some(action) => self.perform(action, rest.trim()),
             None => {
                 self.say(format_args!("*** Unknown syntax: {line}"));
@@ -80,37 +87,48 @@ impl Session {
         }
     }
 
-    fn perform(&mut self, action: &actions::Action, rest: &str) {
+    fn perform(&mut self, action: &Action, rest: &str) {
         loop {
             match (action.run)(self, rest) {
                 Ok(()) => return,
                 Err(Trouble::Http { status: 401, .. }) => {
                     self.say("Server requires authentication");
-                    if !self.interactive || !self.ask_credentials() {
+                    if !self.interactive {
                         self.exit = status::GENERIC;
                         return;
                     }
+                    if let Err(trouble) = self.ask_credentials() {
+                        return self.give_up(&trouble);
+                    }
                 }
-                Err(trouble) => {
-                    self.say(format_args!("error: {trouble}: file: {} line: {}", file!(), line!()));
-                    self.exit = status::GENERIC;
-                    return;
-                }
+                Err(trouble) => return self.give_up(&trouble),
             }
         }
     }
 
-    /// Asks the person for name and password; `false` when nobody answers.
-    fn ask_credentials(&mut self) -> bool {
-        let (Some(name), Some(password)) =
-            (prompt::ask("Username:"), prompt::ask_hidden("Password:"))
-        else {
-            return false;
-        };
+    /// Ends an action by what it has no words for.
+    fn give_up(&mut self, trouble: &Trouble) {
+        self.say(format_args!("error: {trouble}: file: {} line: {}", file!(), line!()));
+        self.exit = status::GENERIC;
+    }
+
+    /// Asks the person for name and password.
+    fn ask_credentials(&mut self) -> Result<(), Trouble> {
+        let name = prompt::ask("Username:").ok_or(NO_ANSWER)?;
+        let password = prompt::ask_hidden("Password:").ok_or(Trouble::NoAnswer(""))?;
         self.say("");
         self.server.username = Some(name);
         self.server.password = Some(password);
-        true
+        Ok(())
+    }
+
+    /// Whether it is to be done: where a person can be asked, only after a yes.
+    pub fn confirm(&self, question: &str) -> Result<bool, Trouble> {
+        if !self.interactive {
+            return Ok(true);
+        }
+        let answer = prompt::ask(question).ok_or(NO_ANSWER)?;
+        Ok(answer.to_lowercase().starts_with('y'))
     }
 
     /// Calls a method.

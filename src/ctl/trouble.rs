@@ -26,6 +26,8 @@ pub enum Trouble {
     Disconnected,
     /// The answer is no XML-RPC, or not of the shape that the method has.
     Answer,
+    /// A question was asked and the input had no answer. The reference has no words for a password's.
+    NoAnswer(&'static str),
     /// A value that the action cannot work with.
     Value(String),
 }
@@ -40,6 +42,7 @@ impl Trouble {
             Trouble::Lookup(_) => "socket.gaierror",
             Trouble::Disconnected => "http.client.RemoteDisconnected",
             Trouble::Answer => "xmlrpc.client.ResponseError",
+            Trouble::NoAnswer(_) => "EOFError",
             Trouble::Value(_) => "ValueError",
         }
     }
@@ -88,6 +91,7 @@ impl fmt::Display for Trouble {
             }
             Trouble::Disconnected => f.write_str("Remote end closed connection without response"),
             Trouble::Answer => f.write_str("ResponseError()"),
+            Trouble::NoAnswer(text) => f.write_str(text),
             Trouble::Value(text) => f.write_str(text),
         }
     }

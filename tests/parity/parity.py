@@ -26,6 +26,7 @@ import life  # noqa: E402
 import logs  # noqa: E402
 import rpc  # noqa: E402
 import scenarios  # noqa: E402
+import shell  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from looks import Look, states  # noqa: E402
@@ -34,6 +35,8 @@ from steps import Run, Side  # noqa: E402
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config_corpus"))
 import check  # noqa: E402
 
+# Where the worlds are described.
+WORLDS = (scenarios, life, logs, rpc, shell)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
 # Set when no further scenario is to be played.
@@ -136,7 +139,7 @@ def run_worlds(pairs, only):
         # However it is left, what was not begun is not played.
         leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
         for of, daemons, clients in pairs:
-            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds(), *rpc.worlds()]:
+            for world in [world for module in WORLDS for world in module.worlds()]:
                 chosen = world.choose(only, of)
                 if chosen:
                     jobs.append(pool.submit(run_world, world, chosen, daemons, clients, of))

@@ -1,6 +1,5 @@
 //! What changes processes: `start`, `stop`, `restart`, `signal`, `shutdown`.
 
-use super::super::prompt;
 use super::super::server::{Outcome, list};
 use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
@@ -216,11 +215,8 @@ pub fn shutdown(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         session.usage("shutdown accepts no arguments", "shutdown");
         return Ok(());
     }
-    if session.interactive {
-        let answer = prompt::ask("Really shut the remote supervisord process down y/N? ");
-        if !answer.is_some_and(|answer| answer.to_lowercase().starts_with('y')) {
-            return Ok(());
-        }
+    if !session.confirm("Really shut the remote supervisord process down y/N? ")? {
+        return Ok(());
     }
     let trouble = match session.try_call("supervisor.shutdown", &[]) {
         Ok(Ok(_)) => {

@@ -1,8 +1,8 @@
 //! `help`: which actions there are and how they are used.
 
 use super::super::session::Session;
+use super::super::table::{ACTIONS, Action, find};
 use super::super::trouble::Trouble;
-use super::{ACTIONS, find};
 
 /// Widest line of the list, in characters.
 const WIDTH: usize = 79;
@@ -11,11 +11,16 @@ const WIDTH: usize = 79;
 pub fn run(session: &mut Session, topic: &str) -> Result<(), Trouble> {
     if !topic.is_empty() {
         explain(session, topic);
+        if let Some(action) = find(topic).filter(|action| !action.details.is_empty()) {
+            session.say(action.details);
+        }
         return Ok(());
     }
     let header = "default commands (type help <topic>):";
     session.say(format_args!("\n{header}\n{}", "=".repeat(header.len())));
-    let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+    // The reference leaves the one out that is being used.
+    let names = ACTIONS.iter().map(|action| action.name).filter(|name| *name != "help");
+    let names: Vec<&str> = names.collect();
     for row in columns(&names) {
         session.say(row);
     }
@@ -29,10 +34,18 @@ pub fn explain(session: &Session, topic: &str) {
         session.say(format_args!("*** No help on {topic}"));
         return;
     };
-    let width = action.usage.iter().map(|(form, _)| form.len()).max().unwrap_or(0);
-    for (form, meaning) in action.usage {
-        session.say(format_args!("{form:width$}  {meaning}"));
+    for line in usage(action) {
+        session.say(line);
     }
+}
+
+/// Forms and flags, in two columns.
+pub fn usage(action: &Action) -> Vec<String> {
+    let forms = action.forms.iter().map(|(form, meaning)| ((*form).to_owned(), *meaning));
+    let flags = action.flags.iter().map(|flag| (format!("  {}", flag.form()), flag.help));
+    let lines: Vec<(String, &str)> = forms.chain(flags).collect();
+    let width = lines.iter().map(|(form, _)| form.len()).max().unwrap_or(0);
+    lines.iter().map(|(form, meaning)| format!("{form:width$}  {meaning}")).collect()
 }
 
 /// The words in as few rows as fit, down the columns, each column as wide as its longest word.

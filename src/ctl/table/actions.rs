@@ -1,0 +1,352 @@
+//! The actions.
+
+use super::super::actions::{control, groups, help, logs, show};
+use super::super::{fg, shell};
+use super::Operand::{
+    Action as Topic, Group, Nothing, OneProcess, Process, ProcessOrChannel, Signal, Url,
+};
+use super::{Action, Flag};
+
+/// Output for programs.
+const JSON: Flag = Flag {
+    short: None,
+    long: "json",
+    value: None,
+    help: "print one JSON document instead of text",
+};
+
+const UPDATE: Flag = Flag {
+    short: None,
+    long: "update",
+    value: None,
+    help: "read the configuration first and carry out what changed in the groups named",
+};
+
+const NOT_STOPPED: (u8, &str) = (1, "there is no such process or group, or it could not be done");
+
+/// All actions, by name.
+pub const ACTIONS: &[Action] = &[
+    Action {
+        name: "add",
+        run: groups::add,
+        summary: "put groups of the last reading in force",
+        forms: &[("add <group> ...", "put these groups of the last reading in force")],
+        operands: &[Group],
+        flags: &[JSON],
+        details: "Their processes with autostart=true start. \"reread\" tells which groups there are to add; \
+                  \"update\" reads and adds in one step.",
+        exits: &[(
+            1,
+            "there is no such group in the last reading, or supervisord is shutting down",
+        )],
+    },
+    Action {
+        name: "avail",
+        run: groups::avail,
+        summary: "list what the last reading of the configuration has",
+        forms: &[("avail", "all processes of the last reading")],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "The columns: name; \"in use\" or \"avail\", which is not added yet; \"auto\" or \"manual\" start; \
+                  priority of the group and of the process.",
+        exits: &[(1, "supervisord is shutting down")],
+    },
+    Action {
+        name: "clear",
+        run: logs::clear,
+        summary: "empty log files of processes",
+        forms: &[
+            ("clear <name> ...", "empty the log files of these processes"),
+            ("clear all", "empty the log files of all processes"),
+        ],
+        operands: &[Process],
+        flags: &[JSON],
+        details: "Rotated files are removed, too.",
+        exits: &[(1, "there is no such process, or its log could not be emptied")],
+    },
+    Action {
+        name: "exit",
+        run: shell::quit,
+        summary: "leave the shell",
+        forms: &[("exit", "leave the shell; the end of input does the same")],
+        operands: &[Nothing],
+        flags: &[],
+        details: "",
+        exits: &[],
+    },
+    Action {
+        name: "fg",
+        run: fg::run,
+        summary: "talk to a process: see its output, send it lines",
+        forms: &[("fg <process>", "connect to this process; Ctrl-C ends")],
+        operands: &[OneProcess, Nothing],
+        flags: &[],
+        details: "What the process writes to stdout and stderr is shown as it comes, and each line typed is sent to \
+                  its stdin. Ctrl-C or the end of input leave; the process goes on.",
+        exits: &[(1, "the process is not known or does not run")],
+    },
+    Action {
+        name: "help",
+        run: help::run,
+        summary: "list the actions, or explain one",
+        forms: &[("help", "list the actions"), ("help <action>", "say how an action is used")],
+        operands: &[Topic, Nothing],
+        flags: &[],
+        details: "A \"?\" is the same.",
+        exits: &[],
+    },
+    Action {
+        name: "maintail",
+        run: logs::maintail,
+        summary: "show the end of supervisord's own log",
+        forms: &[
+            ("maintail", "the last 1600 bytes of supervisord's own log"),
+            ("maintail -<bytes>", "that many bytes of it"),
+            ("maintail -n <lines>", "that many lines of it"),
+            ("maintail -f", "follow it; Ctrl-C ends"),
+        ],
+        operands: &[Nothing],
+        flags: &[FOLLOW, LINES, RAW, JSON],
+        details: "",
+        exits: &[(1, "there is no log, or it cannot be read")],
+    },
+    Action {
+        name: "open",
+        run: shell::open,
+        summary: "turn to another supervisord",
+        forms: &[("open <url>", "speak to the supervisord at http://HOST:PORT or unix:///PATH")],
+        operands: &[Url, Nothing],
+        flags: &[],
+        details: "Then its status is shown. Name and password stay those that were given before.",
+        exits: &[(1, "the address is neither http:// nor unix://")],
+    },
+    Action {
+        name: "pid",
+        run: show::pid,
+        summary: "show process ids",
+        forms: &[
+            ("pid", "the process id of supervisord"),
+            ("pid <name> ...", "the process ids of these processes, 0 if one does not run"),
+            ("pid all", "the process ids of all processes"),
+        ],
+        operands: &[Process],
+        flags: &[JSON],
+        details: "",
+        exits: &[(1, "there is no such process"), (7, "a process named does not run")],
+    },
+    Action {
+        name: "quit",
+        run: shell::quit,
+        summary: "leave the shell",
+        forms: &[("quit", "leave the shell; the end of input does the same")],
+        operands: &[Nothing],
+        flags: &[],
+        details: "",
+        exits: &[],
+    },
+    Action {
+        name: "reload",
+        run: groups::reload,
+        summary: "stop all processes and start supervisord over",
+        forms: &[("reload", "stop all processes and start supervisord over")],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "The configuration is read first; where it is wrong nothing is stopped. To carry out what changed and \
+                  leave the rest running, use \"update\".",
+        exits: &[(1, "the configuration is wrong, or supervisord is shutting down")],
+    },
+    Action {
+        name: "remove",
+        run: groups::remove,
+        summary: "put stopped groups out of force",
+        forms: &[("remove <group> ...", "put these groups, which are stopped, out of force")],
+        operands: &[Group],
+        flags: &[JSON],
+        details: "",
+        exits: &[(1, "there is no such group, or a process of it still runs")],
+    },
+    Action {
+        name: "reread",
+        run: groups::reread,
+        summary: "read the configuration and say what differs; nothing changes",
+        forms: &[("reread", "read the configuration and say what differs; nothing changes")],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "A group that differs is told as available, changed or disappeared. \"add\" and \"remove\", or \
+                  \"update\" for all of them, carry it out.",
+        exits: &[(1, "the configuration is wrong, or supervisord is shutting down")],
+    },
+    Action {
+        name: "restart",
+        run: control::restart,
+        summary: "stop and start processes",
+        forms: &[
+            ("restart <name> ...", "stop and start these processes"),
+            ("restart <group>:* ...", "stop and start all processes of these groups"),
+            ("restart all", "stop and start all processes"),
+        ],
+        operands: &[Process],
+        flags: &[UPDATE, WAIT_RUNNING, JSON],
+        details: "The configuration is not read again without --update. The exit status is that of the start.",
+        exits: &[
+            (
+                1,
+                "no name is given, there is no such process, or it could not be stopped or started",
+            ),
+            (2, "there is no such group"),
+            (7, "a process could not be started, or ended too soon"),
+        ],
+    },
+    Action {
+        name: "shutdown",
+        run: control::shutdown,
+        summary: "stop all processes and end supervisord",
+        forms: &[("shutdown", "stop all processes and end supervisord")],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "It is accepted at once; stopping goes on in the background.",
+        exits: &[(1, "supervisord cannot be reached: it may be down already")],
+    },
+    Action {
+        name: "signal",
+        run: control::signal,
+        summary: "send processes a signal",
+        forms: &[
+            ("signal <signal> <name> ...", "send a signal to these processes"),
+            ("signal <signal> <group>:* ...", "send a signal to all processes of these groups"),
+            ("signal <signal> all", "send a signal to all processes"),
+        ],
+        operands: &[Signal, Process],
+        flags: &[JSON],
+        details: "A signal is a name with or without SIG, or a number.",
+        exits: &[
+            (1, "no name is given, there is no such process, group or signal"),
+            (7, "a process does not run"),
+        ],
+    },
+    Action {
+        name: "start",
+        run: control::start,
+        summary: "start processes",
+        forms: &[
+            ("start <name> ...", "start these processes"),
+            ("start <group>:* ...", "start all processes of these groups"),
+            ("start all", "start all processes"),
+        ],
+        operands: &[Process],
+        flags: &[WAIT_RUNNING, JSON],
+        details: "One that runs already is an error in the output, not in the exit status.",
+        exits: &[
+            NOT_STOPPED,
+            (2, "no name is given, or there is no such group"),
+            (7, "a process could not be started, or ended too soon"),
+        ],
+    },
+    Action {
+        name: "status",
+        run: show::status,
+        summary: "show the state of processes",
+        forms: &[
+            ("status", "the state of all processes"),
+            ("status <name> ...", "the state of these processes"),
+            ("status <group>:* ...", "the state of all processes of these groups"),
+        ],
+        operands: &[Process],
+        flags: &[JSON],
+        details: "The columns: name, state, and what there is to say about the state. The states are STOPPED, STARTING, \
+                  RUNNING, BACKOFF, STOPPING, EXITED, FATAL and UNKNOWN.",
+        exits: &[
+            (3, "a process shown is STOPPED, EXITED, FATAL or UNKNOWN"),
+            (4, "there is no such process or group, or supervisord cannot be reached"),
+        ],
+    },
+    Action {
+        name: "stop",
+        run: control::stop,
+        summary: "stop processes",
+        forms: &[
+            ("stop <name> ...", "stop these processes"),
+            ("stop <group>:* ...", "stop all processes of these groups"),
+            ("stop all", "stop all processes"),
+        ],
+        operands: &[Process],
+        flags: &[JSON],
+        details: "One that does not run is an error in the output, not in the exit status.",
+        exits: &[NOT_STOPPED],
+    },
+    Action {
+        name: "tail",
+        run: logs::tail,
+        summary: "show the end of a process's log",
+        forms: &[
+            ("tail <name> [stdout|stderr]", "the last 1600 bytes of a process's log"),
+            ("tail -<bytes> <name> [stdout|stderr]", "that many bytes of it"),
+            ("tail -n <lines> <name> [stdout|stderr]", "that many lines of it"),
+            ("tail -f <name> ... [stdout|stderr]", "follow it; Ctrl-C ends"),
+        ],
+        operands: &[Process, ProcessOrChannel],
+        flags: &[FOLLOW, LINES, RAW, JSON],
+        details: "What several processes write is shown line by line, each with the name in front. Sequences that \
+                  would control the terminal are made visible when it is a terminal that is written to.",
+        exits: &[(1, "there is no such process or log, or it cannot be read")],
+    },
+    Action {
+        name: "update",
+        run: groups::update,
+        summary: "read the configuration and carry out what changed",
+        forms: &[
+            ("update", "read the configuration and bring what runs in line with it"),
+            ("update all", "the same"),
+            ("update <group> ...", "the same for these groups alone"),
+        ],
+        operands: &[Group],
+        flags: &[DRY_RUN, JSON],
+        details: "Groups that are gone are stopped and removed, changed ones are stopped and started afresh, new ones \
+                  are added. Groups that did not change are left alone.",
+        exits: &[(
+            1,
+            "there is no such group, the configuration is wrong, or a process could not be stopped",
+        )],
+    },
+    Action {
+        name: "version",
+        run: show::version,
+        summary: "show the version of supervisord",
+        forms: &[("version", "the version of the remote supervisord")],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "It is the version of Supervisor whose interface it has.",
+        exits: &[],
+    },
+];
+
+const FOLLOW: Flag = Flag {
+    short: Some('f'),
+    long: "follow",
+    value: None,
+    help: "go on showing what is written; Ctrl-C ends",
+};
+
+const LINES: Flag = Flag {
+    short: Some('n'),
+    long: "lines",
+    value: Some("LINES"),
+    help: "begin that many lines before the end",
+};
+
+const RAW: Flag = Flag {
+    short: None,
+    long: "raw",
+    value: None,
+    help: "show bytes as they are, sequences that control the terminal included",
+};
+
+const WAIT_RUNNING: Flag = Flag {
+    short: None,
+    long: "wait-running",
+    value: None,
+    help: "wait until the processes are RUNNING, those included that were starting already",
+};
+
+const DRY_RUN: Flag =
+    Flag { short: None, long: "dry-run", value: None, help: "say what would be done, do nothing" };

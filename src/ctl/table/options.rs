@@ -1,0 +1,92 @@
+//! The options of the program, what it reads from the environment, and the exit statuses that all actions have.
+
+use crate::config::getopt::{Opt, Takes};
+
+/// The options, in the order in which the help shows them.
+pub const OPTIONS: &[Opt] = &[
+    Opt {
+        short: Some('c'),
+        long: "configuration",
+        value: Some(("FILENAME", Takes::File)),
+        help: "configuration file; searched for if not given",
+        own: false,
+    },
+    Opt {
+        short: Some('h'),
+        long: "help",
+        value: None,
+        help: "print this text and exit",
+        own: false,
+    },
+    Opt {
+        short: Some('i'),
+        long: "interactive",
+        value: None,
+        help: "ask for credentials and confirmations where needed; the shell if there is no action",
+        own: false,
+    },
+    Opt {
+        short: Some('s'),
+        long: "serverurl",
+        value: Some(("URL", Takes::Url)),
+        help: "where supervisord listens (default http://localhost:9001)",
+        own: false,
+    },
+    Opt {
+        short: Some('u'),
+        long: "username",
+        value: Some(("NAME", Takes::Text)),
+        help: "name to log in with",
+        own: false,
+    },
+    Opt {
+        short: Some('p'),
+        long: "password",
+        value: Some(("PASSWORD", Takes::Text)),
+        help: "password to log in with; others can see it in the list of processes",
+        own: false,
+    },
+    Opt {
+        short: Some('r'),
+        long: "history_file",
+        value: Some(("FILENAME", Takes::File)),
+        help: "file that the shell keeps its history in",
+        own: false,
+    },
+    Opt {
+        short: None,
+        long: "password-file",
+        value: Some(("FILENAME", Takes::File)),
+        help: "file with the password to log in with, readable by its owner alone",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "context",
+        value: Some(("NAME", Takes::Context)),
+        help: "server and credentials of this name in the contexts file",
+        own: true,
+    },
+];
+
+/// Variables that are read, and what each is for.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("SUPERVISOR_CONTEXT", "the context to use where --context names none"),
+    ("SUPERVISOR_PASSWORD", "the password to log in with"),
+    ("SUPERVISOR_PASSWORD_FILE", "a file with it, readable by its owner alone"),
+    ("XDG_CONFIG_HOME", "directory of supervisor/contexts.ini (default ~/.config)"),
+];
+
+/// Exit statuses that an action can end with whatever it does.
+pub const EXITS: &[(u8, &str)] = &[
+    (0, "success; also the end of the shell"),
+    (
+        1,
+        "unknown action, wrong arguments, wrong credentials, an error that has no words of its own",
+    ),
+    (2, "an option or the configuration is wrong"),
+    (3, "supervisord lacks the interface"),
+    (4, "supervisord refuses the connection"),
+    (5, "supervisord has another version of the interface"),
+    (7, "supervisord's socket does not exist"),
+];

@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("files", files()),
         ("start", vec![start().encode()]),
         ("xmlrpc", calls()),
+        ("head", heads()),
         ("config", vec![CONFIG.replace('|', "\0").into_bytes()]),
     ] {
         let folder = Path::new(&below).join(target);
@@ -68,6 +69,20 @@ fn calls() -> Vec<Vec<u8>> {
     ];
     let calls = params.iter().map(|params| call(params));
     calls.chain(answers.map(str::to_owned)).map(String::into_bytes).collect()
+fn heads() -> Vec<Vec<u8>> {
+    [
+        "POST /RPC2 HTTP/1.1|Host: localhost:9001|Content-Length: 9",
+        "POST /%52PC2 HTTP/1.1|Host: x|Origin: null|Sec-Fetch-Site: same-site",
+        "GET /logtail/a%3Ab/stderr?x=1 HTTP/1.1|Host: [::1]:9001|Connection: x, close",
+        "GET /mainlogtail HTTP/1.0|Host: web1|Connection: Keep-Alive",
+        "HEAD /healthz HTTP/1.1|Host: 127.0.0.1",
+        "GET http://proc.example.com/index.html HTTP/1.1|Host: PROC.example.com.:80",
+        "GET / HTTP/1.1|Host: h|Host: h|Authorization: Basic dXNlcjp0aGVwYXNzd29yZA==",
+        "GET / HTTP/1.1|Host: h|Authorization: basic dXNlcjp0aGVwYXNzd29yZA",
+        "OPTIONS * HTTP/1.1|Host: ",
+    ]
+    .map(|head| head.replace('|', "\r\n").into_bytes())
+    .to_vec()
 }
 
 fn requests() -> Vec<Vec<u8>> {

@@ -68,6 +68,9 @@ impl Host for Machine {
             _ => Err(-2),
         }
     }
+    fn aliases(&mut self, name: &str) -> Vec<String> {
+        vec![name.to_owned()]
+    }
     fn kind(&mut self, path: &str) -> Kind {
         if path.len() < 6 { Kind::Directory } else { Kind::Missing }
     }

@@ -53,6 +53,8 @@ pub trait Host {
     fn group(&mut self, who: &Who) -> Option<u32>;
     /// The first address of a host, of IPv4 if it has one; the error is the number of `getaddrinfo`.
     fn address(&mut self, name: &str) -> Result<IpAddr, i32>;
+    /// The other names of a host that this machine's own list of hosts has.
+    fn aliases(&mut self, name: &str) -> Vec<String>;
     /// What is at an absolute path.
     fn kind(&mut self, path: &str) -> Kind;
 }

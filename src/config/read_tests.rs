@@ -92,6 +92,10 @@ impl Host for Machine {
         }
     }
 
+    fn aliases(&mut self, name: &str) -> Vec<String> {
+        if name == "node1" { vec!["Node1.example.com".to_owned()] } else { Vec::new() }
+    }
+
     fn kind(&mut self, path: &str) -> Kind {
         match crate::config::path::normalise(path).trim_end_matches('/') {
             ""
@@ -630,6 +634,32 @@ fn templates_without_processes_are_accepted() {
         assert_eq!(settings.groups.len(), 1);
     }
     assert!(program_error("numprocs=99999999\nprocess_name=%(process_num)d").contains("limit"));
+}
+
+#[test]
+fn every_section_that_begins_so_is_a_server_and_has_names_of_its_own() {
+    let (_, settings) = run(&format!(
+        "{BASE}[unix_http_server:b]\nfile=/b\n[inet_http_server:x]\nport=1\nallowed_hosts= Web.Example , other\n\
+         [unix_http_server]\nfile=/a\n[inet_http_server2]\nport=2\nallowed_hosts=\n"
+    ))
+    .ok();
+    let found: Vec<(&str, u32, Vec<&str>)> = (settings.servers.iter())
+        .map(|s| (&*s.section, s.socket, s.hosts.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("inet_http_server:x", 0, vec!["node1", "node1.example.com", "other", "web.example"]),
+            ("inet_http_server2", 1, vec!["node1", "node1.example.com"]),
+            ("unix_http_server:b", 2, vec![]),
+            ("unix_http_server", 3, vec![]),
+        ]
+    );
+    for bad in ["http://web", "web:9001", "a b", "[::1]", "user@web"] {
+        let text = format!("{BASE}[inet_http_server]\nport=1\nallowed_hosts=web1, {bad}\n");
+        let error = run(&text).error();
+        assert!(error.contains("allowed_hosts has names alone"), "{error}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::text;
 
 const MAX_QUESTION: usize = 8_192;
 const MAX_GROUPS: usize = 8_192;
+const MAX_ALIASES: usize = 32;
 const MAX_ANSWER: usize = 5 * MAX_GROUPS + 16_384;
 /// `getaddrinfo`: the name or service is not known.
 const EAI_NONAME: i32 = -2;
@@ -38,6 +39,7 @@ enum Question {
     Account(Who),
     Group(Who),
     Address(String),
+    Aliases(String),
     Kind(String),
 }
 
@@ -46,6 +48,7 @@ enum Reply {
     Account(Option<Account>),
     Group(Option<u32>),
     Address(Result<IpAddr, i32>),
+    Aliases(Vec<String>),
     Kind(Kind),
 }
 
@@ -93,6 +96,10 @@ fn answer(question: Question) -> Reply {
             Reply::Group(group.ok().flatten().map(|g| g.gid.as_raw()))
         }
         Question::Address(name) => Reply::Address(address(&name)),
+        Question::Aliases(name) => {
+            let list = std::fs::read("/etc/hosts").unwrap_or_default();
+            Reply::Aliases(aliases(&String::from_utf8_lossy(&list), &name))
+        }
         Question::Kind(path) => Reply::Kind(kind(&path)),
     }
 }
@@ -137,6 +144,14 @@ fn address(name: &str) -> Result<IpAddr, i32> {
         Err(e) if e.to_string().contains("No address") => Err(EAI_NODATA),
         Err(_) => Err(EAI_NONAME),
     }
+}
+
+/// What stands on a line with the name, in the form of /etc/hosts.
+fn aliases(list: &str, name: &str) -> Vec<String> {
+    let lines = list.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let names = lines.map(|line| line.split_whitespace().skip(1).collect::<Vec<&str>>());
+    let with = names.filter(|names| names.iter().any(|other| other.eq_ignore_ascii_case(name)));
+    with.flatten().take(MAX_ALIASES).map(|name| name.chars().take(255).collect()).collect()
 }
 
 fn kind(path: &str) -> Kind {
@@ -232,6 +247,13 @@ impl Host for Resolver {
         }
     }
 
+    fn aliases(&mut self, name: &str) -> Vec<String> {
+        match self.ask(&Question::Aliases(name.to_owned())) {
+            Some(Reply::Aliases(names)) => names,
+            _ => Vec::new(),
+        }
+    }
+
     fn kind(&mut self, path: &str) -> Kind {
         match self.ask(&Question::Kind(path.to_owned())) {
             Some(Reply::Kind(kind)) => kind,
@@ -270,6 +292,15 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_hosts_has_other_names() {
+        let list = "127.0.0.1 localhost\n10.0.0.1\tweb1.example.com WEB1 # web2\n::1 ip6 web1\n10.0.0.2 web2";
+        assert_eq!(aliases(list, "web1"), ["web1.example.com", "WEB1", "ip6", "web1"]);
+        assert_eq!(aliases(list, "10.0.0.2"), [""; 0]);
+        assert_eq!(aliases(list, "web"), [""; 0]);
+        assert_eq!(aliases(&"1 a ".repeat(1000), "a").len(), MAX_ALIASES);
+    }
+
+    #[test]
     fn a_resolver_that_is_gone_is_noticed() {
         let (ours, theirs) = pair().unwrap();
         drop(theirs);
@@ -292,6 +323,7 @@ mod tests {
             })),
             Reply::Address(Ok([1, 2, 3, 4].into())),
             Reply::Address(Ok(std::net::Ipv6Addr::LOCALHOST.into())),
+            Reply::Aliases(vec!["a".into(), String::new()]),
             Reply::Kind(Kind::Hidden),
         ];
         for reply in replies {

@@ -90,7 +90,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     })
 }
 
-/// `allowed_hosts`, and the machine's own name in full and in short.
+/// `allowed_hosts`, and the machine's own names: as the kernel has it, in short, and as /etc/hosts completes it.
 fn hosts(r: &mut Reading<'_>, scope: Scope<'_>) -> Vec<String> {
     let listed = r.plain(scope, "allowed_hosts", |text| {
         let names: Vec<String> = values::strings(&text.to_lowercase());
@@ -106,7 +106,11 @@ fn hosts(r: &mut Reading<'_>, scope: Scope<'_>) -> Vec<String> {
     let mut names: Vec<String> = listed.unwrap_or_default();
     let node = r.facts.node.to_lowercase();
     let short = node.split('.').next().unwrap_or_default().to_owned();
-    names.extend([node, short].into_iter().filter(|name| !name.is_empty()));
+    let others = r.host.aliases(&node);
+    let own = others.into_iter().map(|name| name.to_lowercase()).chain([node, short]);
+    names.extend(own.filter(|name| !name.is_empty()));
+    names.sort();
+    names.dedup();
     names
 }
 

@@ -14,10 +14,10 @@ use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Site;
-use super::head::{self, Policy};
+use super::head::{self, Closing, Policy};
 use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER_TIME, Place};
 use super::line::{Line, Wire};
-use super::reply::{self, Answer, Body, Closing, End};
+use super::reply::{self, Answer, Body, End};
 use super::route;
 
 /// What the connections of one listener share.

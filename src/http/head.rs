@@ -7,7 +7,6 @@ use hyper::{Method, Request, StatusCode, Version};
 
 use super::auth::Gate;
 use super::hosts::{Hosts, counted};
-use super::reply::Closing;
 use crate::config::settings::Server;
 
 /// What one server asks of every request.
@@ -101,8 +100,19 @@ fn is_of_a_page<B>(request: &Request<B>) -> bool {
     headers.contains_key(ORIGIN) || matches!(from, Some(b"cross-site" | b"same-site"))
 }
 
+/// What becomes of the connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// It stays open.
+    Keep,
+    /// It stays open, and a client of HTTP/1.0 must be told.
+    KeepAndSay,
+    /// It is closed.
+    Close,
+}
+
 /// What the client wants of the connection after this answer.
-pub(super) fn closing(version: Version, headers: &HeaderMap) -> Closing {
+pub fn closing(version: Version, headers: &HeaderMap) -> Closing {
     let wishes = |wish: &str| {
         headers
             .get_all(CONNECTION)
@@ -118,7 +128,7 @@ pub(super) fn closing(version: Version, headers: &HeaderMap) -> Closing {
 }
 
 /// Resolves `%XX`; what is not of that form stays as it is.
-pub(super) fn unquote(text: &str) -> String {
+pub fn unquote(text: &str) -> String {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|n| u8::try_from(n).ok());
     let mut rest = text.as_bytes();
     if !rest.contains(&b'%') {

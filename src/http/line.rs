@@ -213,7 +213,7 @@ impl Line {
     /// While an answer that never ends is under way, hyper looks for the end of the connection only if nothing came
     /// after the request; the reference's client sends an empty line too many.
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scrap = [0; 512];
+        let mut scrap = self.buffer.borrow_mut();
         while let Ok(1..) = ready!(self.stream.poll_read(cx, &mut scrap)) {}
         Poll::Ready(())
     }

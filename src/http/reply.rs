@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::Site;
 use super::follow::LogStream;
+use super::head::Closing;
 use super::limits::{PIECE, Share};
 use super::line::Line;
 use crate::config::settings::Level;
@@ -95,17 +96,6 @@ fn advice(status: StatusCode) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// What becomes of the connection after an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// It stays open.
-    Keep,
-    /// It stays open, and a client of HTTP/1.0 must be told.
-    KeepAndSay,
-    /// It is closed.
-    Close,
 }
 
 /// Puts an answer into HTTP.

@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 
 import life  # noqa: E402
 import logs  # noqa: E402
+import quirks  # noqa: E402
 import scenarios  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
@@ -87,6 +88,8 @@ def verdict(scenario, failures, reasons):
         return "skip", scenario.ignored, []
     if scenario.ignored:
         return "FAIL", "passes, though it is to be ignored: " + scenario.ignored, failures
+    if scenario.differs and not failures and not reasons:
+        return "FAIL", "is as there, though it is to differ", []
     word = "FAIL" if failures else "diff" if reasons else "ok"
     return word, "; ".join(sorted(reasons)), failures
 
@@ -135,7 +138,7 @@ def run_worlds(pairs, only):
         # However it is left, what was not begun is not played.
         leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
         for of, daemons, clients in pairs:
-            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds()]:
+            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds(), *quirks.worlds()]:
                 chosen = world.choose(only, of)
                 if chosen:
                     jobs.append(pool.submit(run_world, world, chosen, daemons, clients, of))

@@ -181,6 +181,34 @@ def waiting_to_die():
     return world("quirk-to-die", [scenario("waiting-to-die", *steps)], programs)
 
 
+def from_start_to_end():
+    """The whole activity log of a short life."""
+
+    def said(daemon):
+        rows = [re.sub(r"with pid \d+", "with pid N", row) for row in lines_of(daemon, "")]
+        # Timers are exact here, and starts wait for their logs: the order is another.
+        return sorted("\n".join(rows).replace(daemon.root, "ROOT").split("\n"))
+
+    programs = [
+        program("w-one", user="root"),
+        program("w-gone", "/nonexistent/x"),
+        program("w-deprecated", stdout_logfile="syslog"),
+        program("w-both", redirect_stderr="true"),
+        program("w-auto", stdout_logfile="AUTO", stdout_logfile_maxbytes="0"),
+        "[include]\nfiles=none/*.conf cwd/*.conf",
+    ]
+    steps = [
+        reached("w-one", "RUNNING"),
+        reached("w-gone", "FATAL"),
+        Do("TERM", lambda daemon: send(daemon, 15)),
+        Do("it ends", lambda daemon: daemon.ended(30)),
+        Look("the activity log", said),
+    ]
+    made = world("quirk-life", [scenario("life-in-the-log", *steps)], programs)
+    made.files.append(("cwd/more.conf", "[program:w-more]\ncommand=/bin/sleep 1000\nautostart=false\n", 0o600))
+    return made
+
+
 def automatic(daemon):
     """The automatic logs, without what is random of their names."""
     names = [name for name in os.listdir(daemon.root) if "---" in name]
@@ -348,6 +376,7 @@ def worlds():
         waits(),
         order_of_stops(),
         waiting_to_die(),
+        from_start_to_end(),
         *automatic_logs(),
         *in_the_foreground(),
     ]

@@ -63,6 +63,7 @@ class Daemon:
 
     def __init__(self, command, world):
         self.name = command[0]
+        self.command = command
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="parity-"))
         # Programs of other users look for their scripts here.
         os.chmod(self.root, 0o755)

@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 
 import life  # noqa: E402
 import logs  # noqa: E402
+import quirks  # noqa: E402
 import rpc  # noqa: E402
 import scenarios  # noqa: E402
 import shell  # noqa: E402
@@ -36,7 +37,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Where the worlds are described.
-WORLDS = (scenarios, life, logs, rpc, shell)
+WORLDS = (scenarios, life, logs, quirks, rpc, shell)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
 # Set when no further scenario is to be played.
@@ -91,6 +92,8 @@ def verdict(scenario, failures, reasons):
         return "skip", scenario.ignored, []
     if scenario.ignored:
         return "FAIL", "passes, though it is to be ignored: " + scenario.ignored, failures
+    if scenario.differs and not failures and not reasons:
+        return "FAIL", "is as there, though it is to differ", []
     word = "FAIL" if failures else "diff" if reasons else "ok"
     return word, "; ".join(sorted(reasons)), failures
 

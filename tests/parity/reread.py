@@ -62,7 +62,7 @@ class Quietly(Run):
         super().end(side, process)
 
 
-def scenario(name, *steps):
+def scenario(name, *steps, **more):
     """Begins and ends with the base in force and running."""
 
     def start(daemon):
@@ -73,7 +73,7 @@ def scenario(name, *steps):
                 rpc.startProcess(process)
 
     restore = [edit(), Quietly("update"), up(*UP)]
-    return Scenario(name, start, *steps, *restore)
+    return Scenario(name, start, *steps, *restore, **more)
 
 
 SLOWER = "/bin/sleep 1001"
@@ -106,6 +106,7 @@ def rereads():
         "stopasgroup": {"a": program("a", stopasgroup="true")},
         "redirect": {"a": program("a", redirect_stderr="true")},
         "logfile": {"a": program("a", stdout_logfile="@ROOT@/other.out")},
+        "log-from-path-to-none": {"a": program("a", stdout_logfile="NONE")},
         "maxbytes": {"a": program("a", stdout_logfile_maxbytes="1MB")},
         "backups": {"a": program("a", stderr_logfile_backups=3)},
         "numprocs": {"n": several("n", 3)},
@@ -115,6 +116,31 @@ def rereads():
     return [
         scenario("reread-" + name, edit(**sections), "reread", "reread", "avail")
         for name, sections in edits.items()
+    ]
+
+
+def to_automatic():
+    """There the program goes on with the old file."""
+    edited = edit(a=program("a", stdout_logfile="AUTO"))
+    return [scenario("reread-log-from-path-to-auto", edited, "reread", daemon_only=True, differs=True)]
+
+
+def sockets():
+    """Changes of what a FastCGI program listens on."""
+    keys = {"url": "socket=tcp://127.0.0.1:1", "mode": "socket_mode=0777", "owner": "socket_owner=nobody", "backlog": "socket_backlog=7"}
+    section = "[fcgi-program:f]\ncommand=/bin/sleep 1000\nautostart=false\n"
+    plain = section + "socket=unix://@ROOT@/f.sock\n"
+    return [
+        scenario(
+            "reread-fcgi-" + name,
+            edit(f=plain),
+            Quietly("update"),
+            edit(f=section + line if name == "url" else plain + line),
+            "reread",
+            daemon_only=True,
+            differs=name != "url",
+        )
+        for name, line in keys.items()
     ]
 
 
@@ -247,7 +273,7 @@ def reloads():
 
 
 def worlds():
-    scenarios = [*rereads(), *updates(), *adds_and_removes(), *calls(), *broken()]
+    scenarios = [*rereads(), *to_automatic(), *sockets(), *updates(), *adds_and_removes(), *calls(), *broken()]
     # `reread` shows whether a scenario left the base behind.
     shared = World("reread", scenarios, BASE.values())
     return [shared, World("reload", reloads(), BASE.values())]

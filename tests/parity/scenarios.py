@@ -58,11 +58,12 @@ def group(name, *programs):
 class Scenario:
     """Steps, and the sections that they need.
 
-    With `ignored`, the reason, it is played and may fail; it fails when it does not.
+    With `ignored`, the reason, it is played and may fail; it fails when it does not. One that `differs` fails when it is
+    played as there.
     """
 
     def __init__(
-        self, name, *steps, needs=(), prepare=None, lasting=(), client_only=False, daemon_only=False, ignored=""
+        self, name, *steps, needs=(), prepare=None, lasting=(), client_only=False, daemon_only=False, ignored="", differs=False
     ):
         self.name = name
         self.steps = steps
@@ -72,6 +73,7 @@ class Scenario:
         self.client_only = client_only
         self.daemon_only = daemon_only
         self.ignored = ignored
+        self.differs = differs
 
 
 class World:
@@ -537,6 +539,7 @@ def client():
         "client-config-relative": "-c named.conf version",
         "client-config-relative-socket": "-c relative.conf version",
         "client-config-expansion": "-c @ROOT@/here.conf version",
+        "client-config-include": "-c @ROOT@/include.conf version",
         "client-config-bad-expansion": "-c @ROOT@/expansion.conf version",
         "help-list": "help",
         "help-question": "?",
@@ -563,6 +566,8 @@ def client_world():
         ("cwd/named.conf", section + "unix://@SOCK@\n", 0o600),
         ("cwd/relative.conf", section + "unix://../s.sock\n", 0o600),
         ("here.conf", section + "unix://%(here)s/s.sock ; where it is\n", 0o600),
+        ("include.conf", "[include]\nfiles=other.conf\n" + section + "unix://@SOCK@\n", 0o600),
+        ("other.conf", section + "unix:///nonexistent/socket\n", 0o600),
         ("expansion.conf", section + "unix://%(nowhere)s/s.sock\n", 0o600),
     ]
     return world

@@ -13,5 +13,6 @@ mod order;
 mod ordinary_user;
 mod ownership;
 mod pid_one;
+mod quiet;
 mod reread;
 mod tree;

@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("journal", vec![journal()]),
         ("files", files()),
         ("start", vec![start().encode()]),
+        ("xmlrpc", calls()),
         ("config", vec![CONFIG.replace('|', "\0").into_bytes()]),
     ] {
         let folder = Path::new(&below).join(target);
@@ -40,6 +41,34 @@ socket_mode=0770\nstdout_logfile=/a.log\nstderr_syslog=true\nstopsignal=INT\nexi
   more\n[group:g]\nprograms=p,f\npriority=-1\n|[fcgi-program:f]\ncommand=f\nsocket=tcp://h:2\n[eventlistener:e]\n\
 command=e\nevents=TICK_5\n[rpcinterface:r]\nsupervisor.rpcinterface_factory=x:y\n|[supervisord]\nuser=root\n\
 [program:p]\ncommand=d\n";
+
+fn calls() -> Vec<Vec<u8>> {
+    let params = [
+        "<value><string>a&lt;b&#x41;&amp;</string></value>",
+        "<value>bare</value></param><param><value><i4>-7</i4></value>",
+        "<value><boolean>1</boolean></value></param><param><value><nil/></value>",
+        "<value><double>1.5e300</double></value></param><param><value><base64>w6k=</base64></value>",
+        "<value><dateTime.iso8601>20261121T04:28:00</dateTime.iso8601></value>",
+        "<value><array><data><value><struct><member><name>methodName</name><value>x.y</value></member>\
+         <member><name>params</name><value><array><data/></array></value></member></struct></value>\
+         </data></array></value>",
+        "<value><i8>5</i8></value></param><param><value><string><![CDATA[<x>]]><!-- no --></string></value>",
+    ];
+    let call = |params: &str| {
+        format!(
+            "<?xml version='1.0' encoding='utf-8'?>\n<methodCall><methodName>system.multicall</methodName>\
+             <params><param>{params}</param></params></methodCall>\n"
+        )
+    };
+    let answers = [
+        "<methodResponse><params><param><value><int>1</int></value></param></params></methodResponse>",
+        "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>\
+         <member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault>\
+         </methodResponse>",
+    ];
+    let calls = params.iter().map(|params| call(params));
+    calls.chain(answers.map(str::to_owned)).map(String::into_bytes).collect()
+}
 
 fn requests() -> Vec<Vec<u8>> {
     let (slot, instance, log) = (1, 2, 3);

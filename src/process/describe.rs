@@ -1,5 +1,6 @@
 //! The description that status and RPC show beside a state.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,18 +8,55 @@ use jiff::tz::TimeZone;
 
 use super::{Info, State};
 
-/// The text for a process of this name, with times in this zone.
-pub fn describe(name: &str, info: &Info, zone: &TimeZone) -> String {
-    match info.state {
-        State::Running => format!("pid {}, uptime {}", info.pid, span(info.uptime)),
-        State::Fatal | State::Backoff if info.spawnerr.is_empty() => {
-            format!("unknown error (try \"tail {name}\")")
-        }
-        State::Fatal | State::Backoff => info.spawnerr.clone(),
-        State::Stopped | State::Exited if info.start.is_none() => "Not started".to_owned(),
-        State::Stopped | State::Exited => stopped_at(info.stop.unwrap_or_default(), zone),
-        State::Starting | State::Stopping | State::Unknown => String::new(),
+/// Makes descriptions, with times in one zone. What many processes have in common is made once.
+pub struct Describer<'z> {
+    zone: &'z TimeZone,
+    text: String,
+    /// The last uptime, in seconds, and its text.
+    uptime: Option<(u64, String)>,
+    /// The last minute of an end, and its text.
+    end: Option<(u64, String)>,
+}
+
+impl<'z> Describer<'z> {
+    /// With nothing made yet.
+    pub fn new(zone: &'z TimeZone) -> Describer<'z> {
+        Describer { zone, text: String::new(), uptime: None, end: None }
     }
+
+    /// The text for a process of this name.
+    pub fn describe(&mut self, name: &str, info: &Info) -> &str {
+        self.text.clear();
+        match info.state {
+            State::Running => {
+                let uptime = made(&mut self.uptime, info.uptime.as_secs(), || span(info.uptime));
+                // Infallible: text grows.
+                let _ = write!(self.text, "pid {}, uptime ", info.pid);
+                self.text.push_str(uptime);
+            }
+            State::Fatal | State::Backoff if info.spawnerr.is_empty() => {
+                let _ = write!(self.text, "unknown error (try \"tail {name}\")");
+            }
+            State::Fatal | State::Backoff => self.text.push_str(&info.spawnerr),
+            State::Stopped | State::Exited if info.start.is_none() => {
+                self.text.push_str("Not started");
+            }
+            State::Stopped | State::Exited => {
+                let stop = info.stop.unwrap_or_default();
+                let end = made(&mut self.end, stop.as_secs() / 60, || stopped_at(stop, self.zone));
+                self.text.push_str(end);
+            }
+            State::Starting | State::Stopping | State::Unknown => {}
+        }
+        &self.text
+    }
+}
+
+/// The last text if it is of the same time, else a new one.
+fn made(last: &mut Option<(u64, String)>, time: u64, make: impl FnOnce() -> String) -> &str {
+    *last = last.take().filter(|(of, _)| *of == time);
+    let (_, text) = last.get_or_insert_with(|| (time, make()));
+    text
 }
 
 /// `H:MM:SS`, with days before it from one day on.
@@ -58,7 +96,9 @@ mod tests {
 
     #[test]
     fn each_state_has_its_text() {
-        let text = |i: &Info| describe("cat", i, &TimeZone::UTC);
+        let utc = TimeZone::UTC;
+        let mut describer = Describer::new(&utc);
+        let mut text = |i: &Info| describer.describe("cat", i).to_owned();
         assert_eq!(text(&info(State::Running)), "pid 19444, uptime 0:00:56");
         assert_eq!(text(&info(State::Starting)), "");
         assert_eq!(text(&info(State::Stopping)), "");
@@ -74,10 +114,16 @@ mod tests {
     #[test]
     fn times_are_local() {
         let tokyo = TimeZone::posix("JST-9").unwrap();
-        assert_eq!(describe("cat", &info(State::Stopped), &tokyo), "Nov 21 10:56 AM");
+        let mut describer = Describer::new(&tokyo);
+        assert_eq!(describer.describe("cat", &info(State::Stopped)), "Nov 21 10:56 AM");
         let mut odd = info(State::Stopped);
         odd.stop = Some(Duration::MAX);
-        describe("cat", &odd, &tokyo);
+        describer.describe("cat", &odd);
+        odd.stop = Some(Duration::from_secs(1_795_226_180 + 3_600));
+        assert_eq!(describer.describe("cat", &odd), "Nov 21 11:56 AM");
+        let later = Info { uptime: Duration::from_secs(57), ..info(State::Running) };
+        assert_eq!(describer.describe("cat", &info(State::Running)), "pid 19444, uptime 0:00:56");
+        assert_eq!(describer.describe("cat", &later), "pid 19444, uptime 0:00:57");
     }
 
     #[test]

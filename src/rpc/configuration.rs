@@ -3,6 +3,7 @@
 use super::fault::{Code, Fault};
 use super::office::{Office, Unmoved};
 use super::shape::{Rows, Shape};
+use super::table::CONFIG_INFO;
 use super::xml::Value;
 use crate::config::settings::{Group, Process, Settings, Stream};
 use crate::process::roster;
@@ -57,10 +58,11 @@ pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
     });
     let mut all: Vec<(&Group, &Process)> = each.collect();
     all.sort_by_key(|(_, process)| &process.name);
+    rows.expect(all.len().saturating_mul(2));
     for (group, process) in all {
         let paths = office.has_logs(&group.name).then_some(&*latest);
         let inuse = active.group(&group.name).is_some();
-        rows.row(|members| structure((group, inuse), process, paths, members));
+        rows.row(&CONFIG_INFO, |members| structure((group, inuse), process, paths, members));
     }
 }
 
@@ -73,12 +75,11 @@ fn structure(
 ) {
     members.truth("autostart", process.autostart);
     members.text("directory", process.directory.as_deref().unwrap_or("none"));
-    match process.uid {
-        Some(uid) => members.int("uid", capped(uid.into())),
-        None => members.text("uid", "none"),
-    }
+    let uid = process.uid.map_or(Value::from("none"), |uid| Value::Int(capped(uid.into())));
+    members.value("uid", uid);
     members.text("command", &process.command);
-    members.ints("exitcodes", process.exitcodes.iter().map(|n| capped((*n).into())));
+    let exitcodes = process.exitcodes.iter().map(|n| Value::Int(capped((*n).into())));
+    members.value("exitcodes", Value::Array(exitcodes.collect()));
     members.text("group", &group.name);
     members.int("group_prio", capped(group.priority));
     members.truth("inuse", inuse);

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::fault::Code;
 use super::system::{MOST_ANSWERED, MOST_CALLS};
-use super::table::{CALL, CONFIG_INFO, METHODS, Method, PROCESS_INFO, STATE, STATUS, Structure};
+use super::table::{
+    CALL, CONFIG_INFO, METHODS, Method, PROCESS_INFO, STATE, STATUS, Structure, Type,
+};
 use super::{logs, xml};
 
 const HEAD: &str = "\
@@ -108,7 +110,7 @@ fn section(page: &mut String, method: &Method) {
     let params: Vec<String> = params.collect();
     let _ = writeln!(page, "### {}({})\n\n{}\n", method.name, params.join(", "), method.help);
     for param in method.params {
-        let or = if param.kind == super::table::Type::StrOrInt { " or int" } else { "" };
+        let or = if param.kind == Type::StrOrInt { " or int" } else { "" };
         let default =
             param.default.map_or_else(String::new, |d| format!("; {d} where it is left out"));
         let _ = writeln!(
@@ -131,7 +133,11 @@ fn section(page: &mut String, method: &Method) {
 fn structure_section(page: &mut String, structure: &Structure) {
     let _ = writeln!(page, "\n### {}\n\n| member | type | |\n|---|---|---|", structure.title);
     for field in structure.fields {
-        let _ = writeln!(page, "| `{}` | {} | {} |", field.name, field.kind.word(), field.help);
+        let kind = match field.kind {
+            Type::IntOrStr => "int or string",
+            kind => kind.word(),
+        };
+        let _ = writeln!(page, "| `{}` | {} | {} |", field.name, kind, field.help);
     }
 }
 

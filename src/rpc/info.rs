@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use privsep::request::Slot;
-
-use super::fault::Fault;
+use super::fault::{Code, Fault};
 use super::names;
 use super::office::Office;
 use super::shape::{Rows, Shape};
+use super::table::{PROCESS_INFO, STATE};
 use crate::config::settings::{Process, Settings};
-use crate::process::describe::describe;
-use crate::process::{Heart, Now};
+use crate::process::describe::Describer;
+use crate::process::{Info, Now};
 
 /// The daemon's own state. Nobody sees another one: while it goes down every call is refused.
 pub(super) fn state(rows: &mut impl Rows) {
-    rows.row(|members| {
+    rows.row(&STATE, |members| {
         members.int("statecode", 1);
         members.text("statename", "RUNNING");
     });
@@ -25,9 +24,10 @@ pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Res
     let settings = office.settings();
     let (slot, process) = names::process(&settings, name)?;
     let now = office.now();
-    office.heart(|heart| {
-        rows.row(|members| structure(office, &settings, (heart, now), (slot, process), members));
-    });
+    let info = office.heart(|heart| heart.info(slot, now));
+    let info = info.ok_or_else(|| Fault::new(Code::BadName).with(name))?;
+    let mut describer = Describer::new(office.zone());
+    row(&settings, (process, &info, now), &mut describer, rows);
     Ok(())
 }
 
@@ -35,38 +35,41 @@ pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Res
 pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
     let now = office.now();
     let settings = office.settings();
+    let mut describer = Describer::new(office.zone());
+    let processes = names::all_by_name(&settings);
+    rows.expect(processes.len());
     office.heart(|heart| {
-        for of in names::all_by_name(&settings) {
-            rows.row(|members| structure(office, &settings, (heart, now), of, members));
+        for (slot, process) in processes {
+            if let Some(info) = heart.info(slot, now) {
+                row(&settings, (process, &info, now), &mut describer, rows);
+            }
         }
     });
 }
 
-fn structure(
-    office: &impl Office,
+fn row(
     settings: &Settings,
-    (heart, now): (&Heart, Now),
-    (slot, process): (Slot, &Process),
-    members: &mut impl Shape,
+    (process, info, now): (&Process, &Info, Now),
+    describer: &mut Describer<'_>,
+    rows: &mut impl Rows,
 ) {
-    let Some(info) = heart.info(slot, now) else {
-        return;
-    };
-    let stdout = path(settings, process.stdout.log);
-    members.text("name", &process.name);
-    members.text("group", &process.group);
-    members.int("start", epoch(info.start.unwrap_or_default()));
-    members.int("stop", epoch(info.stop.unwrap_or_default()));
-    members.int("now", epoch(now.wall));
-    members.int("state", info.state.code().into());
-    members.text("statename", info.state.name());
-    members.text("spawnerr", &info.spawnerr);
-    members.int("exitstatus", info.exitstatus.unwrap_or_default().into());
-    members.text("logfile", stdout);
-    members.text("stdout_logfile", stdout);
-    members.text("stderr_logfile", path(settings, process.stderr.log));
-    members.int("pid", info.pid.into());
-    members.text("description", &describe(&process.name, &info, office.zone()));
+    rows.row(&PROCESS_INFO, |members| {
+        let stdout = path(settings, process.stdout.log);
+        members.text("name", &process.name);
+        members.text("group", &process.group);
+        members.int("start", epoch(info.start.unwrap_or_default()));
+        members.int("stop", epoch(info.stop.unwrap_or_default()));
+        members.int("now", epoch(now.wall));
+        members.int("state", info.state.code().into());
+        members.text("statename", info.state.name());
+        members.text("spawnerr", &info.spawnerr);
+        members.int("exitstatus", info.exitstatus.unwrap_or_default().into());
+        members.text("logfile", stdout);
+        members.text("stdout_logfile", stdout);
+        members.text("stderr_logfile", path(settings, process.stderr.log));
+        members.int("pid", info.pid.into());
+        members.text("description", describer.describe(&process.name, info));
+    });
 }
 
 fn path(settings: &Settings, log: Option<u32>) -> &str {

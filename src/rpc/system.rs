@@ -101,7 +101,7 @@ fn taken_apart(call: Value) -> Result<(String, Vec<Value>), Fault> {
         Value::Nil => Ok((name, Vec::new())),
         Value::Struct(members) if members.is_empty() => Ok((name, Vec::new())),
         Value::Str(text) if text.is_empty() => Ok((name, Vec::new())),
-        _ => Err(incorrect("params is no array")),
+        _ => Err(Fault::new(Code::IncorrectParameters)),
     }
 }
 

@@ -10,7 +10,7 @@ pub use super::fault::Fault;
 pub use read::{BadAnswer, BadCall, Limit, decode_call, decode_response};
 #[cfg(test)]
 pub(crate) use read::{MAX_CALL_NODES, MAX_DEPTH};
-pub(crate) use write::{Text, response};
+pub(crate) use write::{Frame, Row, Text, response};
 pub use write::{encode_call, encode_fault, encode_response};
 
 /// A value of a call or an answer.

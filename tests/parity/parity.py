@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 
 import life  # noqa: E402
 import logs  # noqa: E402
+import rpc  # noqa: E402
 import scenarios  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
@@ -135,7 +136,7 @@ def run_worlds(pairs, only):
         # However it is left, what was not begun is not played.
         leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
         for of, daemons, clients in pairs:
-            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds()]:
+            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds(), *rpc.worlds()]:
                 chosen = world.choose(only, of)
                 if chosen:
                     jobs.append(pool.submit(run_world, world, chosen, daemons, clients, of))

@@ -57,6 +57,18 @@ impl Text {
         Text(PROLOG.to_owned())
     }
 
+    /// Makes room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
+    }
+
+    /// A structure whose members `fill` writes.
+    pub(crate) fn framed(&mut self, frame: &Frame, fill: impl FnOnce(&mut Row<'_>)) {
+        let mut row = Row { text: self, pieces: frame.0.iter() };
+        fill(&mut row);
+        row.go_on();
+    }
+
     /// Any value.
     pub(crate) fn value(&mut self, value: &Value) {
         match value {
@@ -132,9 +144,12 @@ impl Text {
 
     /// Text with markup escaped, and U+FFFD for what XML 1.0 cannot carry: a log may hold any byte.
     fn escaped(&mut self, text: &str) {
+        if text.bytes().fold(true, |plain, byte| plain & !suspect(byte)) {
+            return self.raw(text);
+        }
         let mut rest = text;
         // Nearly all text has nothing to be escaped and is copied in one piece.
-        while let Some(at) = rest.bytes().position(|byte| SUSPECT[usize::from(byte)]) {
+        while let Some(at) = rest.bytes().position(suspect) {
             let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.raw(plain);
             let mut chars = special.chars();
@@ -171,20 +186,72 @@ impl Text {
     }
 }
 
-/// The bytes that begin a character which is not written as it is: markup, control characters, U+FFFE and U+FFFF.
-static SUSPECT: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = !matches!(byte, 0x09 | 0x0a | 0x0d);
-        byte += 1;
+/// The text that stands around the values of a structure's members: one piece before each value and one after the last.
+/// To copy these whole is several times as fast as tag by tag.
+#[derive(Debug)]
+pub(crate) struct Frame(Vec<String>);
+
+impl Frame {
+    /// For members of these names and tags; those without a tag write their own.
+    pub(crate) fn new(
+        members: impl Iterator<Item = (&'static str, Option<&'static str>)>,
+    ) -> Frame {
+        let mut pieces = Vec::new();
+        let mut piece = Text("<value><struct>\n".to_owned());
+        for (name, tag) in members {
+            piece.raw("<member>\n<name>");
+            piece.escaped(name);
+            piece.raw("</name>\n");
+            let mut after = Text(String::new());
+            if let Some(tag) = tag {
+                piece.0 += &format!("<value><{tag}>");
+                after.0 += &format!("</{tag}></value>\n");
+            }
+            after.raw("</member>\n");
+            pieces.push(std::mem::replace(&mut piece, after).0);
+        }
+        piece.raw("</struct></value>\n");
+        pieces.push(piece.0);
+        Frame(pieces)
     }
-    table[b'&' as usize] = true;
-    table[b'<' as usize] = true;
-    table[b'>' as usize] = true;
-    table[0xef] = true;
-    table
-};
+}
+
+/// A structure whose members are written, in the order of its frame.
+pub(crate) struct Row<'t> {
+    text: &'t mut Text,
+    pieces: std::slice::Iter<'t, String>,
+}
+
+impl Row<'_> {
+    fn go_on(&mut self) {
+        if let Some(piece) = self.pieces.next() {
+            self.text.raw(piece);
+        }
+    }
+
+    pub(crate) fn string(&mut self, text: &str) {
+        self.go_on();
+        self.text.escaped(text);
+    }
+
+    /// A number, or a truth as 0 or 1.
+    pub(crate) fn number(&mut self, number: i64) {
+        self.go_on();
+        self.text.number(capped(number));
+    }
+
+    /// A value with its tags, where the frame has none.
+    pub(crate) fn any(&mut self, value: &Value) {
+        self.go_on();
+        self.text.value(value);
+    }
+}
+
+/// Whether a byte begins a character that is not always written as it is: markup, control characters, U+FFFE and U+FFFF.
+fn suspect(byte: u8) -> bool {
+    byte < b' ' && byte != b'\n' && byte != b'\t' && byte != b'\r'
+        || matches!(byte, b'&' | b'<' | b'>' | 0xef)
+}
 
 /// Capped rather than sent as a string: the type that clients expect stays, as the reference itself does with times.
 fn capped(number: i64) -> i64 {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Lets clients that others have written loose on our daemon and on the reference's, and compares what they get.
 
-    python3 tests/clients/clients.py --clients DIR --reference VENV --supervisord CMD --supervisorctl CMD [--only NAME]
+    python3 tests/clients/clients.py --clients DIR --reference VENV --supervisord CMD --supervisorctl CMD
 
-DIR holds the clients, as tools/clients.sh installs them. Exit status 0 if every client gets from our daemon what it has
-to, and the same as from the reference's but for what on_purpose.py lists.
+DIR holds the clients, as tools/clients.sh installs them. Exit status 0 if every client gets from our daemon what it
+has to, and the same as from the reference's but for what on_purpose.py lists.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import tools  # noqa: E402
 import tour  # noqa: E402
 
 # Most of the time is spent waiting for programs to start and stop.
-AT_ONCE = 6
+AT_ONCE = 8
 ENDING = threading.Event()
 
 
@@ -37,25 +37,24 @@ def talkers(there, reference):
     packages = os.path.join(there, "npm")
     crates = os.path.join(there, "rust/debug/published-clients")
     referred = os.path.join(reference, "bin/python")
-    every = tour.tour()
+    ours, password, in_url = sys.executable, world.LOGIN, world.URL_LOGIN
+    libraries = [
+        ("python/xmlrpc.client/unix", talk.python(ours, "unix"), None),
+        ("python/xmlrpc.client/tcp-password", talk.python(ours, "tcp"), in_url),
+        ("supervisor/SupervisorTransport/unix", talk.python(referred, "transport"), None),
+        ("supervisor/SupervisorTransport/unix-password", talk.python(referred, "transport"), password),
+        ("supervisor/SupervisorTransport/tcp-password", talk.python(referred, "transport-tcp"), password),
+        ("npm/xmlrpc/tcp-password", talk.npm(packages, "xmlrpc"), password),
+        ("npm/supervisord/unix", talk.npm(packages, "supervisord", unix=True), None),
+        ("npm/supervisord/tcp-password", talk.npm(packages, "supervisord"), in_url),
+        ("npm/node-supervisord/tcp", talk.npm(packages, "node-supervisord"), None),
+        ("npm/node-supervisord/tcp-password", talk.npm(packages, "node-supervisord"), password),
+        ("crates/xmlrpc/tcp-password", talk.crate(crates, "xmlrpc"), in_url),
+        ("crates/dxr_client/tcp-password", talk.crate(crates, "dxr"), password),
+    ]
     return [
-        talk.Talker("python/xmlrpc.client/tcp", talk.python(sys.executable, "tcp"), tour.long_tour()),
-        talk.Talker("python/xmlrpc.client/tcp-password", talk.python(sys.executable, "tcp"), every, login=("kim", "s3cret")),
-        talk.Talker("python/xmlrpc.client/unix", talk.python(sys.executable, "unix"), every),
-        talk.Talker("supervisor/SupervisorTransport/unix", talk.python(referred, "transport"), every),
-        talk.Talker(
-            "supervisor/SupervisorTransport/unix-password", talk.python(referred, "transport"), every, login=world.LOGIN
-        ),
-        talk.Talker(
-            "supervisor/SupervisorTransport/tcp-password", talk.python(referred, "transport-tcp"), every, login=world.LOGIN
-        ),
-        talk.Talker("npm/xmlrpc/tcp-password", talk.npm(packages, "xmlrpc"), every, login=world.LOGIN),
-        talk.Talker("npm/supervisord/unix", talk.npm(packages, "supervisord", unix=True), every),
-        talk.Talker("npm/supervisord/tcp-password", talk.npm(packages, "supervisord"), every, login=("kim", "s3cret")),
-        talk.Talker("npm/node-supervisord/tcp", talk.npm(packages, "node-supervisord"), every),
-        talk.Talker("npm/node-supervisord/tcp-password", talk.npm(packages, "node-supervisord"), every, login=world.LOGIN),
-        talk.Talker("crates/xmlrpc/tcp-password", talk.crate(crates, "xmlrpc"), every, login=("kim", "s3cret")),
-        talk.Talker("crates/dxr_client/tcp-password", talk.crate(crates, "dxr"), every, login=world.LOGIN),
+        talk.Talker("python/xmlrpc.client/tcp", talk.python(ours, "tcp"), tour.long_tour()),
+        *(talk.Talker(name, command, tour.tour(), login) for name, command, login in libraries),
         *tools.talkers(venv),
     ]
 
@@ -124,7 +123,8 @@ def main():
         (options.supervisord, options.supervisorctl),
         tuple([os.path.join(options.reference, "bin", name)] for name in theirs),
     ]
-    known = [*talkers(options.clients, options.reference), *tools.tools(options.clients, options.reference)]
+    # Those that take longest come first.
+    known = [*tools.tools(options.clients, options.reference), *talkers(options.clients, options.reference)]
     chosen = [client for client in known if options.only in client.name]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, contextlib.ExitStack() as leaving:

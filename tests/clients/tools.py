@@ -12,7 +12,7 @@ import talk
 from compare import normalise
 from daemon import free_port, poll
 from tour import Ask
-from world import LOGIN, add_program, wait_state
+from world import LOGIN, URL_LOGIN, add_program, wait_state
 
 SECONDS = 60
 # One event, as the daemon would send it to a listener.
@@ -102,7 +102,7 @@ def script(directory, name, line):
 
 
 def listener(words, lines):
-    """A program made to run as an event listener, given one event and nothing more; the lines in which `lines` is found."""
+    """A program made to run as an event listener, given one event alone; the lines in which `lines` is found."""
 
     def run(daemon, supervisorctl):
         environment = {
@@ -138,13 +138,14 @@ def checks(python):
     # Nothing listens there.
     refused = ["-p", str(free_port()), "-t", "1", "-r", "1"]
     tcp = [program("supervisor_tcp_check"), "-n", "check", *refused]
+    memory = [program("supervisor_memory_check"), "-n", "check", "-N", "cat", "-m", "1"]
     said = r"\[check\] (Stopped|Starting|Failed|.*restart|Success|No processes|.*succeeded|.*failed)"
     return [
-        step("a check that fails restarts a group", listener([*tcp, "-g", "web"], said), "Stopped process web:web_01"),
+        step("a group whose check fails", listener([*tcp, "-g", "web"], said), "Stopped process web:web_01"),
         restarted("web:web_00"),
         restarted("web:web_01"),
         step("a check of a stopped process", listener([*tcp, "-N", "idle"], said), "No processes"),
-        step("a check of memory", listener([program("supervisor_memory_check"), "-n", "check", "-N", "cat", "-m", "1"], said)),
+        step("a check of memory", listener(memory, said), "Stopped process cat"),
     ]
 
 
@@ -152,9 +153,10 @@ def superlance(reference):
     """superlance: programs that the reference's documentation recommends."""
     program = lambda name: os.path.join(reference, "bin", name)
     nobody = "http://127.0.0.1:{}/".format(free_port())
+    memmon = lambda *words: listener([program("memmon"), *words], "RSS of|Restarting")
     return [
-        step("memmon", listener([program("memmon"), "-p", "cat=1"], "RSS of cat|Restarting cat"), "Restarting cat:cat"),
-        step("memmon of a group", listener([program("memmon"), "-g", "web=1"], "Restarting"), "Restarting web:web_01"),
+        step("memmon", memmon("-p", "cat=1"), "Restarting cat:cat"),
+        step("memmon of a group", memmon("-g", "web=1"), "Restarting web:web_01"),
         step(
             "httpok",
             listener([program("httpok"), "-p", "cat", "-p", "web:web_00", "-t", "1", nobody], "estart|is in"),
@@ -303,8 +305,10 @@ def talkers(python):
             environment={"SUPERVISOR_SOCK_PATH": "@SOCK@"},
         ),
         talk.Talker(
-            "pypi/supervisord-mcp", talk.functions(python, mcp, "http://kim:s3cret@127.0.0.1:@PORT@/RPC2"), manager(),
-            login=("kim", "s3cret"),
+            "pypi/supervisord-mcp",
+            talk.functions(python, mcp, "http://{}:{}@127.0.0.1:@PORT@/RPC2".format(*URL_LOGIN)),
+            manager(),
+            login=URL_LOGIN,
         ),
     ]
 
@@ -313,12 +317,13 @@ def tools(there, reference):
     """The programs."""
     python = os.path.join(there, "python/bin/python")
     node_exporter = os.path.join(there, "debian/usr/bin/prometheus-node-exporter")
+    module = os.path.join(there, "ansible/supervisorctl.py")
     return [
+        Tool("ansible/community.general.supervisorctl", ansible(python, module)),
         Tool("pypi/nagios-check-supervisord", nagios(python), LOGIN),
         Tool("pypi/supervisor-cli", supercli(python)),
         Tool("pypi/supervisor-checks", checks(python), LOGIN),
         Tool("pypi/superlance", superlance(reference), LOGIN),
         Tool("debian/prometheus-node-exporter/unix", exporter(node_exporter, unix=True)),
-        Tool("debian/prometheus-node-exporter/tcp-password", exporter(node_exporter, unix=False), ("kim", "s3cret")),
-        Tool("ansible/community.general.supervisorctl", ansible(python, os.path.join(there, "ansible/supervisorctl.py"))),
+        Tool("debian/prometheus-node-exporter/tcp-password", exporter(node_exporter, unix=False), URL_LOGIN),
     ]

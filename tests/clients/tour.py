@@ -4,7 +4,7 @@ import collections
 
 from world import add_program, wait_log, wait_state
 
-# `must` is found in the answer of our daemon, whatever the reference says. With `same` false that is all that is asked.
+# `must` is found in the answer of our daemon, whatever the reference says. With `same` false that is all.
 Ask = collections.namedtuple("Ask", "method args must same")
 
 

@@ -5,10 +5,12 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
 
-from daemon import Daemon  # noqa: E402
+from daemon import Daemon, poll  # noqa: E402
 
 SLEEP = "/bin/sleep 1000"
 LOGIN = ("kim", "s3cret word")
+# For clients that know credentials as part of an address alone.
+URL_LOGIN = ("kim", "s3cret")
 
 SCRIPTS = {
     # Text beyond ASCII, and what XML has to escape.
@@ -74,8 +76,6 @@ def start(command, login):
 
 def wait_log(daemon, name, text, channel="out"):
     """Waits until the log of a process holds a text. Read from the file: not every log can be asked for."""
-    from daemon import poll
-
     def there():
         key = "std{}_logfile".format(channel)
         with open(daemon.rpc().getProcessInfo(name)[key], "rb") as file:
@@ -86,8 +86,6 @@ def wait_log(daemon, name, text, channel="out"):
 
 
 def wait_state(daemon, name, *states):
-    from daemon import poll
-
     if not poll(20, lambda: daemon.state(name) in states):
         raise RuntimeError("{} is {}, not {}".format(name, daemon.state(name), states))
 

@@ -2,9 +2,9 @@
  * rpc ADDRESS SECONDS MAXIMUM REQUEST...   sends the files REQUEST in turn over one connection
  * rpc run COUNT COMMAND...                 runs a command so many times, its output thrown away
  *
- * ADDRESS is a port of 127.0.0.1 or the path of a unix socket. Prints one line for each round of all requests, or for
- * each run: nanoseconds from the first byte sent to the last one received, or from the start to the end. Ends with 1 where
- * an answer is no success or holds a fault, or a command fails.
+ * ADDRESS is a port of 127.0.0.1 or the path of a unix socket. Prints one line for each round of all requests, or
+ * for each run: nanoseconds from the first byte sent to the last one received, or from the start to the end. Ends with
+ * 1 where an answer is no success or holds a fault, or a command fails.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

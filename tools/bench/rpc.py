@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """rpc.py DIST [REFERENCE] [--quick] [--only TEXT]: what answers cost a client, ours and the reference's.
 
-DIST is an installed tree (target/dist), REFERENCE a virtual environment with supervisor 4.3.0. Wall times are medians and
-99th percentiles as rpc.c, built on the fly, takes them; beside them is the CPU time that the daemon and its helpers spent
-on each. Run it on a machine that does nothing else; where that cannot be had, the CPU times still tell.
+DIST is an installed tree (target/dist), REFERENCE a virtual environment with supervisor 4.3.0. Wall times are medians
+and 99th percentiles as rpc.c, built on the fly, takes them; beside them is the CPU time that the daemon and its helpers
+spent on each. Run it on a machine that does nothing else; where that cannot be had, the CPU times still tell.
 """
 import argparse
 import base64
@@ -54,7 +54,8 @@ class World:
 def call(method, *args, login=None):
     """An HTTP request as a client that stays sends it."""
     values = "".join(f"<param><value><string>{arg}</string></value></param>" for arg in args)
-    body = f"<?xml version='1.0'?><methodCall><methodName>supervisor.{method}</methodName><params>{values}</params></methodCall>"
+    name = f"<methodName>supervisor.{method}</methodName>"
+    body = f"<?xml version='1.0'?><methodCall>{name}<params>{values}</params></methodCall>"
     word = base64.b64encode(":".join(login).encode()).decode() if login else ""
     return (
         f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
@@ -158,15 +159,15 @@ def shown(kind, rounds, spent):
     return f"{value} p99 {last / 1e6:.3f} ms, CPU {spent * 1e6:,.0f} us"
 
 
-def one(bench, case, supervisord, supervisorctl):
+def one(bench, case, binaries):
     name, run, world, kind = case
     try:
-        daemon = Daemon(supervisord, world)
+        daemon = Daemon([f"{binaries}/supervisord"], world)
     except RuntimeError as error:
         return f"failed: {error}"
     try:
         waited(daemon, world.programs + world.flood)
-        return shown(kind, *run(bench, daemon, supervisorctl))
+        return shown(kind, *run(bench, daemon, [f"{binaries}/supervisorctl"]))
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         return f"failed: {error}"
     finally:
@@ -190,7 +191,7 @@ def main():
         print(f"{'':40}" + "".join(f"{side:44}" for side in sides), flush=True)
         for case in CASES:
             if options.only in case[0]:
-                cells = [one(bench, case, [f"{d}/bin/supervisord"], [f"{d}/bin/supervisorctl"]) for d in sides.values()]
+                cells = [one(bench, case, f"{tree}/bin") for tree in sides.values()]
                 print(f"{case[0]:40}" + "".join(f"{cell:44}" for cell in cells), flush=True)
         print(f"load average after: {os.getloadavg()[0]:.1f}")
 

@@ -1,8 +1,8 @@
-"""functions.py MODULE [ARGUMENTS]: calls functions of a Python module: for each that stands on a line of standard input,
-as JSON, with its arguments, what it gave on a line of standard output.
+"""functions.py MODULE [ARGUMENTS]: calls functions of a Python module: for each that stands on a line of standard
+input, as JSON, with its arguments, what it gave on a line of standard output.
 
-MODULE is its name or its file, or `MODULE:CLASS`: then an object of the class is made with ARGUMENTS, and its methods are
-called.
+MODULE is its name or its file, or `MODULE:CLASS`: then an object of the class is made with ARGUMENTS, and its methods
+are called.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""python_rpc.py KIND ADDRESS [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its answer
-on a line of standard output.
+"""python_rpc.py KIND ADDRESS [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its
+answer on a line of standard output.
 
-KIND says which client of Python's does the talking: `tcp` and `unix` are xmlrpc.client (which has no unix sockets of its
-own: http.client's connection is pointed at one), `transport` is the transport of the reference's supervisorctl.
+KIND says which client of Python's does the talking: `tcp` and `unix` are xmlrpc.client (which has no unix sockets of
+its own: http.client's connection is pointed at one), `transport` is the transport of the reference's supervisorctl.
 """
 
 import base64

@@ -223,4 +223,6 @@ pub struct Server {
     pub address: Address,
     /// Name and password.
     pub credentials: Option<(String, Password)>,
+    /// `legacy_get_actions`.
+    pub legacy_get_actions: bool,
 }

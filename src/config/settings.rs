@@ -71,6 +71,8 @@ pub struct Server {
     pub socket: u32,
     /// Name and password, where the section asks for them.
     pub credentials: Option<(String, Password)>,
+    /// `legacy_get_actions`: links of the page act as they did in Supervisor, without a form that asks.
+    pub legacy_get_actions: bool,
 }
 
 /// What a log leads to.

@@ -154,6 +154,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         section: server.section.clone(),
         socket,
         credentials: server.credentials.clone(),
+        legacy_get_actions: server.legacy_get_actions,
     };
     (0..).zip(servers).map(each).collect()
 }

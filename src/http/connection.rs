@@ -20,11 +20,13 @@ use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER
 use super::line::{Line, Wire};
 use super::reply::{self, Answer, Body, Closing};
 use super::route;
+use crate::web::Visitors;
 
 /// What the connections of one listener share.
 pub(super) struct Door<S> {
     pub(super) site: Rc<S>,
     pub(super) gate: Gate,
+    pub(super) visitors: Rc<Visitors>,
 }
 
 /// Serves a connection until it ends. The place is kept as long, and longer by work that outlives its client.
@@ -95,7 +97,7 @@ async fn answer<S: Site>(
     let closing = closing(version, request.headers());
     let title = reply::title(&request);
     let answer = if door.gate.admits(request.headers()) {
-        route::answer(&door.site, place, &mut request).await
+        route::answer(&door.site, &door.visitors, place, &mut request).await
     } else {
         Answer::unauthorized()
     };

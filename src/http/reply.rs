@@ -18,11 +18,13 @@ use super::Site;
 use super::follow::LogStream;
 use super::line::Line;
 use crate::config::settings::Level;
+use crate::web::Reply;
 
 /// The answer to a request, before it is put into HTTP.
 pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
+    headers: Vec<(HeaderName, HeaderValue)>,
     content: Content,
 }
 
@@ -32,6 +34,16 @@ enum Content {
 }
 
 impl Answer {
+    fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+        Answer { status, kind, headers: Vec::new(), content: Content::Whole(body.into()) }
+    }
+
+    /// A page, or a file of the pages.
+    pub(super) fn page(reply: Reply) -> Answer {
+        let Reply { status, kind, headers, body } = reply;
+        Answer { status, kind, headers, content: Content::Whole(body) }
+    }
+
     /// The reference's page about an error.
     pub(super) fn error(status: StatusCode) -> Answer {
         let reason = status.canonical_reason().unwrap_or_default();
@@ -40,7 +52,7 @@ impl Answer {
              <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
             status.as_u16()
         );
-        Answer { status, kind: "text/html", content: Content::Whole(page.into()) }
+        Answer::whole(status, "text/html", page)
     }
 
     /// A request for name and password.
@@ -50,19 +62,19 @@ impl Answer {
 
     /// The answer to a call.
     pub(super) fn xml(body: Vec<u8>) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/xml", content: Content::Whole(body.into()) }
+        Answer::whole(StatusCode::OK, "text/xml", body)
     }
 
     /// A short text.
     #[cfg(supervisor_hooks)]
     pub(super) fn text(body: String) -> Answer {
-        Answer { status: StatusCode::OK, kind: "text/plain", content: Content::Whole(body.into()) }
+        Answer::whole(StatusCode::OK, "text/plain", body)
     }
 
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer { status: StatusCode::OK, kind, content: Content::Log(stream) }
+        Answer { status: StatusCode::OK, kind, headers: Vec::new(), content: Content::Log(stream) }
     }
 
     /// Whether the answer has no end.
@@ -89,10 +101,11 @@ pub(super) fn respond(
     line: Rc<Line>,
     record: Option<Record>,
 ) -> Response<Body> {
-    let Answer { status, kind, content } = answer;
+    let Answer { status, kind, headers: own, content } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.extend(own);
     let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
     say(SERVER, "Medusa/1.12");
     say(CONTENT_TYPE, kind);
@@ -106,6 +119,8 @@ pub(super) fn respond(
         (_, Closing::KeepAndSay | Closing::Close) => say(CONNECTION, "close"),
     };
     match &content {
+        // The length would be that of what the client has already.
+        Content::Whole(_) if status == StatusCode::NOT_MODIFIED => {}
         Content::Whole(bytes) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }

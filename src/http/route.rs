@@ -16,6 +16,7 @@ use super::limits::{BODY_SIZE, BODY_TIME, Place};
 use super::reply::Answer;
 use crate::config::settings::{Level, Settings};
 use crate::rpc;
+use crate::web::{self, Ask, Page, Visitors};
 
 /// What a path stands for. As in the reference the first of its characters decide.
 enum Route<'a> {
@@ -43,6 +44,7 @@ impl Route<'_> {
 /// Answers a request that may pass.
 pub(super) async fn answer<S: Site>(
     site: &Rc<S>,
+    visitors: &Rc<Visitors>,
     place: Rc<Place>,
     request: &mut Request<Incoming>,
 ) -> Answer {
@@ -53,7 +55,10 @@ pub(super) async fn answer<S: Site>(
             follow(site, process_log(&site.settings(), rest)).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
-        (Route::Other(path), _) => hook(site, path),
+        (Route::Other(path), _) => match Page::at(path) {
+            Some(page) => show(site, visitors, place, page, request).await,
+            None => hook(site, path),
+        },
         (Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => Err(StatusCode::BAD_REQUEST),
     };
     answer.unwrap_or_else(Answer::error)
@@ -80,7 +85,7 @@ async fn call<S: Site>(
     if request.headers().contains_key(ORIGIN) {
         return Err(StatusCode::FORBIDDEN);
     }
-    let body = read_body(request).await?;
+    let body = read_body(request, BODY_SIZE).await?;
     let site = Rc::clone(site);
     // A task of its own: what a client has ordered is done to its end, though the client leaves.
     let work = spawn_local(async move {
@@ -95,12 +100,39 @@ async fn call<S: Site>(
     }
 }
 
-async fn read_body(request: &mut Request<Incoming>) -> Result<Vec<u8>, StatusCode> {
+/// A page. As with a call, what it orders is done to its end, though the client leaves.
+async fn show<S: Site>(
+    site: &Rc<S>,
+    visitors: &Rc<Visitors>,
+    place: Rc<Place>,
+    page: Page,
+    request: &mut Request<Incoming>,
+) -> Result<Answer, StatusCode> {
+    let method = request.method().clone();
+    if !page.takes(&method) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let body = match method {
+        Method::POST => read_body(request, web::FORM_SIZE).await?,
+        _ => Vec::new(),
+    };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let ask = Ask { method, query, headers: request.headers().clone(), body };
+    let (site, visitors) = (Rc::clone(site), Rc::clone(visitors));
+    let work = spawn_local(async move {
+        let reply = web::answer(&*site, &visitors, page, &ask).await;
+        drop(place);
+        reply
+    });
+    work.await.map(Answer::page).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn read_body(request: &mut Request<Incoming>, most: u64) -> Result<Vec<u8>, StatusCode> {
     let headers = request.headers();
     if !headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
         return Err(StatusCode::LENGTH_REQUIRED);
     }
-    if request.body().size_hint().upper().is_none_or(|size| size > BODY_SIZE) {
+    if request.body().size_hint().upper().is_none_or(|size| size > most) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let incoming = request.body_mut();

@@ -209,7 +209,8 @@ impl Bed {
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
             let credentials = credentials.clone();
-            let server = Server { section: section.to_owned(), socket: 0, credentials };
+            let section = section.to_owned();
+            let server = Server { section, socket: 0, credentials, legacy_get_actions: false };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
         Bed { site, unix: path, tcp: address }

@@ -161,6 +161,14 @@ class Chromium:
             self.ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
         self.arrive()
 
+    def told(self, word):
+        """What the browser's log has with this word in it."""
+        # What was logged before is told before this answer.
+        self.value("1")
+        entries = [text["entry"] for name, text in self.events if name == "Log.entryAdded"]
+        # That an answer is a refusal is no news.
+        return [entry["text"] for entry in entries if entry["source"] != "network" and word in entry["text"]]
+
     def text(self, selector="body"):
         return self.value(f"(document.querySelector({json.dumps(selector)}) || {{}}).innerText || ''")
 

@@ -5,4 +5,5 @@ mod browser;
 mod client;
 mod hostile;
 mod pages;
+mod parity;
 mod tokens;

@@ -1,9 +1,11 @@
 """browser.py CHROMIUM SCENARIO URL: what a person with a browser sees and does."""
 
+import http.client
 import http.server
 import os
 import sys
 import threading
+import urllib.parse
 import urllib.request
 
 from chromium import Chromium, Trouble
@@ -35,7 +37,11 @@ def elsewhere(page):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return serve(Handler)
+
+
+def serve(handler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}/"
 
@@ -78,6 +84,53 @@ def person(browser, url):
     expect("the state after the attack", "running" in browser.text("td.state"), browser)
     browser.go(url + "index.html?processname=a&action=stop")
     browser.click("button.main")
+    expect("the message", browser.text("[role=status]") == "Process a stopped", browser)
+
+
+@scenario
+def proxied(browser, url):
+    """Everything works below a path that the daemon knows nothing of."""
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def pass_on(self):
+            if not self.path.startswith("/some/where/"):
+                self.send_error(404)
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            inner = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=60)
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            inner.request(self.command, self.path.removeprefix("/some/where"), body or None, headers)
+            answer = inner.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("date", "server", "connection"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+            inner.close()
+
+        do_GET = do_POST = pass_on
+
+        def log_message(self, *_):
+            pass
+
+    base = serve(Proxy) + "some/where/"
+    browser.look(1280)
+    browser.go(base)
+    expect("the style sheet", browser.value("document.styleSheets[0].cssRules.length > 10"), browser)
+    expect("the picture", browser.value("document.images[0].naturalWidth > 0"), browser)
+    browser.click("button[aria-label='Stop a']")
+    expect("the message", browser.text("[role=status]") == "Process a stopped", browser)
+    expect("the same path", browser.value("location.href").startswith(base + "?message="), browser)
+    browser.go(base + "index.html?processname=a&action=start")
+    browser.click("button.main")
+    expect("the message", browser.text("[role=status]") == "Process a started", browser)
+    browser.value("document.querySelector('td.name a').removeAttribute('target')")
+    browser.click("td.name a")
+    expect("the log", browser.text("h1") == "Log of a", browser)
+    browser.click("header a")
+    expect("the page again", browser.value("location.href") == base, browser)
+    browser.click("button[aria-label='Stop a']")
     expect("the message", browser.text("[role=status]") == "Process a stopped", browser)
 
 

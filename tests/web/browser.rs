@@ -55,6 +55,14 @@ fn a_person_looks_and_presses_buttons() {
 }
 
 #[test]
+fn the_page_works_below_any_path_of_a_proxy() {
+    let room = Room::new();
+    let site = crate::client::with_sleeper(&room, "");
+    look("proxied", &site);
+    assert_eq!(site.daemon.state("a"), "STOPPED");
+}
+
+#[test]
 fn nothing_hostile_runs() {
     let room = Room::new();
     let site = hostile::site(&room);

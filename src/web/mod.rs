@@ -119,7 +119,7 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
     let now = office.now().mono;
     let fresh = visitors.mint.token(now);
     let Some(action) = form.get("action") else {
-        return page::status::answer(office, form.get("message"), &fresh).await;
+        return page::status::answer(office, form.get("message"), &fresh);
     };
     let wish = match Wish::new(action, form.get("processname")) {
         Ok(wish) => wish,
@@ -132,7 +132,8 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
         return reply::back(&wish.done(office));
     }
     let posted = ask.method == Method::POST;
-    let legacy = visitors.legacy_get_actions && ask.method == Method::GET;
+    let legacy =
+        visitors.legacy_get_actions && ask.method == Method::GET && !origin::is_guess(&ask.headers);
     if !posted && !legacy {
         return page::confirm::answer(&wish, &fresh, StatusCode::OK);
     }

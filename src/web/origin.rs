@@ -37,6 +37,17 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
     Err(Foreign::Origin { origin, host })
 }
 
+/// Whether a browser only guesses that somebody will want to see this. It asks for links ahead of time.
+pub(super) fn is_guess(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().any(|name| {
+        let purposes = headers.get_all(name).iter();
+        purposes.map(|value| value.as_bytes()).any(|value| {
+            let word = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            [&b"prefetch"[..], b"preview"].iter().any(|guess| word.eq_ignore_ascii_case(guess))
+        })
+    })
+}
+
 /// Whether an origin, `scheme://host[:port]`, is this host. The scheme is the proxy's to choose.
 fn is_at(origin: &str, host: &str) -> bool {
     let (own, port) = match origin.split_once("://") {
@@ -60,6 +71,20 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         check(&headers)
+    }
+
+    #[test]
+    fn guesses_are_known() {
+        let guess = |name, value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            is_guess(&headers)
+        };
+        assert!(guess("sec-purpose", "prefetch"));
+        assert!(guess("sec-purpose", "prefetch;prerender"));
+        assert!(guess("x-moz", "Prefetch"));
+        assert!(!guess("purpose", "other"));
+        assert!(!guess("accept", "prefetch"));
     }
 
     #[test]

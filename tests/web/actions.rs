@@ -176,6 +176,8 @@ fn links_act_where_the_configuration_says_so() {
     }
     site.ask("HEAD", stop, "", "");
     assert_eq!(site.daemon.state("a"), "RUNNING", "HEAD changes nothing");
+    let guess = site.ask("GET", stop, "Sec-Purpose: prefetch\r\n", "");
+    assert_eq!((guess.status, site.daemon.state("a")), (200, "RUNNING".to_owned()));
     assert_eq!(site.get(stop).message(), "Process a stopped");
     assert_eq!(site.daemon.state("a"), "STOPPED");
     let start = "index.html?processname=a&action=start";

@@ -8,7 +8,6 @@ use super::super::origin::Foreign;
 use super::super::reply::Reply;
 use super::super::text::Text;
 use super::page;
-use crate::rpc::fault::{Code, Fault};
 
 fn notice(status: StatusCode, heading: &str, content: &Markup) -> Reply {
     let content = html! {
@@ -25,15 +24,6 @@ pub(in crate::web) fn shutting_down() -> Reply {
         p { "Supervisor is shutting down. Processes are being stopped, and nothing else can be ordered." }
     };
     notice(StatusCode::SERVICE_UNAVAILABLE, "Shutting down", &content)
-}
-
-/// The processes cannot be told.
-pub(in crate::web) fn fault(fault: &Fault) -> Reply {
-    if fault.code == Code::ShutdownState.number() {
-        return shutting_down();
-    }
-    let content = html! { p { "The states of the processes cannot be had: " (Text(&fault.text)) } };
-    notice(StatusCode::SERVICE_UNAVAILABLE, "No answer", &content)
 }
 
 /// The parameters say nothing that could be done.

@@ -10,21 +10,17 @@ use super::super::form::quote;
 use super::super::reply::Reply;
 use super::super::text::Text;
 use super::{notice, page};
-use crate::process::State;
+use crate::config::settings::{Process, Settings};
+use crate::process::describe::describe;
+use crate::process::{Heart, State};
 use crate::rpc::office::Office;
-use crate::rpc::xml::Value;
 
 /// The page, with the message of the last action and the token for the next one.
-pub(in crate::web) async fn answer(
-    office: &impl Office,
-    message: Option<&str>,
-    token: &str,
-) -> Reply {
-    let all = match action::ask(office, "getAllProcessInfo", Vec::new()).await {
-        Ok(all) => all,
-        Err(fault) => return notice::fault(&fault),
-    };
-    let rows = rows(&all);
+pub(in crate::web) fn answer(office: &impl Office, message: Option<&str>, token: &str) -> Reply {
+    let settings = office.settings();
+    let rows =
+        office.heart(|heart| (!heart.shutting_down()).then(|| rows(office, &settings, heart)));
+    let Some(rows) = rows else { return notice::shutting_down() };
     let content = html! {
         h1 { "Processes" }
         @if let Some(message) = message {
@@ -47,8 +43,7 @@ pub(in crate::web) async fn answer(
         }
         p.time { "As of " (action::time(office)) }
     };
-    let identifier = &office.settings().identifier;
-    Reply::page(StatusCode::OK, page("Supervisor Status", identifier, &content))
+    Reply::page(StatusCode::OK, page("Supervisor Status", &settings.identifier, &content))
 }
 
 /// Whether a message tells of a failure.
@@ -58,51 +53,47 @@ fn is_bad(message: &str) -> bool {
 
 /// A process.
 struct Row<'a> {
-    group: &'a str,
-    name: &'a str,
+    process: &'a Process,
     state: State,
-    description: &'a str,
-    stdout: bool,
-    stderr: bool,
+    description: String,
 }
 
 impl Row<'_> {
     /// The name that leads to it.
-    fn full(&self) -> String {
-        match self.group == self.name {
-            true => self.name.to_owned(),
-            false => format!("{}:{}", self.group, self.name),
-        }
+    fn name(&self) -> String {
+        let Process { group, name, .. } = self.process;
+        if group == name { name.clone() } else { format!("{group}:{name}") }
     }
 
     /// What can be ordered of it.
     fn actions(&self) -> &'static [Action] {
         match self.state {
-            State::Running => &[Action::Restart, Action::Stop],
-            State::Stopped | State::Exited | State::Fatal => &[Action::Start],
-            State::Starting | State::Backoff => &[Action::Stop],
-            State::Stopping | State::Unknown => &[],
+            State::Running => &[Action::Restart, Action::Stop, Action::ClearLog],
+            State::Stopped | State::Exited | State::Fatal => &[Action::Start, Action::ClearLog],
+            State::Starting | State::Backoff => &[Action::Stop, Action::ClearLog],
+            State::Stopping | State::Unknown => &[Action::ClearLog],
         }
+    }
+
+    /// Its logs: what follows its name in the address of each, and the label.
+    fn logs(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let stdout = self.process.stdout.log.map(|_| ("", "Tail -f Stdout"));
+        let stderr = self.process.stderr.log.map(|_| ("/stderr", "Tail -f Stderr"));
+        stdout.into_iter().chain(stderr)
     }
 }
 
-/// The processes, by group and name, from the answer of the method.
-fn rows(all: &Value) -> Vec<Row<'_>> {
-    let Value::Array(all) = all else { return Vec::new() };
-    all.iter().filter_map(row).collect()
-}
-
-fn row(info: &Value) -> Option<Row<'_>> {
-    let text = |name| info.member(name).and_then(Value::as_str);
-    let code = info.member("state")?.as_int()?;
-    Some(Row {
-        group: text("group")?,
-        name: text("name")?,
-        state: State::ALL.into_iter().find(|state| i64::from(state.code()) == code)?,
-        description: text("description")?,
-        stdout: !text("stdout_logfile")?.is_empty(),
-        stderr: !text("stderr_logfile")?.is_empty(),
-    })
+/// The processes, by group and name.
+fn rows<'a>(office: &impl Office, settings: &'a Settings, heart: &Heart) -> Vec<Row<'a>> {
+    let now = office.now();
+    let row = |(slot, process): (&u32, &'a Process)| {
+        let info = heart.info(*slot, now)?;
+        let description = describe(&process.name, &info, office.zone());
+        Some(Row { process, state: info.state, description })
+    };
+    let mut rows: Vec<Row<'_>> = settings.processes.iter().filter_map(row).collect();
+    rows.sort_unstable_by_key(|row| (&row.process.group, &row.process.name));
+    rows
 }
 
 /// How many there are, and in which states.
@@ -141,30 +132,33 @@ fn table(rows: &[Row<'_>]) -> Markup {
 }
 
 fn table_row(row: &Row<'_>) -> Markup {
-    let name = row.full();
+    let name = row.name();
     let quoted = quote(&name).to_string();
     let name = Text(&name);
     html! {
         tr {
             td.state { span class=(class(row.state)) { (row.state.name().to_lowercase()) } }
-            td.description { (Text(row.description)) }
+            td.description { (Text(&row.description)) }
             td.name {
                 a href={ "tail.html?processname=" (quoted) } target="_blank" rel="noopener" {
                     bdi { (name) }
                 }
             }
             td.action {
-                @for action in row.actions().iter().chain(&[Action::ClearLog]) {
-                    button formaction={ "index.html?processname=" (quoted) "&action=" (action.name()) }
-                        aria-label={ (action.label()) " " (name) } { (action.label()) }
-                    " "
-                }
-                @for (there, stream, label) in
-                    [(row.stdout, "", "Tail -f Stdout"), (row.stderr, "/stderr", "Tail -f Stderr")] {
-                    @if there {
-                        a href={ "logtail/" (quoted) (stream) } target="_blank" rel="noopener"
-                            aria-label={ (label) " " (name) } { (label) }
-                        " "
+                div {
+                    span {
+                        @for action in row.actions() {
+                            button formaction={ "index.html?processname=" (quoted) "&action=" (action.name()) }
+                                aria-label={ (action.label()) " " (name) } { (action.label()) }
+                            " "
+                        }
+                    }
+                    span {
+                        @for (stream, label) in row.logs() {
+                            a href={ "logtail/" (quoted) (stream) } target="_blank" rel="noopener"
+                                aria-label={ (label) " " (name) } { (label) }
+                            " "
+                        }
                     }
                 }
             }
@@ -178,5 +172,69 @@ fn class(state: State) -> &'static str {
         State::Fatal | State::Backoff => "statuserror",
         State::Starting | State::Stopping => "statusnominal changing",
         State::Stopped | State::Exited | State::Unknown => "statusnominal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::world::{program, stream};
+
+    fn process(group: &str, name: &str, log: Option<u32>) -> Process {
+        Process { group: group.to_owned(), stdout: stream(log), ..program(name) }
+    }
+
+    fn row<'a>(process: &'a Process, state: State, description: &str) -> Row<'a> {
+        Row { process, state, description: description.to_owned() }
+    }
+
+    #[test]
+    fn each_state_has_its_actions() {
+        let process = process("g", "p", None);
+        for state in State::ALL {
+            let page = table(&[row(&process, state, "")]).into_string();
+            let offered: Vec<&str> = Action::ALL
+                .into_iter()
+                .map(Action::label)
+                .filter(|label| page.contains(&format!(">{label}</button>")))
+                .collect();
+            let expected: &[&str] = match state {
+                State::Running => &["Stop", "Restart", "Clear Log"],
+                State::Stopped | State::Exited | State::Fatal => &["Start", "Clear Log"],
+                State::Starting | State::Backoff => &["Stop", "Clear Log"],
+                State::Stopping | State::Unknown => &["Clear Log"],
+            };
+            assert_eq!(offered, expected, "{state:?}");
+            assert!(page.contains(&format!(">{}</span>", state.name().to_lowercase())), "{page}");
+        }
+    }
+
+    #[test]
+    fn names_lead_to_their_processes() {
+        let plain = process("a", "a", Some(1));
+        let odd = process("g", "p\"<&'", None);
+        let rows = [row(&plain, State::Running, "pid 1"), row(&odd, State::Stopped, "<i>")];
+        let page = table(&rows).into_string();
+        for part in [
+            "tail.html?processname=a\"",
+            "index.html?processname=a&amp;action=stop\"",
+            "href=\"logtail/a\"",
+            "tail.html?processname=g%3Ap%22%3C%26%27\"",
+            "<bdi>g:p&quot;&lt;&amp;&#39;</bdi>",
+            "aria-label=\"Start g:p&quot;&lt;&amp;&#39;\"",
+            "&lt;i&gt;",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert_eq!(page.matches("logtail/").count(), 1, "no link to a log that is none: {page}");
+    }
+
+    #[test]
+    fn states_are_counted() {
+        let process = process("g", "p", None);
+        let rows =
+            [State::Running, State::Fatal, State::Running].map(|state| row(&process, state, ""));
+        let text = summary(&rows).into_string();
+        assert_eq!(text, "<span class=\"summary\">1 fatal, 2 running</span>");
     }
 }

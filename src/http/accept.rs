@@ -16,6 +16,7 @@ use super::head::Policy;
 use super::limits::{Crowd, Source};
 use super::line::{Line, Stream};
 use crate::config::settings::{Level, Server};
+use crate::web::Visitors;
 
 /// Between two tries to accept when descriptors or memory ran out; doubled up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -82,7 +83,8 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
         }
     };
     let policy = Policy::new(&server, matches!(socket, Socket::Tcp(_)));
-    let door = Rc::new(Door { site: Rc::clone(&site), policy });
+    let visitors = Rc::new(Visitors::of(&server));
+    let door = Rc::new(Door { site: Rc::clone(&site), policy, visitors });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {

@@ -20,6 +20,7 @@ use super::head::Closing;
 use super::limits::{PIECE, Share};
 use super::line::Line;
 use crate::config::settings::Level;
+use crate::web::Reply;
 
 /// The answer to a request, before it is put into HTTP.
 pub(super) struct Answer {
@@ -50,6 +51,12 @@ impl Answer {
     /// Any answer; `kind` is its content type.
     pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
         Answer { status, kind, more: Vec::new(), content: Content::Whole(body.into()) }
+    }
+
+    /// A page, or a file of the pages.
+    pub(super) fn shown(reply: Reply) -> Answer {
+        let Reply { status, kind, headers, body } = reply;
+        Answer { status, kind, more: headers, content: Content::Whole(body) }
     }
 
     /// The same with another header.
@@ -118,6 +125,8 @@ pub(super) fn respond(answer: Answer, closing: Closing, mut end: End) -> Respons
         (_, Closing::KeepAndSay | Closing::Close) => say(CONNECTION, "close"),
     };
     match &content {
+        // The length would be that of what the client has already.
+        Content::Whole(_) if status == StatusCode::NOT_MODIFIED => {}
         Content::Whole(bytes) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }

@@ -13,21 +13,24 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Site;
+use super::connection::Door;
 use super::follow::LogStream;
 use super::head::{Route, Visitor};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::reply::Answer;
 use crate::config::settings::{Level, Settings};
 use crate::rpc;
+use crate::web::{self, Ask, Page};
 
 /// Answers a request that may pass.
 pub(super) async fn answer<S: Site>(
-    site: &Rc<S>,
+    door: &Door<S>,
     place: Rc<Place>,
     visitor: Visitor,
     route: Route,
     request: &mut Request<Incoming>,
 ) -> Answer {
+    let site = &door.site;
     let answer = match (route, request.method()) {
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, place, request).await,
@@ -35,7 +38,10 @@ pub(super) async fn answer<S: Site>(
             follow(site, process_log(&site.settings(), &rest)).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
-        (Route::Other(path), _) => page(site, &visitor, &path),
+        (Route::Other(path), _) => match Page::at(&path) {
+            Some(page) => show(door, place, page, request).await,
+            None => hook(site, &visitor, &path),
+        },
         (Route::Health | Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => {
             Err(StatusCode::BAD_REQUEST)
         }
@@ -54,12 +60,12 @@ fn health(site: &impl Site) -> Answer {
 }
 
 #[cfg(not(supervisor_hooks))]
-fn page<S: Site>(_: &Rc<S>, _: &Visitor, _: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(_: &Rc<S>, _: &Visitor, _: &str) -> Result<Answer, StatusCode> {
     Err(StatusCode::NOT_FOUND)
 }
 
 #[cfg(supervisor_hooks)]
-fn page<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
     let text = site.hook(name).ok_or(StatusCode::NOT_FOUND)?;
     Ok(Answer::page(StatusCode::OK, "text/plain", text))
@@ -82,6 +88,35 @@ async fn call<S: Site>(
         Ok(StatusCode::OK) => Ok(Answer::xml(answer.body)),
         status => Err(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
     }
+}
+
+/// A page. As with a call, what it orders is done to its end, though the client leaves.
+async fn show<S: Site>(
+    door: &Door<S>,
+    place: Rc<Place>,
+    page: Page,
+    request: &mut Request<Incoming>,
+) -> Result<Answer, StatusCode> {
+    let method = request.method().clone();
+    if !page.takes(&method) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let (body, share) = match method {
+        Method::POST => {
+            let (body, share) = read_body(&place, request, web::FORM_SIZE).await?;
+            (body, Some(share))
+        }
+        _ => (Vec::new(), None),
+    };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let ask = Ask { method, query, headers: request.headers().clone(), body };
+    let (site, visitors) = (Rc::clone(&door.site), Rc::clone(&door.visitors));
+    let reply = to_its_end(async move {
+        let reply = web::answer(&*site, &visitors, page, &ask).await;
+        drop((place, share));
+        reply
+    });
+    reply.await.map(Answer::shown).ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// What a client has ordered is done to its end, though the client leaves: what is not done at once goes on in a task of

@@ -16,10 +16,11 @@ const WORDS: &str = r#"    local line="${COMP_LINE:0:COMP_POINT}" word takes='' 
 "#;
 
 /// Only what comes after the last cut is replaced.
-const REPLY: &str = r#"    local cut='' part
+const REPLY: &str = r#"    local cut='' part tail
     for part in : =; do
-        if [[ $cur == *"$part"* && $COMP_WORDBREAKS == *"$part"* && ${#cut} -lt $((${#cur} - ${#cur##*"$part"})) ]]; then
-            cut="${cur%"${cur##*"$part"}"}"
+        if [[ $cur == *"$part"* && $COMP_WORDBREAKS == *"$part"* ]]; then
+            tail="${cur##*"$part"}"
+            ((${#cur} - ${#tail} > ${#cut})) && cut="${cur:0:${#cur} - ${#tail}}"
         fi
     done
     local at

@@ -2,16 +2,21 @@
 
 mod actions;
 mod address;
+mod batch;
+mod escape;
 mod fg;
 mod follow;
 mod http;
 mod input;
 mod interrupt;
+mod log;
 mod options;
+mod out;
 mod prompt;
 mod server;
 mod session;
 mod shell;
+mod sink;
 pub mod table;
 mod trouble;
 
@@ -41,6 +46,9 @@ pub fn run() -> u8 {
             return status::SUCCESS;
         }
         Err(Stop::Usage(usage)) => {
+            if args.iter().any(|word| word == "--json") {
+                out::refuse(&usage, status::INVALID_ARGS);
+            }
             let _ = std::io::stderr().write_all(usage.as_bytes());
             return status::INVALID_ARGS;
         }
@@ -48,10 +56,10 @@ pub fn run() -> u8 {
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
     if options.words.is_empty() {
-        shell::run(Session::new(server, true), &client.prompt);
+        shell::run(Session::new(server, true).with_settings(options.output), &client.prompt);
         return status::SUCCESS;
     }
-    let mut session = Session::new(server, options.interactive);
+    let mut session = Session::new(server, options.interactive).with_settings(options.output);
     session.run(&options.words.join(" "));
     session.exit
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use nix::unistd::{Uid, User};
 
+use super::out::{Color, Settings};
 use super::quote;
 use super::table::OPTIONS;
 use crate::config::ctl::{self, Caller, Client};
@@ -28,6 +29,8 @@ pub struct Options {
     pub client: Client,
     /// Whether a person may be asked.
     pub interactive: bool,
+    /// How the output is to look.
+    pub output: Settings,
     /// The action and its arguments.
     pub words: Vec<String>,
 }
@@ -50,6 +53,9 @@ struct CommandLine {
     username: Option<String>,
     password: Option<String>,
     history_file: Option<String>,
+    json: Option<String>,
+    raw: Option<String>,
+    color: Option<String>,
 }
 
 /// Reads command line (program name first) and configuration file.
@@ -72,6 +78,12 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
         }
         take(&mut line, &option, value).map_err(usage)?;
     }
+    let color = match line.color.as_deref() {
+        Some(word) => Color::parse(word).ok_or_else(|| {
+            usage(format!("invalid value for --color {}: it is auto, always or never", quote(word)))
+        })?,
+        None => Color::default(),
+    };
     let client = match line.configuration.take().or_else(|| search(program, environment)) {
         Some(file) => read_file(&file, environment, program)?,
         None => Client::default(),
@@ -85,6 +97,7 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
             history_file: line.history_file.or(client.history_file),
         },
         interactive: line.interactive.is_some(),
+        output: Settings { json: line.json.is_some(), raw: line.raw.is_some(), color },
         words,
     })
 }
@@ -96,6 +109,9 @@ fn take(line: &mut CommandLine, option: &str, value: String) -> Result<(), Strin
         "-s" | "--serverurl" => &mut line.serverurl,
         "-u" | "--username" => &mut line.username,
         "-p" | "--password" => &mut line.password,
+        "--json" => &mut line.json,
+        "--raw" => &mut line.raw,
+        "--color" => &mut line.color,
         _ => &mut line.history_file,
     };
     if matches!(option, "-s" | "--serverurl") && !is_url(&value) {

@@ -7,18 +7,22 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::pipe2;
 
 /// Exit status of a program that an interrupt ends, as shells give it.
 const INTERRUPTED: u8 = 130;
 
 /// Who is told, and the exit status where nobody is.
-static STATE: Mutex<State> = Mutex::new(State { listener: None, exit: INTERRUPTED });
+static STATE: Mutex<State> =
+    Mutex::new(State { listener: None, exit: INTERRUPTED, terminal: None });
 static WATCH: Once = Once::new();
 
 struct State {
     listener: Option<OwnedFd>,
     exit: u8,
+    /// The terminal as it was, which whoever reads from it may have changed.
+    terminal: Option<Termios>,
 }
 
 fn with<T>(act: impl FnOnce(&mut State) -> T) -> T {
@@ -45,6 +49,9 @@ fn tell(state: &mut State) {
         // A full pipe has told it already.
         Some(listener) => drop(nix::unistd::write(listener, b"!")),
         None => {
+            if let Some(terminal) = &state.terminal {
+                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, terminal);
+            }
             let _ = writeln!(io::stdout());
             std::process::exit(i32::from(state.exit));
         }
@@ -53,7 +60,10 @@ fn tell(state: &mut State) {
 
 /// From now on an interrupt that nobody listens for is an orderly end: a line end, and exit status 0.
 pub fn end_in_order() {
-    with(|state| state.exit = 0);
+    with(|state| {
+        state.exit = 0;
+        state.terminal = tcgetattr(io::stdin()).ok();
+    });
     watch();
 }
 

@@ -3,9 +3,12 @@
 mod actions;
 mod address;
 mod batch;
+mod complete;
+mod editor;
 mod escape;
 mod fg;
 mod follow;
+mod history;
 mod http;
 mod input;
 mod interrupt;
@@ -24,7 +27,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::config::text;
-use options::Stop;
+use history::History;
+use options::{Stop, native};
 use server::Server;
 use session::{Session, status};
 
@@ -56,7 +60,12 @@ pub fn run() -> u8 {
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
     if options.words.is_empty() {
-        shell::run(Session::new(server, true).with_settings(options.output), &client.prompt);
+        let history = client.history_file.map(|path| History::new(native(&path).into()));
+        shell::run(
+            Session::new(server, true).with_settings(options.output),
+            &client.prompt,
+            history,
+        );
         return status::SUCCESS;
     }
     let mut session = Session::new(server, options.interactive).with_settings(options.output);

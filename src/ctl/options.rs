@@ -166,7 +166,8 @@ fn located(program: &str, environment: &[(String, String)]) -> String {
         .unwrap_or_else(|| program.to_owned())
 }
 
-fn native(path: &str) -> std::ffi::OsString {
+/// A path as the system takes it.
+pub fn native(path: &str) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(text::bytes(path))
 }

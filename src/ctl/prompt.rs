@@ -14,10 +14,12 @@ pub fn ask(question: &str) -> Option<String> {
     input::line()
 }
 
-/// Asks on the terminal without showing what is typed; without a terminal, like [`ask`].
+/// Asks on the terminal without showing what is typed; without a terminal, on standard error, since what is typed may be
+/// seen then.
 pub fn ask_hidden(question: &str) -> Option<String> {
     let Ok(mut tty) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
-        return ask(question);
+        let _ = write!(std::io::stderr(), "Warning: Password input may be echoed.\n{question}");
+        return input::line();
     };
     let before = tcgetattr(&tty).ok()?;
     let mut hidden = before.clone();

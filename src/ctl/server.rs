@@ -28,15 +28,15 @@ impl Server {
         Server { url, username, password, connection: None }
     }
 
+    /// The same server, by a connection of its own.
+    pub fn again(&self) -> Server {
+        Server::new(self.url.clone(), self.username.clone(), self.password.clone())
+    }
+
     /// Speaks to the server at another address from now on, as the same user.
     pub fn turn_to(&mut self, url: &str) {
         self.url = url.to_owned();
         self.connection = None;
-    }
-
-    /// The same server for the same user, on a connection of its own.
-    pub fn again(&self) -> Server {
-        Server::new(self.url.clone(), self.username.clone(), self.password.clone())
     }
 
     /// The value of the `Authorization` header.

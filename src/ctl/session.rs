@@ -138,19 +138,15 @@ impl Session {
                 Ok(()) => return,
                 Err(Trouble::Http { status: 401, .. }) => {
                     self.error("Server requires authentication", "AUTHENTICATION");
-                    if !self.asks() || !self.ask_credentials() {
+                    if !self.asks() {
                         self.exit = status::GENERIC;
                         return;
                     }
+                    if let Err(trouble) = self.ask_credentials() {
+                        return self.give_up(&trouble);
+                    }
                 }
-                Err(trouble) => {
-                    let place = format!("file: {} line: {}", file!(), line!());
-                    let message = trouble.to_string();
-                    let problem = Problem { code: trouble.code(), message: &message, name: None };
-                    self.out.error(&format!("error: {message}: {place}"), problem);
-                    self.exit = status::GENERIC;
-                    return;
-                }
+                Err(trouble) => return self.give_up(&trouble),
             }
         }
     }
@@ -160,17 +156,32 @@ impl Session {
         self.interactive && !self.out.json()
     }
 
-    /// Asks the person for name and password; `false` when nobody answers.
-    fn ask_credentials(&mut self) -> bool {
-        let (Some(name), Some(password)) =
-            (prompt::ask("Username:"), prompt::ask_hidden("Password:"))
-        else {
-            return false;
-        };
+    /// Ends an action by what it has no words for.
+    fn give_up(&mut self, trouble: &Trouble) {
+        let place = format!("file: {} line: {}", file!(), line!());
+        let message = trouble.to_string();
+        let problem = Problem { code: trouble.code(), message: &message, name: None };
+        self.out.error(&format!("error: {message}: {place}"), problem);
+        self.exit = status::GENERIC;
+    }
+
+    /// Asks the person for name and password.
+    fn ask_credentials(&mut self) -> Result<(), Trouble> {
+        let name = prompt::ask("Username:").ok_or(Trouble::NoAnswer)?;
+        let password = prompt::ask_hidden("Password:").ok_or(Trouble::NoAnswer)?;
         self.say("");
         self.server.username = Some(name);
         self.server.password = Some(password);
-        true
+        Ok(())
+    }
+
+    /// Whether it is to be done: where a person can be asked, only after a yes.
+    pub fn confirm(&self, question: &str) -> Result<bool, Trouble> {
+        if !self.asks() {
+            return Ok(true);
+        }
+        let answer = prompt::ask(question).ok_or(Trouble::NoAnswer)?;
+        Ok(answer.to_lowercase().starts_with('y'))
     }
 
     /// Calls a method.

@@ -27,6 +27,8 @@ pub enum Trouble {
     Disconnected,
     /// The answer is no XML-RPC, or not of the shape that the method has.
     Answer,
+    /// A question was asked and the input had no answer.
+    NoAnswer,
     /// A value that the action cannot work with.
     Value(String),
 }
@@ -46,6 +48,7 @@ impl Trouble {
             Trouble::Lookup(_) => "socket.gaierror",
             Trouble::Disconnected => "http.client.RemoteDisconnected",
             Trouble::Answer => "xmlrpc.client.ResponseError",
+            Trouble::NoAnswer => "EOFError",
             Trouble::Value(_) => "ValueError",
         }
     }
@@ -64,6 +67,7 @@ impl Trouble {
             Trouble::Disconnected => "DISCONNECTED",
             Trouble::Answer => "BAD_ANSWER",
             Trouble::Value(_) => "BAD_VALUE",
+            Trouble::NoAnswer => "NO_ANSWER",
         }
     }
 
@@ -111,6 +115,7 @@ impl fmt::Display for Trouble {
             }
             Trouble::Disconnected => f.write_str("Remote end closed connection without response"),
             Trouble::Answer => f.write_str("ResponseError()"),
+            Trouble::NoAnswer => f.write_str("EOF when reading a line"),
             Trouble::Value(text) => f.write_str(text),
         }
     }

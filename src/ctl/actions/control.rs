@@ -2,7 +2,6 @@
 
 use super::super::batch::{AT_ONCE, Batch};
 use super::super::out::Problem;
-use super::super::prompt;
 use super::super::server::{Call, Outcome, list};
 use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
@@ -290,11 +289,8 @@ pub fn shutdown(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         session.usage("shutdown accepts no arguments", "shutdown");
         return Ok(());
     }
-    if session.asks() {
-        let answer = prompt::ask("Really shut the remote supervisord process down y/N? ");
-        if !answer.is_some_and(|answer| answer.to_lowercase().starts_with('y')) {
-            return Ok(());
-        }
+    if !session.confirm("Really shut the remote supervisord process down y/N? ")? {
+        return Ok(());
     }
     let trouble = match session.try_call("supervisor.shutdown", &[]) {
         Ok(Ok(_)) => {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::out::Problem;
-use super::super::prompt;
 use super::super::server::{Info, Outcome, list};
 use super::super::session::{Session, status as exit};
 use super::super::trouble::{Trouble, code_of};
@@ -400,11 +399,8 @@ pub fn reload(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         session.usage("reload accepts no arguments", "reload");
         return Ok(());
     }
-    if session.asks() {
-        let answer = prompt::ask("Really restart the remote supervisord process y/N? ");
-        if !answer.is_some_and(|answer| answer.to_lowercase().starts_with('y')) {
-            return Ok(());
-        }
+    if !session.confirm("Really restart the remote supervisord process y/N? ")? {
+        return Ok(());
     }
     let fault = match session.try_call("supervisor.restart", &[])? {
         Ok(_) => {

@@ -1,0 +1,225 @@
+//! What the word at the end of a line can become.
+
+use std::cell::RefCell;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::server::{Info, Server, list};
+use super::table::{self, ACTIONS, Action, Operand};
+
+/// How long the daemon's answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long names are taken to be right.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// Signals that are offered; any other can be typed.
+pub const SIGNALS: &[&str] =
+    &["ABRT", "ALRM", "CONT", "HUP", "INT", "KILL", "QUIT", "STOP", "TERM", "USR1", "USR2"];
+
+/// A process's group and name.
+pub type Name = (String, String);
+
+/// The words that the last one of `line` can become, and where that one begins. `names` is asked when names are wanted.
+pub fn complete(line: &str, names: impl FnOnce() -> Vec<Name>) -> (usize, Vec<String>) {
+    let start = line.rfind(char::is_whitespace).map_or(0, |at| at + last_width(line, at));
+    let typed = line.get(start..).unwrap_or_default();
+    let mut before = line.get(..start).unwrap_or_default().split_whitespace();
+    let Some(action) = before.next() else {
+        return (start, actions(typed));
+    };
+    let words = match table::find(action) {
+        Some(action) => operands(action, before, typed, names),
+        None => Vec::new(),
+    };
+    (start, words)
+}
+
+fn last_width(line: &str, at: usize) -> usize {
+    line.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+}
+
+fn actions(typed: &str) -> Vec<String> {
+    beginning(typed, ACTIONS.iter().map(|action| action.name.to_owned()))
+}
+
+fn beginning(typed: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
+    words.into_iter().filter(|word| word.starts_with(typed)).collect()
+}
+
+fn operands<'a>(
+    action: &Action,
+    before: impl Iterator<Item = &'a str>,
+    typed: &str,
+    names: impl FnOnce() -> Vec<Name>,
+) -> Vec<String> {
+    if typed.starts_with('-') {
+        let flags = action.flags.iter().map(|flag| format!("--{}", flag.long));
+        return beginning(typed, flags);
+    }
+    let place = before.filter(|word| !word.starts_with('-')).count();
+    let operand = action.operand(place);
+    offers(operand, typed, names)
+}
+
+/// The words of a kind that begin as typed.
+pub fn offers(operand: Operand, typed: &str, names: impl FnOnce() -> Vec<Name>) -> Vec<String> {
+    let fixed = |words: &[&str]| beginning(typed, words.iter().map(|word| (*word).to_owned()));
+    // The word for all is one to be typed on purpose.
+    let all = |mut words: Vec<String>| {
+        if !typed.is_empty() {
+            words.extend(fixed(&["all"]));
+        }
+        words
+    };
+    match operand {
+        Operand::Process => all(processes(typed, &names(), true)),
+        Operand::OneProcess => processes(typed, &names(), false),
+        Operand::ProcessOrChannel => {
+            let mut words = fixed(&["stdout", "stderr"]);
+            words.extend(processes(typed, &names(), true));
+            words
+        }
+        Operand::Group => all(beginning(typed, groups(&names()))),
+        Operand::Signal => fixed(SIGNALS),
+        Operand::Url => fixed(&["http://", "unix://"]),
+        Operand::Action => actions(typed),
+        Operand::Nothing => Vec::new(),
+    }
+}
+
+fn groups(names: &[Name]) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for (group, _) in names {
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
+    }
+    groups
+}
+
+/// A process by its name alone where that names it, else with its group; then the whole group, too.
+fn processes(typed: &str, names: &[Name], whole: bool) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut last = None;
+    for (group, name) in names {
+        if !typed.contains(':') && group == name {
+            words.push(name.clone());
+            continue;
+        }
+        if whole && last != Some(group) {
+            words.push(format!("{group}:*"));
+            last = Some(group);
+        }
+        words.push(format!("{group}:{name}"));
+    }
+    beginning(typed, words)
+}
+
+/// The names of the daemon's processes; none if it does not say within a moment.
+pub fn ask(server: &Server) -> Vec<Name> {
+    let mut server = server.again();
+    let (send, receive) = mpsc::channel();
+    // The thread may hang in a connection or a look-up; it is left to itself then.
+    thread::spawn(move || {
+        let answer = server.call("supervisor.getAllProcessInfo", &[]);
+        let infos = answer.and_then(|answer| list::<Info>(&answer)).unwrap_or_default();
+        let names: Vec<Name> = infos.into_iter().map(|info| (info.group, info.name)).collect();
+        let _ = send.send(names);
+    });
+    receive.recv_timeout(PATIENCE).unwrap_or_default()
+}
+
+/// Names that were asked for a moment ago.
+pub struct Names {
+    server: Server,
+    known: RefCell<Option<(Instant, Vec<Name>)>>,
+}
+
+impl Names {
+    /// The names that this server knows.
+    pub fn new(server: Server) -> Names {
+        Names { server, known: RefCell::new(None) }
+    }
+
+    /// The names, asked for again if they are not fresh.
+    pub fn get(&self) -> Vec<Name> {
+        let mut known = self.known.borrow_mut();
+        if let Some((at, names)) = known.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return names.clone();
+        }
+        let names = ask(&self.server);
+        *known = Some((Instant::now(), names.clone()));
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<Name> {
+        let pair = |group: &str, name: &str| (group.to_owned(), name.to_owned());
+        vec![pair("cat", "cat"), pair("web", "web-0"), pair("web", "web-1"), pair("stamp", "stamp")]
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        complete(line, names).1
+    }
+
+    #[test]
+    fn actions_come_first() {
+        assert_eq!(words("sta"), ["start", "status"]);
+        assert_eq!(words("  ").len(), ACTIONS.len());
+        assert_eq!(words("help re"), ["reload", "remove", "reread", "restart"]);
+        assert_eq!(words("nonsense x"), [""; 0]);
+    }
+
+    #[test]
+    fn names_by_kind() {
+        assert_eq!(words("start "), ["cat", "web:*", "web:web-0", "web:web-1", "stamp"]);
+        assert_eq!(words("start cat:"), ["cat:*", "cat:cat"]);
+        assert_eq!(words("stop cat w"), ["web:*", "web:web-0", "web:web-1"]);
+        assert_eq!(words("fg w"), ["web:web-0", "web:web-1"]);
+        assert_eq!(words("update "), ["cat", "web", "stamp"]);
+        assert_eq!(words("restart a"), ["all"]);
+        assert_eq!(words("signal H"), ["HUP"]);
+        assert_eq!(words("signal HUP c"), ["cat"]);
+        assert_eq!(words("tail -f cat st"), ["stdout", "stderr", "stamp"]);
+        assert_eq!(words("fg cat c"), [""; 0]);
+        assert_eq!(words("reread "), [""; 0]);
+    }
+
+    #[test]
+    fn flags() {
+        assert_eq!(words("start --w"), ["--wait-running"]);
+        assert_eq!(words("quit -"), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_word_is_replaced() {
+        assert_eq!(complete("start c", names).0, 6);
+        assert_eq!(complete("start\u{3000}c", names).0, 8);
+        assert_eq!(complete("", names).0, 0);
+    }
+
+    #[test]
+    fn a_daemon_that_is_away_has_no_names() {
+        let server = Server::new("unix:///nonexistent".to_owned(), None, None);
+        assert_eq!(Names::new(server).get(), []);
+    }
+
+    #[test]
+    fn a_daemon_that_is_silent_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let names = Names::new(Server::new(format!("unix://{}", path.display()), None, None));
+        let begun = Instant::now();
+        assert_eq!(names.get(), []);
+        assert_eq!(names.get(), []);
+        assert!(begun.elapsed() < PATIENCE * 2);
+    }
+}

@@ -11,7 +11,7 @@ REFERENCE := $(CURDIR)/target/ref
 FUZZ_SECONDS ?= 30
 
 .NOTPARALLEL:
-.PHONY: build hooks reference demo test format lint deny unit budget system parity fuzz install clean
+.PHONY: build hooks reference demo test format lint deny unit budget system parity fuzz generated install clean
 
 build:
 	tools/build.sh $(DIST)
@@ -59,6 +59,10 @@ parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \
 	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
 
+# Man pages, completions and tables of the documentation, after a change of the tables they are made from.
+generated:
+	SUPERVISOR_WRITE=1 cargo test -p supervisor --lib generate::
+
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)
 
@@ -68,6 +72,7 @@ install:
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
 	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
+	cd $(DIST)/share && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(PREFIX)/share/{} \;
 
 clean:
 	rm -rf target fuzz/target

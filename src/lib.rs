@@ -4,6 +4,8 @@
 pub mod broker;
 pub mod config;
 pub mod ctl;
+#[cfg(test)]
+mod generate;
 pub mod http;
 pub mod logs;
 pub mod process;

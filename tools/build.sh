@@ -21,6 +21,9 @@ dist=$1
 musl=$(musl_target)
 static=${musl:+--target=$musl}
 
+# A map that the client's contexts are read into has random numbers from build time in it: the same ones every time.
+export CONST_RANDOM_SEED=supervisor
+
 run() { cargo build --release --locked --target-dir "$made" "$@"; }
 run $static -p supervisord --bin supervisord
 run $static -p supervisor --bin supervisor-broker
@@ -35,4 +38,6 @@ place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
 place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
 place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
 place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"
+rm -rf "$dist/share"
+cp -R share "$dist/share"
 echo "built: $dist (${musl:-dynamic, the musl target is not installed})"

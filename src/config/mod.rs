@@ -25,7 +25,7 @@ mod limits;
 mod logs;
 mod merge;
 mod model;
-mod options;
+pub mod options;
 pub mod path;
 mod plugins;
 mod pools;

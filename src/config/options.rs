@@ -1,6 +1,6 @@
 //! The command line of `supervisord`.
 
-use super::getopt::getopt;
+use super::getopt::{self, Opt, Takes};
 use super::keys;
 use super::reading::Reading;
 use super::settings::Level;
@@ -10,31 +10,172 @@ use super::values;
 /// The version that `-v` prints: scripts compare it, so it is the one we stand in for.
 pub const VERSION: &str = "4.3.0";
 
-const SHORT: &str = "h?c:vnu:m:d:l:y:z:e:j:i:q:a:kts";
-const LONG: &[&str] = &[
-    "help",
-    "configuration=",
-    "version",
-    "nodaemon",
-    "user=",
-    "umask=",
-    "directory=",
-    "logfile=",
-    "logfile_maxbytes=",
-    "logfile_backups=",
-    "loglevel=",
-    "pidfile=",
-    "identifier=",
-    "childlogdir=",
-    "minfds=",
-    "minprocs=",
-    "nocleanup",
-    "strip_ansi",
-    "profile_options=",
-    "silent",
-    "!check",
-    "!show",
-    "!json",
+/// The options, in the order in which the help shows them.
+pub const OPTIONS: &[Opt] = &[
+    Opt {
+        short: Some('c'),
+        long: "configuration",
+        value: Some(("FILENAME", Takes::File)),
+        help: "configuration file; searched for if not given",
+        own: false,
+    },
+    Opt {
+        short: Some('n'),
+        long: "nodaemon",
+        value: None,
+        help: "stay in the foreground",
+        own: false,
+    },
+    Opt {
+        short: Some('s'),
+        long: "silent",
+        value: None,
+        help: "in the foreground, do not copy the log to stdout",
+        own: false,
+    },
+    Opt {
+        short: Some('h'),
+        long: "help",
+        value: None,
+        help: "print this text and exit",
+        own: false,
+    },
+    Opt {
+        short: Some('v'),
+        long: "version",
+        value: None,
+        help: "print the version and exit",
+        own: false,
+    },
+    Opt {
+        short: Some('u'),
+        long: "user",
+        value: Some(("USER", Takes::User)),
+        help: "become this user (name or uid)",
+        own: false,
+    },
+    Opt {
+        short: Some('m'),
+        long: "umask",
+        value: Some(("UMASK", Takes::Text)),
+        help: "umask when daemonised (default 022)",
+        own: false,
+    },
+    Opt {
+        short: Some('d'),
+        long: "directory",
+        value: Some(("DIRECTORY", Takes::Directory)),
+        help: "directory to change to when daemonised",
+        own: false,
+    },
+    Opt {
+        short: Some('l'),
+        long: "logfile",
+        value: Some(("FILENAME", Takes::File)),
+        help: "activity log",
+        own: false,
+    },
+    Opt {
+        short: Some('y'),
+        long: "logfile_maxbytes",
+        value: Some(("BYTES", Takes::Text)),
+        help: "size at which the activity log is rotated",
+        own: false,
+    },
+    Opt {
+        short: Some('z'),
+        long: "logfile_backups",
+        value: Some(("NUM", Takes::Text)),
+        help: "number of rotated activity logs to keep",
+        own: false,
+    },
+    Opt {
+        short: Some('e'),
+        long: "loglevel",
+        value: Some((
+            "LEVEL",
+            Takes::Words(&["critical", "error", "warn", "info", "debug", "trace", "blather"]),
+        )),
+        help: "critical, error, warn, info, debug, trace or blather",
+        own: false,
+    },
+    Opt {
+        short: Some('j'),
+        long: "pidfile",
+        value: Some(("FILENAME", Takes::File)),
+        help: "file that the process id is written to",
+        own: false,
+    },
+    Opt {
+        short: Some('i'),
+        long: "identifier",
+        value: Some(("STR", Takes::Text)),
+        help: "name of this instance",
+        own: false,
+    },
+    Opt {
+        short: Some('q'),
+        long: "childlogdir",
+        value: Some(("DIRECTORY", Takes::Directory)),
+        help: "directory of automatic program logs",
+        own: false,
+    },
+    Opt {
+        short: Some('k'),
+        long: "nocleanup",
+        value: None,
+        help: "keep automatic program logs of earlier runs",
+        own: false,
+    },
+    Opt {
+        short: Some('a'),
+        long: "minfds",
+        value: Some(("NUM", Takes::Text)),
+        help: "least number of file descriptors",
+        own: false,
+    },
+    Opt {
+        short: Some('t'),
+        long: "strip_ansi",
+        value: None,
+        help: "strip ANSI escape codes from program output",
+        own: false,
+    },
+    Opt {
+        short: None,
+        long: "minprocs",
+        value: Some(("NUM", Takes::Text)),
+        help: "least number of processes",
+        own: false,
+    },
+    Opt {
+        short: None,
+        long: "profile_options",
+        value: Some(("OPTIONS", Takes::Text)),
+        help: "accepted, without effect",
+        own: false,
+    },
+    Opt {
+        short: None,
+        long: "check",
+        value: None,
+        help: "say what is wrong with the configuration, start nothing; exit 0 if it could be started, 2 if not",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "show",
+        value: None,
+        help: "with --check: print every value of the configuration and where it comes from",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "json",
+        value: None,
+        help: "with --check: the same for programs, with the fields and the environment of each process (may hold secrets)",
+        own: true,
+    },
 ];
 
 const HELP: &str = "\
@@ -43,29 +184,6 @@ supervisord -- start and keep running the programs of a configuration file.
 Usage: %s [options]
 
 Options (each overrides the [supervisord] key of the same name):
--c/--configuration FILENAME -- configuration file; searched for if not given
--n/--nodaemon -- stay in the foreground
--s/--silent -- in the foreground, do not copy the log to stdout
--h/--help -- print this text and exit
--v/--version -- print the version and exit
--u/--user USER -- become this user (name or uid)
--m/--umask UMASK -- umask when daemonised (default 022)
--d/--directory DIRECTORY -- directory to change to when daemonised
--l/--logfile FILENAME -- activity log
--y/--logfile_maxbytes BYTES -- size at which the activity log is rotated
--z/--logfile_backups NUM -- number of rotated activity logs to keep
--e/--loglevel LEVEL -- critical, error, warn, info, debug, trace or blather
--j/--pidfile FILENAME -- file that the process id is written to
--i/--identifier STR -- name of this instance
--q/--childlogdir DIRECTORY -- directory of automatic program logs
--k/--nocleanup -- keep automatic program logs of earlier runs
--a/--minfds NUM -- least number of file descriptors
--t/--strip_ansi -- strip ANSI escape codes from program output
---minprocs NUM -- least number of processes
---profile_options OPTIONS -- accepted, without effect
---check -- say what is wrong with the configuration, start nothing; exit 0 if it could be started, 2 if not
---check --show -- print every value of the configuration and where it comes from
---check --json -- the same for programs, with the fields and the environment of each process (may hold secrets)
 ";
 
 /// What the command line sets; everything overrides the file.
@@ -131,7 +249,7 @@ pub fn parse(reading: &mut Reading<'_>, args: &[String]) -> Result<Options, Stop
     let (program, args) = args.split_first().ok_or_else(|| {
         Stop::Usage("the command line is empty, not even a program name is there".to_owned())
     })?;
-    let (found, rest) = getopt(args, SHORT, LONG).map_err(Stop::Usage)?;
+    let (found, rest) = getopt::parse(args, OPTIONS).map_err(Stop::Usage)?;
     if !rest.is_empty() {
         let words: Vec<String> = rest.iter().map(|w| repr(w)).collect();
         return Err(Stop::Usage(format!(
@@ -143,7 +261,8 @@ pub fn parse(reading: &mut Reading<'_>, args: &[String]) -> Result<Options, Stop
     for (option, value) in &found {
         match option.as_str() {
             "-h" | "-?" | "--help" => {
-                return Err(Stop::Print(format!("{}\n", HELP.replace("%s", program))));
+                let head = HELP.replace("%s", program);
+                return Err(Stop::Print(format!("{head}{}\n", getopt::help(OPTIONS))));
             }
             "-v" | "--version" => return Err(Stop::Print(format!("{VERSION}\n"))),
             "--check" => options.check = true,
@@ -161,26 +280,12 @@ pub fn parse(reading: &mut Reading<'_>, args: &[String]) -> Result<Options, Stop
 
 /// The key that an option stands for.
 fn given(option: &str, value: &str) -> Option<(&'static str, String)> {
-    const SHORT_KEYS: &[(&str, &str)] = &[
-        ("-n", "nodaemon"),
-        ("-s", "silent"),
-        ("-k", "nocleanup"),
-        ("-t", "strip_ansi"),
-        ("-u", "user"),
-        ("-m", "umask"),
-        ("-d", "directory"),
-        ("-l", "logfile"),
-        ("-y", "logfile_maxbytes"),
-        ("-z", "logfile_backups"),
-        ("-e", "loglevel"),
-        ("-j", "pidfile"),
-        ("-i", "identifier"),
-        ("-q", "childlogdir"),
-        ("-a", "minfds"),
-    ];
-    let short = SHORT_KEYS.iter().find(|(letter, _)| *letter == option).map(|(_, key)| *key);
-    let long = option.strip_prefix("--");
-    let key = keys::section("supervisord")?.all().find(|k| Some(k.name) == short.or(long))?.name;
+    let is = |o: &&Opt| {
+        option.strip_prefix("--") == Some(o.long)
+            || o.short.is_some_and(|letter| option == format!("-{letter}"))
+    };
+    let long = OPTIONS.iter().find(is)?.long;
+    let key = keys::section("supervisord")?.all().find(|key| key.name == long)?.name;
     let value = if value.is_empty() { "true" } else { value };
     Some((key, value.to_owned()))
 }

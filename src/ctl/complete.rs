@@ -1,13 +1,20 @@
 //! What the word at the end of a line can become.
 
 use std::cell::RefCell;
+use std::io::Write;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::contexts;
+use super::options;
 use super::server::{Info, Server, list};
 use super::table::{self, ACTIONS, Action, Operand};
 
+/// The action by which a person's shell asks what a line can become; the help does not tell of it.
+pub const ACTION: &str = "__complete";
+/// The same for the names of contexts, whatever the configuration is like.
+pub const CONTEXTS: &str = "__contexts";
 /// How long the daemon's answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long names are taken to be right.
@@ -114,6 +121,22 @@ fn processes(typed: &str, names: &[Name], whole: bool) -> Vec<String> {
         words.push(format!("{group}:{name}"));
     }
     beginning(typed, words)
+}
+
+/// Prints what the last word of a line can become, a word a line.
+pub fn answer(server: &Server, line: &str) {
+    print(complete(line, || ask(server)).1);
+}
+
+/// Prints the names of the contexts.
+pub fn answer_contexts(environment: &[(String, String)]) {
+    let file = contexts::place(environment, options::home_of(environment).as_deref());
+    print(file.map(|file| contexts::names(&file)).unwrap_or_default());
+}
+
+fn print(words: Vec<String>) {
+    let text: String = words.iter().map(|word| format!("{word}\n")).collect();
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// The names of the daemon's processes; none if it does not say within a moment.

@@ -4,6 +4,7 @@ mod actions;
 mod address;
 mod batch;
 mod complete;
+mod contexts;
 mod editor;
 mod escape;
 mod fg;
@@ -16,6 +17,7 @@ mod log;
 mod options;
 mod out;
 mod prompt;
+mod secret;
 mod server;
 mod session;
 mod shell;
@@ -43,6 +45,10 @@ pub fn run() -> u8 {
             (text::from_bytes(&name.into_vec()), text::from_bytes(&value.into_vec()))
         })
         .collect();
+    if args.get(1).is_some_and(|word| word == complete::CONTEXTS) {
+        complete::answer_contexts(&environment);
+        return status::SUCCESS;
+    }
     let options = match options::read(&args, &environment) {
         Ok(options) => options,
         Err(Stop::Help(help)) => {
@@ -59,6 +65,12 @@ pub fn run() -> u8 {
     };
     let client = options.client;
     let server = Server::new(client.serverurl, client.username, client.password);
+    if let Some((complete::ACTION, rest)) =
+        options.words.split_first().map(|(word, rest)| (word.as_str(), rest))
+    {
+        complete::answer(&server, &rest.join(" "));
+        return status::SUCCESS;
+    }
     if options.words.is_empty() {
         let history = client.history_file.map(|path| History::new(native(&path).into()));
         shell::run(

@@ -1,0 +1,123 @@
+//! Completions for fish.
+
+use super::{CONTROL, DAEMON};
+use crate::config::getopt::{Opt, Takes};
+use crate::ctl::table::ACTIONS;
+
+const HEAD: &str =
+    "# Made from the tables that the program reads its command line by. Do not edit.\n";
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn option(program: &str, option: &Opt, condition: &str) -> String {
+    let short = option.short.map(|letter| format!(" -s {letter}")).unwrap_or_default();
+    let value = match option.value.map(|(_, takes)| takes) {
+        None => String::new(),
+        Some(Takes::File) => " -r -F".to_owned(),
+        Some(Takes::Directory) => " -x -a '(__fish_complete_directories)'".to_owned(),
+        Some(Takes::User) => " -x -a '(__fish_complete_users)'".to_owned(),
+        Some(Takes::Url) => " -x -a 'http:// unix://'".to_owned(),
+        Some(Takes::Context) => {
+            format!(" -x -a '({program} __contexts 2> /dev/null < /dev/null)'")
+        }
+        Some(Takes::Words(words)) => format!(" -x -a {}", quoted(&words.join(" "))),
+        Some(Takes::Text) => " -x".to_owned(),
+    };
+    let long = option.long;
+    let help = quoted(option.help);
+    format!("complete -c {program}{condition}{short} -l {long}{value} -d {help}\n")
+}
+
+/// Both forms of these options.
+fn forms<'o>(options: impl Iterator<Item = &'o Opt>) -> String {
+    let forms = options.flat_map(|option| {
+        let short = option.short.map(|letter| format!("-{letter}"));
+        short.into_iter().chain([format!("--{}", option.long)])
+    });
+    forms.collect::<Vec<_>>().join(" ")
+}
+
+pub fn supervisorctl() -> String {
+    let told = ["configuration", "serverurl", "username", "password-file", "context"];
+    let server = forms(CONTROL.iter().filter(|option| told.contains(&option.long)));
+    let password = forms(CONTROL.iter().filter(|option| option.long == "password"));
+    let other = forms(CONTROL.iter().filter(|option| option.long == "history_file"));
+    let mut made = format!(
+        r#"{HEAD}
+# The action and what follows it, up to the cursor.
+function __supervisorctl_action
+    set -l tokens (commandline -opc)
+    set -e tokens[1]
+    while set -q tokens[1]
+        switch $tokens[1]
+            case {server} {password} {other}
+                set -e tokens[1]
+                set -q tokens[1]; and set -e tokens[1]
+            case '-*'
+                set -e tokens[1]
+            case '*'
+                string join \n -- $tokens
+                return 0
+        end
+    end
+    return 1
+end
+
+function __supervisorctl_words
+    set -l tokens (commandline -opc)
+    set -e tokens[1]
+    set -l pass
+    set -lx SUPERVISOR_PASSWORD $SUPERVISOR_PASSWORD
+    while set -q tokens[2]
+        switch $tokens[1]
+            case {server}
+                set -a pass $tokens[1] (string replace -r '^~/' "$HOME/" -- $tokens[2])
+                set -e tokens[1..2]
+            case {password}
+                # By the environment: command lines can be seen by others.
+                set SUPERVISOR_PASSWORD $tokens[2]
+                set -e tokens[1..2]
+            case {other}
+                set -e tokens[1..2]
+            case '--password=*'
+                set SUPERVISOR_PASSWORD (string replace -- '--password=' '' $tokens[1])
+                set -e tokens[1]
+            case '--*=*'
+                set -a pass $tokens[1]
+                set -e tokens[1]
+            case '-*'
+                set -e tokens[1]
+            case '*'
+                break
+        end
+    end
+    set -l line (string join ' ' -- (__supervisorctl_action) (commandline -ct))
+    supervisorctl $pass __complete "$line" 2> /dev/null < /dev/null
+end
+
+complete -c supervisorctl -f
+"#
+    );
+    let none = " -n 'not __supervisorctl_action > /dev/null'";
+    for one in CONTROL {
+        made.push_str(&option("supervisorctl", one, none));
+    }
+    for action in ACTIONS {
+        let (name, help) = (action.name, quoted(action.summary));
+        made.push_str(&format!("complete -c supervisorctl{none} -a {name} -d {help}\n"));
+    }
+    made.push_str(
+        "complete -c supervisorctl -n '__supervisorctl_action > /dev/null' -a '(__supervisorctl_words)'\n",
+    );
+    made
+}
+
+pub fn supervisord() -> String {
+    let mut made = format!("{HEAD}\ncomplete -c supervisord -f\n");
+    for one in DAEMON {
+        made.push_str(&option("supervisord", one, ""));
+    }
+    made
+}

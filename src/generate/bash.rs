@@ -84,8 +84,8 @@ pub fn supervisorctl() -> String {
     let told = ["configuration", "serverurl", "username", "password-file", "context"];
     let server = pattern(CONTROL.iter().filter(|option| told.contains(&option.long)));
     let password = pattern(CONTROL.iter().filter(|option| option.long == "password"));
-    let other = ["history_file"];
-    let other = pattern(CONTROL.iter().filter(|option| other.contains(&option.long)));
+    let other = |option: &&Opt| !told.contains(&option.long) && option.long != "password";
+    let other = pattern(valued(CONTROL).filter(other));
     let mut made = format!("{HEAD}\n{}", value_function("supervisorctl", CONTROL));
     made.push_str("_supervisorctl() {\n    local cur password=\"${SUPERVISOR_PASSWORD-}\"\n");
     made.push_str(WORDS);

@@ -33,6 +33,45 @@ impl Json {
         Json::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
+    /// The value on one line, without spaces.
+    pub fn compact(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write_compact(&mut text);
+        text
+    }
+
+    fn write_compact(&self, to: &mut String) -> fmt::Result {
+        let separate = |to: &mut String, n: usize| {
+            if n > 0 {
+                to.push(',')
+            }
+        };
+        match self {
+            Json::Bool(value) => write!(to, "{value}"),
+            Json::Int(value) => write!(to, "{value}"),
+            Json::Text(text) => quote(to, text),
+            Json::List(items) => {
+                to.push('[');
+                for (n, item) in items.iter().enumerate() {
+                    separate(to, n);
+                    item.write_compact(to)?;
+                }
+                to.write_char(']')
+            }
+            Json::Object(members) => {
+                to.push('{');
+                for (n, (key, value)) in members.iter().enumerate() {
+                    separate(to, n);
+                    quote(to, key)?;
+                    to.push(':');
+                    value.write_compact(to)?;
+                }
+                to.write_char('}')
+            }
+        }
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         match self {
             Json::Bool(value) => write!(f, "{value}"),
@@ -76,7 +115,7 @@ fn separate(f: &mut fmt::Formatter<'_>, n: usize, line: Option<usize>) -> fmt::R
     }
 }
 
-fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn quote(f: &mut impl Write, text: &str) -> fmt::Result {
     f.write_char('"')?;
     for c in text.chars() {
         match c {
@@ -108,6 +147,11 @@ mod tests {
             ("none", Json::list([])),
             ("deep", Json::list([Json::object([]), Json::object([("k", Json::Int(1))])])),
         ]);
+        assert_eq!(
+            value.compact(),
+            "{\"a\\\"b\":\"x\\\\y\\n\\u0009\\u007f\u{e9}\",\"list\":[-1,true],\"none\":[],\
+             \"deep\":[{},{\"k\":1}]}"
+        );
         let text = value.to_string();
         assert_eq!(
             text,

@@ -1,7 +1,8 @@
-//! Following a log until the stream ends or the user has seen enough.
+//! Following logs until the streams end or the user has seen enough.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::thread::{self, JoinHandle};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -9,8 +10,21 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::address::Address;
 use super::http::{Body, Stream, get, read_head};
 use super::interrupt::{self, Listener};
+use super::log::{Log, last_lines};
+use super::out::Problem;
+use super::server::Server;
 use super::session::{Session, status};
+use super::sink::Sink;
 use super::trouble::Trouble;
+
+/// A log that is to be followed.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What is followed, and as what it is shown.
+    pub log: Log,
+    /// How many lines of what is there already are shown first; `None` for as much as the daemon gives.
+    pub lines: Option<usize>,
+}
 
 /// A stream whose reads end when the user interrupts.
 struct Watched {
@@ -23,15 +37,7 @@ impl Read for Watched {
     /// An interrupt looks like the end of the stream, and is noted.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let mut ready = [
-                PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.stream.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut ready, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            let [interrupt, stream] = ready.map(|fd| fd.any().unwrap_or(false));
+            let [interrupt, stream] = wait_for([self.interrupts.as_fd(), self.stream.as_fd()])?;
             if interrupt {
                 self.interrupts.take();
                 self.interrupted = true;
@@ -44,55 +50,196 @@ impl Read for Watched {
     }
 }
 
-/// Shows a log from its end on. The path is `/logtail/NAME/CHANNEL` or `/mainlogtail`.
-pub fn follow(session: &mut Session, path: &str) -> Result<(), Trouble> {
-    session.say("==> Press Ctrl-C to exit <==");
-    match show(session, path, interrupt::listen()?) {
-        Ok(true) => session.say(""),
-        Ok(false) => {}
-        Err(text) => {
-            let _ = writeln!(io::stderr(), "{}{path} {text}", session.server.url);
-            session.exit = status::GENERIC;
+/// Which of the two has something to read.
+fn wait_for(fds: [std::os::fd::BorrowedFd<'_>; 2]) -> io::Result<[bool; 2]> {
+    let mut ready = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    match poll(&mut ready, PollTimeout::NONE) {
+        Ok(_) => Ok(ready.map(|fd| fd.any().unwrap_or(false))),
+        Err(Errno::EINTR) => Ok([false; 2]),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// How following a log ended.
+enum End {
+    /// The daemon ended the stream, or nobody reads it any more.
+    Stream,
+    /// The daemon went away.
+    Daemon,
+    /// It could not be followed, for this reason.
+    Refused(String),
+}
+
+/// Shows a log from its end on.
+pub fn follow(session: &mut Session, source: &Source) -> Result<(), Trouble> {
+    begin(session);
+    let interrupts = interrupt::listen()?;
+    let sink = Sink::new(&session.out, &source.log, false);
+    let address = Address::parse(&session.server.url)?;
+    let end = match connect(&session.server, &address, &source.log.path) {
+        Ok(stream) => {
+            let mut reader = BufReader::new(Watched { stream, interrupts, interrupted: false });
+            let end = show(&mut reader, &session.server, source, sink);
+            if reader.get_ref().interrupted {
+                session.say_unless_json("");
+                return Ok(());
+            }
+            end
         }
+        Err(trouble) => End::Refused(format!("Cannot connect, error: {trouble}")),
+    };
+    tell(session, &source.log, end);
+    Ok(())
+}
+
+/// Shows logs from their ends on, line by line, each with its name in front.
+pub fn follow_all(session: &mut Session, sources: &[Source]) -> Result<(), Trouble> {
+    begin(session);
+    let interrupts = interrupt::listen()?;
+    let address = Address::parse(&session.server.url)?;
+    // It ends when the last of the threads has ended.
+    let (ended, running) = io::pipe()?;
+    let mut followers = Vec::new();
+    for source in sources {
+        let sink = Sink::new(&session.out, &source.log, true);
+        match connect(&session.server, &address, &source.log.path) {
+            Ok(stream) => {
+                let closer = stream.try_clone()?;
+                let (server, source) = (session.server.again(), source.clone());
+                let alive = running.try_clone()?;
+                let thread = thread::spawn(move || {
+                    let end = show(&mut BufReader::new(stream), &server, &source, sink);
+                    drop(alive);
+                    (source.log, end)
+                });
+                followers.push(Follower { thread, closer });
+            }
+            Err(trouble) => {
+                let text = format!("Cannot connect, error: {trouble}");
+                tell(session, &source.log, End::Refused(text));
+            }
+        }
+    }
+    drop(running);
+    let interrupted = wait(&interrupts, &ended)?;
+    for follower in followers {
+        if interrupted {
+            follower.closer.shut();
+        }
+        if let Ok((log, end)) = follower.thread.join()
+            && !interrupted
+        {
+            tell(session, &log, end);
+        }
+    }
+    if interrupted {
+        session.say_unless_json("");
     }
     Ok(())
 }
 
-/// Copies the stream to standard output; whether the user ended it, or what went wrong.
-fn show(session: &Session, path: &str, interrupts: Listener) -> Result<bool, String> {
-    let cannot = |trouble: Trouble| format!("Cannot connect, error: {trouble}");
-    let address = Address::parse(&session.server.url).map_err(|bad| cannot(bad.into()))?;
-    let mut stream = Stream::connect(&address).map_err(cannot)?;
-    let request = get(path, &address.host_header(), session.server.authorization());
-    stream.write_all(request.as_bytes()).map_err(|error| cannot(error.into()))?;
-    let mut reader = BufReader::new(Watched { stream, interrupts, interrupted: false });
-    let head = match read_head(&mut reader) {
-        Ok(head) => head,
-        Err(_) if reader.get_ref().interrupted => return Ok(true),
-        Err(error) => return Err(cannot(error.into())),
-    };
-    if head.status != 200 {
-        return Err(format!("Cannot read, status code {}", head.status));
-    }
-    let copied = copy(&mut Body::new(&mut reader, head.framing));
-    match copied {
-        _ if reader.get_ref().interrupted => Ok(true),
-        // A daemon that goes away ends the stream.
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(format!("Cannot read, error: {error}")),
+struct Follower {
+    thread: JoinHandle<(Log, End)>,
+    closer: Stream,
+}
+
+/// Waits for the user or the end of all; whether it was the user.
+fn wait(interrupts: &Listener, ended: &PipeReader) -> io::Result<bool> {
+    loop {
+        let [interrupt, end] = wait_for([interrupts.as_fd(), ended.as_fd()])?;
+        if interrupt {
+            interrupts.take();
+        }
+        if interrupt || end {
+            return Ok(interrupt);
+        }
     }
 }
 
-/// Every part is shown as it comes. A reader that has left ends it.
-fn copy(body: &mut impl Read) -> io::Result<()> {
-    let mut out = io::stdout();
+fn begin(session: &mut Session) {
+    session.streamed = true;
+    session.say_unless_json("==> Press Ctrl-C to exit <==");
+}
+
+/// Says how it ended, where that is worth a word, and sets the exit status.
+fn tell(session: &mut Session, log: &Log, end: End) {
+    let (text, failed) = match end {
+        End::Stream => return,
+        End::Daemon => ("supervisord has closed the connection".to_owned(), false),
+        End::Refused(text) => (text, true),
+    };
+    if session.out.json() {
+        let code = if failed { "CANNOT_FOLLOW" } else { "DISCONNECTED" };
+        session.out.error("", Problem { code, message: &text, name: Some(&log.name) });
+    } else {
+        let _ = writeln!(io::stderr(), "{}{} {text}", session.server.url, log.path);
+    }
+    if failed {
+        session.exit = status::GENERIC;
+    }
+}
+
+/// Connects and asks for the log.
+fn connect(server: &Server, address: &Address, path: &str) -> Result<Stream, Trouble> {
+    let mut stream = Stream::connect(address)?;
+    let request = get(path, &address.host_header(), server.authorization());
+    stream.write_all(request.as_bytes())?;
+    Ok(stream)
+}
+
+/// Copies the stream to the sink until it ends.
+fn show<R: Read>(
+    reader: &mut BufReader<R>,
+    server: &Server,
+    source: &Source,
+    mut sink: Sink,
+) -> End {
+    let head = match read_head(reader) {
+        Ok(head) => head,
+        Err(error) => {
+            return End::Refused(format!("Cannot connect, error: {}", Trouble::from(error)));
+        }
+    };
+    if head.status != 200 {
+        return End::Refused(format!("Cannot read, status code {}", head.status));
+    }
+    let mut body = Body::new(reader, head.framing);
+    let copied = copy(&mut body, server, source, &mut sink);
+    sink.end();
+    match copied {
+        // Streams of the reference end by the connection's end, ours by an end of their own where the log is gone.
+        Ok(true) => End::Stream,
+        Ok(false) => End::Daemon,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => End::Daemon,
+        Err(error) => End::Refused(format!("Cannot read, error: {error}")),
+    }
+}
+
+/// Every part is shown as it comes; `false` if the stream had no end of its own.
+fn copy<R: Read>(
+    body: &mut Body<'_, BufReader<R>>,
+    server: &Server,
+    source: &Source,
+    sink: &mut Sink,
+) -> io::Result<bool> {
     let mut buffer = [0; 16 * 1024];
+    let mut lines = source.lines;
     loop {
         let count = body.read(&mut buffer)?;
         let part = buffer.get(..count).unwrap_or_default();
-        if part.is_empty() || out.write_all(part).and_then(|()| out.flush()).is_err() {
-            return Ok(());
+        if part.is_empty() {
+            return Ok(true);
+        }
+        let shown = match lines.take() {
+            None => sink.take(part),
+            // The stream begins with so many bytes; where lines are asked for, what is before them is looked up.
+            Some(lines) => match source.log.before_end_of(server, part, lines) {
+                Some(text) => sink.take(text.as_bytes()),
+                None => sink.take(last_lines(&String::from_utf8_lossy(part), lines).as_bytes()),
+            },
+        };
+        if !shown {
+            return Ok(true);
         }
     }
 }

@@ -268,6 +268,12 @@ fn encode(path: &str) -> String {
     encoded
 }
 
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.get_ref().as_fd()
+    }
+}
+
 /// A connection that requests follow each other on.
 pub struct Connection {
     reader: BufReader<Stream>,
@@ -281,13 +287,15 @@ impl Connection {
         Ok(Connection { reader: BufReader::new(stream), host: address.host_header() })
     }
 
-    /// Posts a body to `/RPC2` and reads the answer: its head, and its body of at most `limit` bytes.
-    pub fn post(
-        &mut self,
-        authorization: Option<&str>,
-        body: &[u8],
-        limit: u64,
-    ) -> Result<(Head, Vec<u8>), Trouble> {
+    /// Posts bodies to `/RPC2`, one after the other.
+    pub fn post(&mut self, authorization: Option<&str>, bodies: &[&[u8]]) -> Result<(), Trouble> {
+        let requests = bodies.iter().flat_map(|body| self.request(authorization, body));
+        let requests: Vec<u8> = requests.collect();
+        self.reader.get_mut().write_all(&requests)?;
+        Ok(())
+    }
+
+    fn request(&self, authorization: Option<&str>, body: &[u8]) -> Vec<u8> {
         let mut request = format!(
             "POST /RPC2 HTTP/1.1\r\nHost: {}\r\nUser-Agent: supervisorctl\r\n\
              Content-Type: text/xml\r\nAccept: text/xml\r\n",
@@ -299,7 +307,11 @@ impl Connection {
         request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
         let mut request = request.into_bytes();
         request.extend_from_slice(body);
-        self.reader.get_mut().write_all(&request)?;
+        request
+    }
+
+    /// Reads the next answer: its head, and its body of at most `limit` bytes.
+    pub fn answer(&mut self, limit: u64) -> Result<(Head, Vec<u8>), Trouble> {
         let head = read_head(&mut self.reader)?;
         let mut answer = Vec::new();
         let length = Body::new(&mut self.reader, head.framing)

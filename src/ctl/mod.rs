@@ -2,21 +2,26 @@
 
 mod actions;
 mod address;
+mod batch;
 mod complete;
 mod contexts;
 mod editor;
+mod escape;
 mod fg;
 mod follow;
 mod history;
 mod http;
 mod input;
 mod interrupt;
+mod log;
 mod options;
+mod out;
 mod prompt;
 mod secret;
 mod server;
 mod session;
 mod shell;
+mod sink;
 pub mod table;
 mod trouble;
 
@@ -51,6 +56,9 @@ pub fn run() -> u8 {
             return status::SUCCESS;
         }
         Err(Stop::Usage(usage)) => {
+            if args.iter().any(|word| word == "--json") {
+                out::refuse(&usage, status::INVALID_ARGS);
+            }
             let _ = std::io::stderr().write_all(usage.as_bytes());
             return status::INVALID_ARGS;
         }
@@ -65,10 +73,14 @@ pub fn run() -> u8 {
     }
     if options.words.is_empty() {
         let history = client.history_file.map(|path| History::new(native(&path).into()));
-        shell::run(Session::new(server, true), &client.prompt, history);
+        shell::run(
+            Session::new(server, true).with_settings(options.output),
+            &client.prompt,
+            history,
+        );
         return status::SUCCESS;
     }
-    let mut session = Session::new(server, options.interactive);
+    let mut session = Session::new(server, options.interactive).with_settings(options.output);
     session.run(&options.words.join(" "));
     session.exit
 }

@@ -6,6 +6,7 @@ use std::io;
 use nix::unistd::{Uid, User};
 
 use super::contexts;
+use super::out::{Color, Settings};
 use super::quote;
 use super::secret;
 use super::table::OPTIONS;
@@ -30,6 +31,8 @@ pub struct Options {
     pub client: Client,
     /// Whether a person may be asked.
     pub interactive: bool,
+    /// How the output is to look.
+    pub output: Settings,
     /// The action and its arguments.
     pub words: Vec<String>,
 }
@@ -54,6 +57,9 @@ struct CommandLine {
     password_file: Option<String>,
     context: Option<String>,
     history_file: Option<String>,
+    json: Option<String>,
+    raw: Option<String>,
+    color: Option<String>,
 }
 
 /// Reads command line (program name first) and configuration file.
@@ -76,6 +82,12 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
         }
         take(&mut line, &option, value).map_err(usage)?;
     }
+    let color = match line.color.as_deref() {
+        Some(word) => Color::parse(word).ok_or_else(|| {
+            usage(format!("invalid value for --color {}: it is auto, always or never", quote(word)))
+        })?,
+        None => Color::default(),
+    };
     let context = chosen(&line, environment).map_err(usage)?;
     let password = password(&line, environment, context.is_some()).map_err(usage)?;
     let client = match (context, line.configuration.take()) {
@@ -95,6 +107,7 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
             history_file: line.history_file.or(client.history_file),
         },
         interactive: line.interactive.is_some(),
+        output: Settings { json: line.json.is_some(), raw: line.raw.is_some(), color },
         words,
     })
 }
@@ -171,6 +184,9 @@ fn take(line: &mut CommandLine, option: &str, value: String) -> Result<(), Strin
         "-s" | "--serverurl" => &mut line.serverurl,
         "-u" | "--username" => &mut line.username,
         "-p" | "--password" => &mut line.password,
+        "--json" => &mut line.json,
+        "--raw" => &mut line.raw,
+        "--color" => &mut line.color,
         "--password-file" => &mut line.password_file,
         "--context" => &mut line.context,
         _ => &mut line.history_file,

@@ -47,21 +47,101 @@ impl Server {
 
     /// Calls a method and waits for its answer, however long it takes.
     pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Trouble> {
-        let address = Address::parse(&self.url)?;
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(&address)?,
-        };
+        let mut connection = self.connect()?;
         let body = xml::encode_call(method, params);
-        let (head, answer) = connection.post(self.authorization().as_deref(), &body, MAX_ANSWER)?;
-        if head.status != 200 {
-            return Err(Trouble::Http { status: head.status, reason: head.reason });
-        }
-        if head.keep_alive {
-            self.connection = Some(connection);
-        }
-        Ok(xml::decode_response(&answer)??)
+        connection.post(self.authorization().as_deref(), &[&body])?;
+        self.answer(connection)
     }
+
+    /// Calls two methods at once, of which neither waits for anything. The second one's answer counts only if the
+    /// first one's is not an error.
+    pub fn call_both(
+        &mut self,
+        first: &Call,
+        second: &Call,
+    ) -> (Result<Value, Trouble>, Result<Value, Trouble>) {
+        let bodies = [first, second].map(Call::body);
+        let sent = self.connect().and_then(|mut connection| {
+            let [one, two] = &bodies;
+            connection.post(self.authorization().as_deref(), &[one, two])?;
+            Ok(connection)
+        });
+        let answer = match sent {
+            Ok(connection) => self.answer(connection),
+            Err(trouble) => Err(trouble),
+        };
+        let second = match self.connection.take() {
+            Some(connection) => self.answer(connection),
+            None if answer.is_err() => Err(Trouble::Disconnected),
+            // A server that closes after an answer has not seen the second question.
+            None => self.call(second.method, &second.params),
+        };
+        (answer, second)
+    }
+
+    /// Calls a method on a connection of its own; the answer is still to come.
+    pub fn begin(&self, call: &Call, idle: Option<Connection>) -> Result<Connection, Trouble> {
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => Connection::open(&Address::parse(&self.url)?)?,
+        };
+        connection.post(self.authorization().as_deref(), &[&call.body()])?;
+        Ok(connection)
+    }
+
+    fn connect(&mut self) -> Result<Connection, Trouble> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Connection::open(&Address::parse(&self.url)?),
+        }
+    }
+
+    /// Reads an answer, and keeps the connection where it can serve again.
+    fn answer(&mut self, connection: Connection) -> Result<Value, Trouble> {
+        let (answer, connection) = receive(connection);
+        self.connection = connection;
+        answer
+    }
+
+    /// The connection of the last call, for another use.
+    pub fn take_idle(&mut self) -> Option<Connection> {
+        self.connection.take()
+    }
+}
+
+/// A method and its parameters.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: &'static str,
+    params: Vec<Value>,
+}
+
+impl Call {
+    /// A call that is not made yet.
+    pub fn new(method: &'static str, params: &[Value]) -> Call {
+        Call { method, params: params.to_vec() }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        xml::encode_call(self.method, &self.params)
+    }
+}
+
+/// Reads the answer to the next call of a connection; the connection, too, where it can serve again.
+pub fn receive(mut connection: Connection) -> (Result<Value, Trouble>, Option<Connection>) {
+    let (head, answer) = match connection.answer(MAX_ANSWER) {
+        Ok(answer) => answer,
+        Err(trouble) => return (Err(trouble), None),
+    };
+    if head.status != 200 {
+        return (Err(Trouble::Http { status: head.status, reason: head.reason }), None);
+    }
+    let value = match xml::decode_response(&answer) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(fault)) => Err(fault.into()),
+        Err(bad) => Err(bad.into()),
+    };
+    (value, head.keep_alive.then_some(connection))
 }
 
 /// What `getProcessInfo` says of a process, as far as it is shown.

@@ -1,11 +1,11 @@
 //! One line of the user: which action it asks for, and what it leaves as exit status.
 
 use std::fmt::Display;
-use std::io::Write;
 
 use super::actions;
+use super::out::{Color, Out, Problem, Settings};
 use super::prompt;
-use super::server::Server;
+use super::server::{Call, Server};
 use super::table::{self, Action};
 use super::trouble::Trouble;
 use crate::rpc::fault::Code;
@@ -48,17 +48,59 @@ pub struct Session {
     pub exit: u8,
     /// Whether the shell is to be left.
     pub done: bool,
+    /// How the present line's output is to look.
+    pub out: Out,
+    /// Whether parts of the output went out already, as documents of a line each.
+    pub streamed: bool,
+    settings: Settings,
 }
 
 impl Session {
     /// A session that has done nothing yet.
     pub fn new(server: Server, interactive: bool) -> Session {
-        Session { server, interactive, exit: status::SUCCESS, done: false }
+        let settings = Settings::default();
+        let out = Out::new(settings);
+        Session {
+            server,
+            interactive,
+            exit: status::SUCCESS,
+            done: false,
+            out,
+            streamed: false,
+            settings,
+        }
     }
 
-    /// Writes a line to standard output. A reader that has left is no error of the action.
+    /// The same with output of this kind, unless a line says otherwise.
+    pub fn with_settings(mut self, settings: Settings) -> Session {
+        self.settings = settings;
+        self
+    }
+
+    /// Prints a line.
     pub fn say(&self, line: impl Display) {
-        let _ = writeln!(std::io::stdout(), "{line}");
+        self.out.line(&line.to_string());
+    }
+
+    /// Prints a line that has no place in a document.
+    pub fn say_unless_json(&self, line: &str) {
+        if !self.out.json() {
+            self.say(line);
+        }
+    }
+
+    /// Prints a line about something that is wrong. `code` is what programs are told.
+    pub fn error(&self, line: impl Display, code: &str) {
+        let line = line.to_string();
+        let message = line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("Error: "));
+        let message = message.unwrap_or(&line);
+        self.out.error(&line, Problem { code, message, name: None });
+    }
+
+    /// The same about a process or a group: `NAME: ERROR (MESSAGE)`.
+    pub fn error_about(&self, name: &str, message: &str, code: &str) {
+        let line = format!("{name}: ERROR ({message})");
+        self.out.error(&line, Problem { code, message, name: Some(name) });
     }
 
     /// Carries out the action that a line names.
@@ -78,13 +120,20 @@ impl Session {
         let (word, rest) = split_action(line);
         // What the reference's shell makes of the end of input can be typed as well.
         let word = if word == "EOF" { "quit" } else { word };
+        self.streamed = false;
         match table::find(word) {
-            Some(action) => self.perform(action, rest.trim()),
+            Some(action) => {
+                let (settings, rest) = take_settings(self.settings, rest);
+                self.out = Out::new(settings);
+                self.perform(action, rest.trim());
+            }
             None => {
-                self.say(format_args!("*** Unknown syntax: {line}"));
+                self.out = Out::new(self.settings);
+                self.error(format_args!("*** Unknown syntax: {line}"), "UNKNOWN_ACTION");
                 self.exit = status::GENERIC;
             }
         }
+        self.out.finish(word, self.exit, self.streamed);
     }
 
     fn perform(&mut self, action: &Action, rest: &str) {
@@ -92,8 +141,8 @@ impl Session {
             match (action.run)(self, rest) {
                 Ok(()) => return,
                 Err(Trouble::Http { status: 401, .. }) => {
-                    self.say("Server requires authentication");
-                    if !self.interactive {
+                    self.error("Server requires authentication", "AUTHENTICATION");
+                    if !self.asks() {
                         self.exit = status::GENERIC;
                         return;
                     }
@@ -106,9 +155,17 @@ impl Session {
         }
     }
 
+    /// Whether a person is asked. Questions have no place in a document.
+    pub fn asks(&self) -> bool {
+        self.interactive && !self.out.json()
+    }
+
     /// Ends an action by what it has no words for.
     fn give_up(&mut self, trouble: &Trouble) {
-        self.say(format_args!("error: {trouble}: file: {} line: {}", file!(), line!()));
+        let place = format!("file: {} line: {}", file!(), line!());
+        let message = trouble.to_string();
+        let problem = Problem { code: trouble.code(), message: &message, name: None };
+        self.out.error(&format!("error: {message}: {place}"), problem);
         self.exit = status::GENERIC;
     }
 
@@ -124,7 +181,7 @@ impl Session {
 
     /// Whether it is to be done: where a person can be asked, only after a yes.
     pub fn confirm(&self, question: &str) -> Result<bool, Trouble> {
-        if !self.interactive {
+        if !self.asks() {
             return Ok(true);
         }
         let answer = prompt::ask(question).ok_or(NO_ANSWER)?;
@@ -151,22 +208,42 @@ impl Session {
 
     /// Whether the daemon is there and is understood; where not, the reason has been said and the exit status set.
     pub fn upcheck(&mut self) -> Result<bool, Trouble> {
-        let trouble = match self.try_call("supervisor.getVersion", &[]) {
+        let answer = self.try_call("supervisor.getVersion", &[]);
+        self.understood(answer)
+    }
+
+    /// The same, and what another method answers: one turn instead of two. `None` where the daemon is not there.
+    pub fn upcheck_and_call(&mut self, call: &Call) -> Result<Option<Value>, Trouble> {
+        let (version, answer) =
+            self.server.call_both(&Call::new("supervisor.getVersion", &[]), call);
+        let version = match version {
+            Ok(value) => Ok(Ok(value)),
+            Err(Trouble::Fault(fault)) => Ok(Err(fault)),
+            Err(trouble) => Err(trouble),
+        };
+        if self.understood(version)? { answer.map(Some) } else { Ok(None) }
+    }
+
+    fn understood(
+        &mut self,
+        version: Result<Result<Value, Fault>, Trouble>,
+    ) -> Result<bool, Trouble> {
+        let trouble = match version {
             Ok(Ok(version)) if version.as_str() == Some(API_VERSION) => return Ok(true),
             Ok(Ok(version)) => {
                 let version = version.as_str().unwrap_or("unknown");
-                self.say(format_args!(
+                let line = format!(
                     "Sorry, this version of supervisorctl expects to talk to a server with API \
                      version {API_VERSION}, but the remote version is {version}."
-                ));
+                );
+                self.error(line, "OTHER_VERSION");
                 self.exit = status::NOT_INSTALLED;
                 return Ok(false);
             }
             Ok(Err(fault)) if fault.code == Code::UnknownMethod.number() => {
-                self.say(
-                    "Sorry, supervisord responded but did not recognize the supervisor namespace \
-                     commands: it has no [rpcinterface:supervisor] section.",
-                );
+                let line = "Sorry, supervisord responded but did not recognize the supervisor namespace \
+                            commands: it has no [rpcinterface:supervisor] section.";
+                self.error(line, "NO_INTERFACE");
                 self.exit = status::UNIMPLEMENTED_FEATURE;
                 return Ok(false);
             }
@@ -175,12 +252,13 @@ impl Session {
         };
         match trouble.errno() {
             Some(libc_errno::ECONNREFUSED) => {
-                self.say(format_args!("{} refused connection", self.server.url));
+                let line = format!("{} refused connection", self.server.url);
+                self.error(line, "CONNECTION_REFUSED");
                 self.exit = status::INSUFFICIENT_PRIVILEGES;
                 Ok(false)
             }
             Some(libc_errno::ENOENT) => {
-                self.say(format_args!("{} no such file", self.server.url));
+                self.error(format_args!("{} no such file", self.server.url), "NO_SOCKET");
                 self.exit = status::NOT_RUNNING;
                 Ok(false)
             }
@@ -201,7 +279,7 @@ impl Session {
 
     /// Says what is wrong with an action's arguments, and how it is used.
     pub fn usage(&mut self, message: &str, action: &str) {
-        self.say(format_args!("Error: {message}"));
+        self.error(format_args!("Error: {message}"), "USAGE");
         self.exit = status::GENERIC;
         actions::help::explain(self, action);
     }
@@ -221,9 +299,50 @@ fn split_action(line: &str) -> (&str, &str) {
     line.split_at(end)
 }
 
+/// Takes what concerns the output out of an action's words; the words after `--` are left alone.
+fn take_settings(mut settings: Settings, rest: &str) -> (Settings, String) {
+    let mut words = rest.split_whitespace();
+    let mut left = Vec::new();
+    while let Some(word) = words.next() {
+        match word {
+            "--json" => settings.json = true,
+            "--raw" => settings.raw = true,
+            "--" => {
+                left.push(word);
+                left.extend(words.by_ref());
+            }
+            _ => match word.strip_prefix("--color=").and_then(Color::parse) {
+                Some(color) => settings.color = color,
+                None => left.push(word),
+            },
+        }
+    }
+    (
+        settings,
+        if left.len() == rest.split_whitespace().count() {
+            rest.to_owned()
+        } else {
+            left.join(" ")
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn output_is_chosen_among_the_words() {
+        let take = |rest| take_settings(Settings::default(), rest);
+        assert_eq!(take("a  b"), (Settings::default(), "a  b".to_owned()));
+        let json = Settings { json: true, ..Settings::default() };
+        assert_eq!(take("--json a b"), (json, "a b".to_owned()));
+        assert_eq!(take("a --json b"), (json, "a b".to_owned()));
+        assert_eq!(take("-- --json"), (Settings::default(), "-- --json".to_owned()));
+        let plain = Settings { raw: true, color: Color::Never, ..Settings::default() };
+        assert_eq!(take("--raw --color=never"), (plain, String::new()));
+        assert_eq!(take("--color=x").1, "--color=x");
+    }
 
     #[test]
     fn actions_end_at_the_first_other_character() {

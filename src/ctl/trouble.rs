@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::address::BadUrl;
+use crate::rpc::fault::Code;
 use crate::rpc::xml::{BadAnswer, Fault};
 
 /// What ended an action.
@@ -32,6 +33,11 @@ pub enum Trouble {
     Value(String),
 }
 
+/// The word that programs are told of a fault.
+pub fn code_of(fault: &Fault) -> &'static str {
+    Code::from_number(i64::from(fault.code)).map_or("FAULT", Code::name)
+}
+
 impl Trouble {
     /// The name of the exception that a script may look for.
     fn class(&self) -> &'static str {
@@ -44,6 +50,24 @@ impl Trouble {
             Trouble::Answer => "xmlrpc.client.ResponseError",
             Trouble::NoAnswer(_) => "EOFError",
             Trouble::Value(_) => "ValueError",
+        }
+    }
+
+    /// The word that programs are told.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Trouble::Fault(fault) => code_of(fault),
+            Trouble::Http { .. } => "HTTP",
+            Trouble::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "CONNECTION_REFUSED",
+                io::ErrorKind::NotFound => "NO_SOCKET",
+                _ => "CONNECTION",
+            },
+            Trouble::Lookup(_) => "LOOKUP",
+            Trouble::Disconnected => "DISCONNECTED",
+            Trouble::Answer => "BAD_ANSWER",
+            Trouble::Value(_) => "BAD_VALUE",
+            Trouble::NoAnswer(_) => "NO_ANSWER",
         }
     }
 
@@ -140,7 +164,6 @@ impl From<BadUrl> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::fault::Code;
 
     #[test]
     fn texts() {

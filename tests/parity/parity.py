@@ -22,6 +22,7 @@ import time
 
 sys.dont_write_bytecode = True
 
+import ctl  # noqa: E402
 import life  # noqa: E402
 import logs  # noqa: E402
 import quirks  # noqa: E402
@@ -37,7 +38,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Where the worlds are described.
-WORLDS = (scenarios, life, logs, quirks, rpc, shell)
+WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
 # Set when no further scenario is to be played.

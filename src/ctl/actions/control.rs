@@ -1,14 +1,19 @@
 //! What changes processes: `start`, `stop`, `restart`, `signal`, `shutdown`.
 
-use super::super::server::{Outcome, list};
+use super::super::batch::{AT_ONCE, Batch};
+use super::super::out::Problem;
+use super::super::server::{Call, Outcome, list};
 use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
-use super::{Target, full_name};
+use super::names::{Target, expand, full_name, subject};
+use super::wait::{self, Wish};
+use super::{groups, words};
+use crate::config::json::Json;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
 
 /// What `start`, `stop` and `signal` differ in.
-struct Verb {
+pub struct Verb {
     /// The methods: for one process, a group, all.
     methods: [&'static str; 3],
     /// What has been done to a process.
@@ -19,9 +24,11 @@ struct Verb {
     no_group: u8,
     /// The words for a fault; `None` where there are none.
     words: fn(Code) -> Option<&'static str>,
+    /// How many processes it is done to at the same time.
+    at_once: usize,
 }
 
-const START: Verb = Verb {
+pub const START: Verb = Verb {
     methods: [
         "supervisor.startProcess",
         "supervisor.startProcessGroup",
@@ -39,6 +46,7 @@ const START: Verb = Verb {
         Code::AbnormalTermination => Some("abnormal termination"),
         _ => None,
     },
+    at_once: AT_ONCE,
 };
 
 const STOP: Verb = Verb {
@@ -51,6 +59,7 @@ const STOP: Verb = Verb {
     ignored: Some(Code::NotRunning),
     no_group: exit::GENERIC,
     words: signal_words,
+    at_once: AT_ONCE,
 };
 
 const SIGNAL: Verb = Verb {
@@ -63,6 +72,8 @@ const SIGNAL: Verb = Verb {
     ignored: None,
     no_group: exit::GENERIC,
     words: signal_words,
+    // Nothing is waited for.
+    at_once: 1,
 };
 
 fn signal_words(code: Code) -> Option<&'static str> {
@@ -76,26 +87,37 @@ fn signal_words(code: Code) -> Option<&'static str> {
 
 impl Verb {
     /// Says what became of one process, and sets the exit status.
-    fn report(&self, session: &mut Session, outcome: &Outcome) -> Result<(), Trouble> {
+    pub fn report(&self, session: &mut Session, outcome: &Outcome) -> Result<(), Trouble> {
         let name = full_name(&outcome.group, outcome.name.as_deref());
         let code = Code::from_number(outcome.status);
         // A start that failed in another way has no words in the reference, a stop or signal has the fault's own.
         let tells_itself = self.ignored != START.ignored;
         match code {
-            Some(Code::Success) => session.say(format_args!("{name}: {}", self.done)),
-            Some(Code::Failed) if tells_itself => session.say(&outcome.description),
+            Some(Code::Success) => session.out.result(&format!("{name}: {}", self.done), || {
+                let process = outcome.name.as_deref().unwrap_or_default();
+                let mut members = subject(&outcome.group, process);
+                members.push(("outcome", Json::text(self.done)));
+                Json::object(members)
+            }),
+            Some(Code::Failed) if tells_itself => {
+                let message = outcome.description.as_str();
+                let problem = Problem { code: Code::Failed.name(), message, name: Some(&name) };
+                session.out.error(message, problem);
+            }
             _ => {
-                let words = code.and_then(self.words).ok_or_else(|| {
+                let known = code.and_then(|code| Some((code, (self.words)(code)?)));
+                let (code, words) = known.ok_or_else(|| {
                     Trouble::Value(format!("Unknown result code {} for {name}", outcome.status))
                 })?;
-                session.say(format_args!("{name}: ERROR ({words})"));
+                session.error_about(&name, words, code.name());
             }
         }
         session.exit_for(outcome.status, self.ignored);
         Ok(())
     }
 
-    /// Does it to what the names stand for, one by one; `extra` is the methods' last parameter.
+    /// Does it to what the names stand for, several at a time, and tells it in their order. `extra` is the methods'
+    /// last parameter.
     fn apply(
         &self,
         session: &mut Session,
@@ -107,31 +129,56 @@ impl Verb {
             let answer = session.call(all, extra.as_slice())?;
             return self.report_all(session, &answer);
         }
-        for name in names {
-            let target = Target::parse(name);
-            match target.process {
-                Some(process) => {
-                    let params: Vec<Value> =
-                        std::iter::once(target.value()).chain(extra.clone()).collect();
-                    let answer = session.try_call(one, &params)?;
-                    let outcome = outcome(&target, process, answer.err());
-                    self.report(session, &outcome)?;
-                }
-                None => {
-                    let params: Vec<Value> =
-                        std::iter::once(target.group.into()).chain(extra.clone()).collect();
-                    match session.try_call(group, &params)? {
-                        Ok(answer) => self.report_all(session, &answer)?,
-                        Err(fault) if fault.code == Code::BadName.number() => {
-                            session.say(format_args!("{}: ERROR (no such group)", target.group));
-                            session.exit = self.no_group;
-                        }
-                        Err(fault) => return Err(fault.into()),
-                    }
-                }
+        let names = expand(session, names)?;
+        let targets: Vec<Target<'_>> = names.iter().map(|name| Target::parse(name)).collect();
+        let call = |target: &Target<'_>| {
+            let (method, name) = match target.process {
+                Some(_) => (one, target.value()),
+                None => (group, target.group.into()),
+            };
+            let params: Vec<Value> = std::iter::once(name).chain(extra.clone()).collect();
+            Call::new(method, &params)
+        };
+        let calls: Vec<Call> = targets.iter().map(call).collect();
+        // What is named twice is done twice, and what comes of the second time depends on the first.
+        let at_once = if any_overlap(&targets) { 1 } else { self.at_once };
+        let mut batch = Batch::new(&calls, at_once);
+        let mut answers: Vec<_> = targets.iter().map(|_| None).collect();
+        let mut told = 0;
+        while let Some((place, answer)) = batch.next(&mut session.server) {
+            if let Some(slot) = answers.get_mut(place) {
+                *slot = Some(answer);
+            }
+            while let Some(answer) = answers.get_mut(told).and_then(Option::take)
+                && let Some(target) = targets.get(told)
+            {
+                self.tell(session, target, answer)?;
+                told += 1;
             }
         }
         Ok(())
+    }
+
+    /// Says what became of one name.
+    fn tell(
+        &self,
+        session: &mut Session,
+        target: &Target<'_>,
+        answer: Result<Value, Trouble>,
+    ) -> Result<(), Trouble> {
+        match (target.process, answer) {
+            (Some(process), Ok(_)) => self.report(session, &outcome(target, process, None)),
+            (Some(process), Err(Trouble::Fault(fault))) => {
+                self.report(session, &outcome(target, process, Some(fault)))
+            }
+            (None, Ok(answer)) => self.report_all(session, &answer),
+            (None, Err(Trouble::Fault(fault))) if fault.code == Code::BadName.number() => {
+                session.error_about(target.group, "no such group", "NO_SUCH_GROUP");
+                session.exit = self.no_group;
+                Ok(())
+            }
+            (_, Err(trouble)) => Err(trouble),
+        }
     }
 
     fn report_all(&self, session: &mut Session, answer: &Value) -> Result<(), Trouble> {
@@ -142,7 +189,15 @@ impl Verb {
     }
 }
 
-fn outcome(target: &Target<'_>, process: &str, fault: Option<Fault>) -> Outcome {
+fn any_overlap(targets: &[Target<'_>]) -> bool {
+    targets
+        .iter()
+        .enumerate()
+        .any(|(n, target)| targets.iter().skip(n + 1).any(|other| target.overlaps(other)))
+}
+
+/// What became of one process, from the answer to a call about it.
+pub fn outcome(target: &Target<'_>, process: &str, fault: Option<Fault>) -> Outcome {
     let fault = fault.unwrap_or_else(|| Fault::new(Code::Success));
     Outcome {
         group: target.group.to_owned(),
@@ -154,51 +209,70 @@ fn outcome(target: &Target<'_>, process: &str, fault: Option<Fault>) -> Outcome 
 
 /// `start NAME…`
 pub fn start(session: &mut Session, rest: &str) -> Result<(), Trouble> {
+    let Some(words) = words(session, "start", rest) else { return Ok(()) };
     if !session.upcheck()? {
         return Ok(());
     }
-    let names: Vec<&str> = rest.split_whitespace().collect();
-    if names.is_empty() {
+    if words.names.is_empty() {
         session.usage("start requires a process name", "start");
         session.exit = exit::INVALID_ARGS;
         return Ok(());
     }
-    START.apply(session, &names, None)
+    match wait::wish(session, "start", &words) {
+        None => Ok(()),
+        Some(Wish::Running(limit)) => wait::start(session, &words.names, limit),
+        Some(Wish::Answer) => START.apply(session, &words.names, None),
+    }
 }
 
 /// `stop NAME…`
 pub fn stop(session: &mut Session, rest: &str) -> Result<(), Trouble> {
+    let Some(words) = words(session, "stop", rest) else { return Ok(()) };
     if !session.upcheck()? {
         return Ok(());
     }
-    let names: Vec<&str> = rest.split_whitespace().collect();
-    if names.is_empty() {
+    if words.names.is_empty() {
         session.usage("stop requires a process name", "stop");
         return Ok(());
     }
-    STOP.apply(session, &names, None)
+    STOP.apply(session, &words.names, None)
 }
 
 /// `restart NAME…`
 pub fn restart(session: &mut Session, rest: &str) -> Result<(), Trouble> {
+    let Some(words) = words(session, "restart", rest) else { return Ok(()) };
     if !session.upcheck()? {
         return Ok(());
     }
-    if rest.is_empty() {
+    if words.names.is_empty() {
         session.usage("restart requires a process name", "restart");
         return Ok(());
     }
-    stop(session, rest)?;
-    start(session, rest)
+    let Some(wish) = wait::wish(session, "restart", &words) else { return Ok(()) };
+    let updated;
+    let mut names = words.names.clone();
+    if words.has("update") {
+        let Some(left) = groups::update_named(session, &names, wish)? else { return Ok(()) };
+        updated = left;
+        names = updated.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+    }
+    STOP.apply(session, &names, None)?;
+    match wish {
+        Wish::Running(limit) => wait::start(session, &names, limit),
+        Wish::Answer => START.apply(session, &names, None),
+    }
 }
 
 /// `signal SIGNAL NAME…`
 pub fn signal(session: &mut Session, rest: &str) -> Result<(), Trouble> {
+    let Some(words) = words(session, "signal", rest) else { return Ok(()) };
     if !session.upcheck()? {
         return Ok(());
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    match words.split_first() {
+    match words.names.split_first() {
         Some((signal, names)) if !names.is_empty() => {
             SIGNAL.apply(session, names, Some(Value::from(*signal)))
         }
@@ -220,11 +294,13 @@ pub fn shutdown(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     }
     let trouble = match session.try_call("supervisor.shutdown", &[]) {
         Ok(Ok(_)) => {
-            session.say("Shut down");
+            session
+                .out
+                .result("Shut down", || Json::object([("outcome", Json::text("shut down"))]));
             return Ok(());
         }
         Ok(Err(fault)) if fault.code == Code::ShutdownState.number() => {
-            session.say("ERROR: already shutting down");
+            session.error("ERROR: already shutting down", Code::ShutdownState.name());
             return Ok(());
         }
         Ok(Err(fault)) => return Err(fault.into()),
@@ -235,7 +311,22 @@ pub fn shutdown(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         Some(libc_errno::ENOENT) => "no such file",
         _ => return Err(trouble),
     };
-    session.say(format_args!("ERROR: {} {reason} (already shut down?)", session.server.url));
+    let line = format!("ERROR: {} {reason} (already shut down?)", session.server.url);
+    session.error(line, trouble.code());
     session.exit = exit::GENERIC;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_twice_is_done_one_by_one() {
+        let overlap = |names: &[&str]| {
+            any_overlap(&names.iter().map(|name| Target::parse(name)).collect::<Vec<_>>())
+        };
+        assert!(overlap(&["a", "b", "a"]) && overlap(&["g:x", "g:*"]));
+        assert!(!overlap(&["a", "b", "g:x", "g:y"]) && !overlap(&[]));
+    }
 }

@@ -1,11 +1,20 @@
 //! What concerns the configuration: `reread`, `update`, `add`, `remove`, `avail`, `reload`.
 
-use super::super::server::{Outcome, list};
+use std::collections::BTreeMap;
+
+use super::super::out::Problem;
+use super::super::server::{Info, Outcome, list};
 use super::super::session::{Session, status as exit};
-use super::super::trouble::Trouble;
-use super::{all_infos, full_name};
+use super::super::trouble::{Trouble, code_of};
+use super::names::{Target, full_name, is_pattern, select, subject};
+use super::wait::{self, Wish};
+use super::{all_infos, json, words};
+use crate::config::json::Json;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
+
+/// The exit status of `update --dry-run` where an update would change something.
+const WOULD_CHANGE: u8 = 10;
 
 /// Names of groups in which the configuration differs from what runs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,15 +46,15 @@ impl TryFrom<&Value> for Changes {
 
 impl Changes {
     /// One line a group, by name. A name in two lists has the later one's word.
-    fn lines(&self) -> Vec<String> {
+    fn words(&self) -> BTreeMap<&str, &'static str> {
         let lists = [
             (&self.added, "available"),
             (&self.changed, "changed"),
             (&self.removed, "disappeared"),
         ];
-        let words = lists.iter().flat_map(|(names, word)| names.iter().map(move |n| (n, word)));
-        let words: std::collections::BTreeMap<_, _> = words.collect();
-        words.iter().map(|(name, word)| format!("{name}: {word}")).collect()
+        let words =
+            lists.iter().flat_map(|(names, word)| names.iter().map(|n| (n.as_str(), *word)));
+        words.collect()
     }
 }
 
@@ -61,57 +70,179 @@ pub fn reread(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     }
     let fault = match session.try_call("supervisor.reloadConfig", &[])? {
         Ok(answer) => {
-            let lines = Changes::try_from(&answer)?.lines();
-            if lines.is_empty() {
+            let changes = Changes::try_from(&answer)?;
+            let words = changes.words();
+            if words.is_empty() {
                 session.say("No config updates to processes");
             }
-            lines.into_iter().for_each(|line| session.say(line));
+            for (group, word) in words {
+                done(session, group, word);
+            }
             return Ok(());
         }
         Err(fault) => fault,
     };
     session.exit = exit::GENERIC;
     if is(&fault, Code::ShutdownState) {
-        session.say("ERROR: supervisor shutting down");
+        session.error("ERROR: supervisor shutting down", code_of(&fault));
     } else if is(&fault, Code::CantReread) {
-        session.say(format_args!("ERROR: {}", fault.text));
+        session.error(format_args!("ERROR: {}", fault.text), code_of(&fault));
     } else {
         return Err(fault.into());
     }
     Ok(())
 }
 
+/// What has become of a group: `GROUP: WORDS`.
+fn done(session: &Session, group: &str, words: &str) {
+    session.out.result(&format!("{group}: {words}"), || {
+        Json::object([("group", Json::text(group)), ("outcome", Json::text(words))])
+    });
+}
+
+/// Reads the configuration afresh; `None` where the daemon is on its way down, which has been said then.
+fn changes(session: &mut Session) -> Result<Option<Changes>, Trouble> {
+    match session.try_call("supervisor.reloadConfig", &[])? {
+        Ok(answer) => Changes::try_from(&answer).map(Some),
+        Err(fault) if is(&fault, Code::ShutdownState) => {
+            session.error("ERROR: already shutting down", code_of(&fault));
+            session.exit = exit::GENERIC;
+            Ok(None)
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
 /// `update [all|GROUP…]`
 pub fn update(session: &mut Session, rest: &str) -> Result<(), Trouble> {
-    let changes = match session.try_call("supervisor.reloadConfig", &[])? {
-        Ok(answer) => Changes::try_from(&answer)?,
-        Err(fault) if is(&fault, Code::ShutdownState) => {
-            session.say("ERROR: already shutting down");
-            session.exit = exit::GENERIC;
-            return Ok(());
-        }
-        Err(fault) => return Err(fault.into()),
-    };
-    let mut names: Vec<&str> = rest.split_whitespace().collect();
+    let Some(words) = words(session, "update", rest) else { return Ok(()) };
+    let Some(changes) = changes(session)? else { return Ok(()) };
+    let mut names = words.names.clone();
     if names.contains(&"all") {
         names.clear();
     }
     check_names(session, &names, &changes)?;
     let meant = |group: &&String| names.is_empty() || names.contains(&group.as_str());
+    if words.has("dry-run") {
+        return foretell(session, &changes, meant);
+    }
     for group in changes.removed.iter().filter(meant) {
         drop_group(session, group)?;
     }
     for group in changes.changed.iter().filter(meant) {
-        stop_group(session, group)?;
-        session.call("supervisor.removeProcessGroup", &[group.as_str().into()])?;
-        session.call("supervisor.addProcessGroup", &[group.as_str().into()])?;
-        session.say(format_args!("{group}: updated process group"));
+        replace_group(session, group)?;
     }
     for group in changes.added.iter().filter(meant) {
-        session.call("supervisor.addProcessGroup", &[group.as_str().into()])?;
-        session.say(format_args!("{group}: added process group"));
+        add_group(session, group)?;
     }
     Ok(())
+}
+
+/// Says what an update would do.
+fn foretell(
+    session: &mut Session,
+    changes: &Changes,
+    meant: impl Fn(&&String) -> bool,
+) -> Result<(), Trouble> {
+    let infos = all_infos(session)?;
+    let lists = [
+        (&changes.removed, "removed", "stopping"),
+        (&changes.changed, "updated", "restarting"),
+        (&changes.added, "added", ""),
+    ];
+    for (groups, word, verb) in lists {
+        for group in groups.iter().filter(&meant) {
+            let running = infos.iter().filter(|info| info.group == *group && info.pid != 0);
+            let running = running.map(|info| full_name(&info.group, Some(&info.name)));
+            let running: Vec<String> = running.collect();
+            let line = match running.as_slice() {
+                [] => format!("{group}: would be {word}"),
+                names => format!("{group}: would be {word}, {verb} {}", names.join(" ")),
+            };
+            session.out.result(&line, || {
+                Json::object([
+                    ("group", Json::text(group.as_str())),
+                    ("outcome", Json::text(format!("would be {word}"))),
+                    ("running", Json::list(running.iter().map(Json::text))),
+                ])
+            });
+            if session.exit == exit::SUCCESS {
+                session.exit = WOULD_CHANGE;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// For `restart --update`: reads the configuration afresh and carries out what changed in the groups of these names,
+/// which is their restart. What is left to be restarted; `None` if nothing may be.
+pub fn update_named(
+    session: &mut Session,
+    names: &[&str],
+    wish: Wish,
+) -> Result<Option<Vec<String>>, Trouble> {
+    let Some(changes) = changes(session)? else { return Ok(None) };
+    let before = all_infos(session)?;
+    let all = names.contains(&"all");
+    let concerned = |group: &str| {
+        all || names.iter().any(|name| {
+            Target::parse(name).group == group
+                || select(&before, name).iter().any(|info| info.group == group)
+        })
+    };
+    for group in changes.removed.iter().filter(|group| concerned(group)) {
+        drop_group(session, group)?;
+    }
+    for group in changes.changed.iter().filter(|group| concerned(group)) {
+        replace_group(session, group)?;
+    }
+    for group in changes.added.iter().filter(|group| concerned(group)) {
+        add_group(session, group)?;
+    }
+    let fresh = |group: &str| {
+        let named = |names: &[String]| names.iter().any(|name| name == group);
+        named(&changes.changed) || named(&changes.added)
+    };
+    let infos = all_infos(session)?;
+    let meant = |info: &&Info| {
+        all || names.iter().any(|name| {
+            select(&infos, name).iter().any(|i| i.group == info.group && i.name == info.name)
+        })
+    };
+    let started: Vec<&Info> =
+        infos.iter().filter(|info| fresh(&info.group)).filter(meant).collect();
+    let limit = match wish {
+        Wish::Running(limit) => limit,
+        Wish::Answer => None,
+    };
+    wait::complete(session, &started, limit)?;
+    let gone = |group: &str| changes.removed.iter().any(|name| name == group);
+    let names: &[&str] = match (all, infos.is_empty()) {
+        (true, true) => &[],
+        (true, false) => &["*"],
+        (false, _) => names,
+    };
+    Ok(Some(left(&infos, names, |group| fresh(group) || gone(group))))
+}
+
+/// The names but for what is in groups that were dealt with.
+fn left(infos: &[Info], names: &[&str], dealt_with: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut left: Vec<String> = Vec::new();
+    for name in names {
+        if !is_pattern(name) {
+            if !dealt_with(Target::parse(name).group) {
+                left.push((*name).to_owned());
+            }
+            continue;
+        }
+        let found = select(infos, name);
+        if found.is_empty() {
+            left.push((*name).to_owned());
+        }
+        let found = found.iter().filter(|info| !dealt_with(&info.group));
+        left.extend(found.map(|info| full_name(&info.group, Some(&info.name))));
+    }
+    left
 }
 
 /// Says which of the names are no group, now or after the update.
@@ -123,16 +254,36 @@ fn check_names(session: &mut Session, names: &[&str], changes: &Changes) -> Resu
     for name in names {
         let known = infos.iter().any(|info| info.group == *name);
         if !known && !changes.added.iter().any(|added| added == name) {
-            session.say(format_args!("ERROR: no such group: {name}"));
+            error_of(session, &format!("ERROR: no such group: {name}"), name, "NO_SUCH_GROUP");
             session.exit = exit::GENERIC;
         }
     }
     Ok(())
 }
 
+fn error_of(session: &Session, line: &str, name: &str, code: &str) {
+    let message = line.strip_prefix("ERROR: ").unwrap_or(line);
+    session.out.error(line, Problem { code, message, name: Some(name) });
+}
+
+/// Stops, removes and adds a group, which starts it with what it is now.
+fn replace_group(session: &mut Session, group: &str) -> Result<(), Trouble> {
+    stop_group(session, group)?;
+    session.call("supervisor.removeProcessGroup", &[group.into()])?;
+    session.call("supervisor.addProcessGroup", &[group.into()])?;
+    done(session, group, "updated process group");
+    Ok(())
+}
+
+fn add_group(session: &mut Session, group: &str) -> Result<(), Trouble> {
+    session.call("supervisor.addProcessGroup", &[group.into()])?;
+    done(session, group, "added process group");
+    Ok(())
+}
+
 fn stop_group(session: &mut Session, group: &str) -> Result<Vec<Outcome>, Trouble> {
     let answer = session.call("supervisor.stopProcessGroup", &[group.into()])?;
-    session.say(format_args!("{group}: stopped"));
+    done(session, group, "stopped");
     list(&answer)
 }
 
@@ -140,12 +291,14 @@ fn drop_group(session: &mut Session, group: &str) -> Result<(), Trouble> {
     let outcomes = stop_group(session, group)?;
     let failed = |outcome: &Outcome| outcome.status == i64::from(Code::Failed.number());
     if outcomes.iter().any(failed) {
-        session.say(format_args!("{group}: has problems; not removing"));
+        let message = "has problems; not removing";
+        let problem = Problem { code: Code::StillRunning.name(), message, name: Some(group) };
+        session.out.error(&format!("{group}: {message}"), problem);
         session.exit = exit::GENERIC;
         return Ok(());
     }
     session.call("supervisor.removeProcessGroup", &[group.into()])?;
-    session.say(format_args!("{group}: removed process group"));
+    done(session, group, "removed process group");
     Ok(())
 }
 
@@ -154,20 +307,21 @@ pub fn add(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     for name in rest.split_whitespace() {
         let fault = match session.try_call("supervisor.addProcessGroup", &[name.into()])? {
             Ok(_) => {
-                session.say(format_args!("{name}: added process group"));
+                done(session, name, "added process group");
                 continue;
             }
             Err(fault) => fault,
         };
         if is(&fault, Code::AlreadyAdded) {
-            session.say("ERROR: process group already active");
+            error_of(session, "ERROR: process group already active", name, code_of(&fault));
             continue;
         }
         session.exit = exit::GENERIC;
         if is(&fault, Code::ShutdownState) {
-            session.say("ERROR: shutting down");
+            error_of(session, "ERROR: shutting down", name, code_of(&fault));
         } else if is(&fault, Code::BadName) {
-            session.say(format_args!("ERROR: no such process/group: {name}"));
+            let line = format!("ERROR: no such process/group: {name}");
+            error_of(session, &line, name, code_of(&fault));
         } else {
             return Err(fault.into());
         }
@@ -180,16 +334,18 @@ pub fn remove(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     for name in rest.split_whitespace() {
         let fault = match session.try_call("supervisor.removeProcessGroup", &[name.into()])? {
             Ok(_) => {
-                session.say(format_args!("{name}: removed process group"));
+                done(session, name, "removed process group");
                 continue;
             }
             Err(fault) => fault,
         };
         session.exit = exit::GENERIC;
         if is(&fault, Code::StillRunning) {
-            session.say(format_args!("ERROR: process/group still running: {name}"));
+            let line = format!("ERROR: process/group still running: {name}");
+            error_of(session, &line, name, code_of(&fault));
         } else if is(&fault, Code::BadName) {
-            session.say(format_args!("ERROR: no such process/group: {name}"));
+            let line = format!("ERROR: no such process/group: {name}");
+            error_of(session, &line, name, code_of(&fault));
         } else {
             return Err(fault.into());
         }
@@ -206,13 +362,14 @@ pub fn avail(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     match session.try_call("supervisor.getAllConfigInfo", &[])? {
         Ok(Value::Array(infos)) => {
             for info in &infos {
-                session.say(configured(info).ok_or(Trouble::Answer)?);
+                let line = configured(info).ok_or(Trouble::Answer)?;
+                session.out.result(&line, || described(info));
             }
             Ok(())
         }
         Ok(_) => Err(Trouble::Answer),
         Err(fault) if is(&fault, Code::ShutdownState) => {
-            session.say("ERROR: supervisor shutting down");
+            session.error("ERROR: supervisor shutting down", code_of(&fault));
             session.exit = exit::GENERIC;
             Ok(())
         }
@@ -230,6 +387,12 @@ fn configured(info: &Value) -> Option<String> {
     Some(format!("{name:32} {inuse:9} {start:9} {}:{}", group?, own?))
 }
 
+/// What a document says of a process of the last reading.
+fn described(info: &Value) -> Json {
+    let text = |key: &str| info.member(key).and_then(Value::as_str).unwrap_or_default();
+    json::with_subject(subject(text("group"), text("name")), info)
+}
+
 /// `reload`
 pub fn reload(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     if !rest.is_empty() {
@@ -241,16 +404,17 @@ pub fn reload(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     }
     let fault = match session.try_call("supervisor.restart", &[])? {
         Ok(_) => {
-            session.say("Restarted supervisord");
+            let line = "Restarted supervisord";
+            session.out.result(line, || Json::object([("outcome", Json::text("restarted"))]));
             return Ok(());
         }
         Err(fault) => fault,
     };
     session.exit = exit::GENERIC;
     if is(&fault, Code::ShutdownState) {
-        session.say("ERROR: already shutting down");
+        session.error("ERROR: already shutting down", code_of(&fault));
     } else if is(&fault, Code::CantReread) {
-        session.say(format_args!("ERROR: {}", fault.text));
+        session.error(format_args!("ERROR: {}", fault.text), code_of(&fault));
     } else {
         return Err(fault.into());
     }
@@ -270,7 +434,8 @@ mod tests {
         let lists = vec![names(&["b", "a"]), names(&[]), names(&["c"])];
         let changes = Changes::try_from(&Value::Array(vec![Value::Array(lists)])).unwrap();
         assert_eq!(changes.added, ["b", "a"]);
-        assert_eq!(changes.lines(), ["a: available", "b: available", "c: disappeared"]);
+        let words: Vec<_> = changes.words().into_iter().collect();
+        assert_eq!(words, [("a", "available"), ("b", "available"), ("c", "disappeared")]);
         for wrong in [names(&[]), names(&["x"]), Value::Int(1), Value::Array(vec![names(&["x"])])] {
             assert!(Changes::try_from(&wrong).is_err(), "{wrong:?}");
         }

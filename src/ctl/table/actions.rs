@@ -1,6 +1,6 @@
 //! The actions.
 
-use super::super::actions::{control, groups, help, logs, show};
+use super::super::actions::{control, groups, help, logs, show, tail};
 use super::super::{fg, shell};
 use super::Operand::{
     Action as Topic, Group, Nothing, OneProcess, Process, ProcessOrChannel, Signal, Url,
@@ -80,7 +80,7 @@ pub const ACTIONS: &[Action] = &[
         summary: "talk to a process: see its output, send it lines",
         forms: &[("fg <process>", "connect to this process; Ctrl-C ends")],
         operands: &[OneProcess, Nothing],
-        flags: &[],
+        flags: &[RAW],
         details: "What the process writes to stdout and stderr is shown as it comes, and each line typed is sent to \
                   its stdin. Ctrl-C or the end of input leave; the process goes on.",
         exits: &[(1, "the process is not known or does not run")],
@@ -97,7 +97,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "maintail",
-        run: logs::maintail,
+        run: tail::maintail,
         summary: "show the end of supervisord's own log",
         forms: &[
             ("maintail", "the last 1600 bytes of supervisord's own log"),
@@ -186,7 +186,7 @@ pub const ACTIONS: &[Action] = &[
             ("restart all", "stop and start all processes"),
         ],
         operands: &[Process],
-        flags: &[UPDATE, WAIT_RUNNING, JSON],
+        flags: &[UPDATE, WAIT_RUNNING, TIMEOUT, JSON],
         details: "The configuration is not read again without --update. The exit status is that of the start.",
         exits: &[
             (
@@ -234,7 +234,7 @@ pub const ACTIONS: &[Action] = &[
             ("start all", "start all processes"),
         ],
         operands: &[Process],
-        flags: &[WAIT_RUNNING, JSON],
+        flags: &[WAIT_RUNNING, TIMEOUT, JSON],
         details: "One that runs already is an error in the output, not in the exit status.",
         exits: &[
             NOT_STOPPED,
@@ -276,16 +276,16 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "tail",
-        run: logs::tail,
+        run: tail::tail,
         summary: "show the end of a process's log",
         forms: &[
             ("tail <name> [stdout|stderr]", "the last 1600 bytes of a process's log"),
             ("tail -<bytes> <name> [stdout|stderr]", "that many bytes of it"),
-            ("tail -n <lines> <name> [stdout|stderr]", "that many lines of it"),
+            ("tail -n <lines> <name> ... [stdout|stderr]", "that many lines of it"),
             ("tail -f <name> ... [stdout|stderr]", "follow it; Ctrl-C ends"),
         ],
         operands: &[Process, ProcessOrChannel],
-        flags: &[FOLLOW, LINES, RAW, JSON],
+        flags: &[FOLLOW, LINES, STDERR, RAW, JSON],
         details: "What several processes write is shown line by line, each with the name in front. Sequences that \
                   would control the terminal are made visible when it is a terminal that is written to.",
         exits: &[(1, "there is no such process or log, or it cannot be read")],
@@ -334,6 +334,13 @@ const LINES: Flag = Flag {
     help: "begin that many lines before the end",
 };
 
+const STDERR: Flag = Flag {
+    short: None,
+    long: "stderr",
+    value: None,
+    help: "show what goes to stderr; the same as that word at the end",
+};
+
 const RAW: Flag = Flag {
     short: None,
     long: "raw",
@@ -346,6 +353,13 @@ const WAIT_RUNNING: Flag = Flag {
     long: "wait-running",
     value: None,
     help: "wait until the processes are RUNNING, those included that were starting already",
+};
+
+const TIMEOUT: Flag = Flag {
+    short: None,
+    long: "timeout",
+    value: Some("SECONDS"),
+    help: "wait no longer than that for processes to be RUNNING; implies --wait-running",
 };
 
 const DRY_RUN: Flag =

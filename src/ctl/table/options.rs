@@ -67,10 +67,32 @@ pub const OPTIONS: &[Opt] = &[
         help: "server and credentials of this name in the contexts file",
         own: true,
     },
+    Opt {
+        short: None,
+        long: "json",
+        value: None,
+        help: "print one JSON document instead of text; also after the action",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "raw",
+        value: None,
+        help: "send control characters of logs and names to the terminal as they are; also after the action",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "color",
+        value: Some(("WHEN", Takes::Words(&["auto", "always", "never"]))),
+        help: "whether states are coloured (default auto: on a terminal); also after the action, as --color=WHEN",
+        own: true,
+    },
 ];
 
 /// Variables that are read, and what each is for.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("NO_COLOR", "no colour where --color does not ask for it"),
     ("SUPERVISOR_CONTEXT", "the context to use where --context names none"),
     ("SUPERVISOR_PASSWORD", "the password to log in with"),
     ("SUPERVISOR_PASSWORD_FILE", "a file with it, readable by its owner alone"),

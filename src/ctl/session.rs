@@ -90,8 +90,8 @@ impl Session {
     /// Prints a line about something that is wrong. `code` is what programs are told.
     pub fn error(&self, line: impl Display, code: &str) {
         let line = line.to_string();
-        let message = line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("Error: "));
-        let message = message.unwrap_or(&line);
+        let marks = ["ERROR: ", "Error: ", "*** "];
+        let message = marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(&line);
         self.out.error(&line, Problem { code, message, name: None });
     }
 
@@ -124,7 +124,7 @@ impl Session {
                 self.perform(action, rest.trim());
             }
             None => {
-                self.out = Out::new(self.settings);
+                self.out = Out::new(take_settings(self.settings, rest).0);
                 self.error(format_args!("*** Unknown syntax: {line}"), "UNKNOWN_ACTION");
                 self.exit = status::GENERIC;
             }

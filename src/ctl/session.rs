@@ -208,8 +208,9 @@ impl Session {
         self.understood(answer)
     }
 
-    /// The same, and what another method answers: one turn instead of two. `None` where the daemon is not there.
-    pub fn upcheck_and_call(&mut self, call: &Call) -> Result<Option<Value>, Trouble> {
+    /// The same, and what another method answers, as it came: one turn instead of two. `None` where the daemon is not
+    /// there.
+    pub fn upcheck_and_call(&mut self, call: &Call) -> Result<Option<Vec<u8>>, Trouble> {
         let (version, answer) =
             self.server.call_both(&Call::new("supervisor.getVersion", &[]), call);
         let version = match version {

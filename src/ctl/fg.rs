@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Address;
+use super::escape::Cleaner;
 use super::http::{Body, Stream, get, read_head};
 use super::input::{self, Found};
 use super::interrupt::{self, Listener};
@@ -172,8 +173,9 @@ impl Follower {
             Ok((stream, closer)) => {
                 let url = format!("{}{path}", session.server.url);
                 let quiet = channel == "stderr";
+                let cleaner = session.out.cleans().then(Cleaner::default);
                 let thread = thread::spawn(move || {
-                    if let Err(text) = show(stream, &shown)
+                    if let Err(text) = show(stream, cleaner, &shown)
                         && !quiet
                     {
                         let _ = writeln!(io::stderr(), "{url} {text}");
@@ -207,7 +209,7 @@ fn connect(session: &Session, path: &str) -> Result<(Stream, Stream), Trouble> {
 }
 
 /// Copies the log to standard output until it ends or is ended.
-fn show(stream: Stream, shown: &Sender<()>) -> Result<(), String> {
+fn show(stream: Stream, mut cleaner: Option<Cleaner>, shown: &Sender<()>) -> Result<(), String> {
     let mut reader = BufReader::new(stream);
     let Ok(head) = read_head(&mut reader) else { return Ok(()) };
     if head.status != 200 {
@@ -217,7 +219,9 @@ fn show(stream: Stream, shown: &Sender<()>) -> Result<(), String> {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = body.read(&mut buffer) {
         let part = buffer.get(..count).unwrap_or_default();
-        let mut out = io::stdout();
+        let cleaned = cleaner.as_mut().map(|cleaner| cleaner.part(part));
+        let part = cleaned.as_deref().map_or(part, str::as_bytes);
+        let mut out = io::stdout().lock();
         if out.write_all(part).and_then(|()| out.flush()).is_err() {
             break;
         }

@@ -36,6 +36,8 @@ pub mod status {
 /// The version of the interface that the actions are written for.
 const API_VERSION: &str = "3.0";
 
+const NO_ANSWER: Trouble = Trouble::NoAnswer("EOF when reading a line");
+
 /// What the actions share.
 pub struct Session {
     /// The daemon.
@@ -116,6 +118,8 @@ impl Session {
             return;
         }
         let (word, rest) = split_action(line);
+        // What the reference's shell makes of the end of input can be typed as well.
+        let word = if word == "EOF" { "quit" } else { word };
         self.streamed = false;
         match table::find(word) {
             Some(action) => {
@@ -167,8 +171,8 @@ impl Session {
 
     /// Asks the person for name and password.
     fn ask_credentials(&mut self) -> Result<(), Trouble> {
-        let name = prompt::ask("Username:").ok_or(Trouble::NoAnswer)?;
-        let password = prompt::ask_hidden("Password:").ok_or(Trouble::NoAnswer)?;
+        let name = prompt::ask("Username:").ok_or(NO_ANSWER)?;
+        let password = prompt::ask_hidden("Password:").ok_or(Trouble::NoAnswer(""))?;
         self.say("");
         self.server.username = Some(name);
         self.server.password = Some(password);
@@ -180,7 +184,7 @@ impl Session {
         if !self.asks() {
             return Ok(true);
         }
-        let answer = prompt::ask(question).ok_or(Trouble::NoAnswer)?;
+        let answer = prompt::ask(question).ok_or(NO_ANSWER)?;
         Ok(answer.to_lowercase().starts_with('y'))
     }
 

@@ -27,8 +27,8 @@ pub enum Trouble {
     Disconnected,
     /// The answer is no XML-RPC, or not of the shape that the method has.
     Answer,
-    /// A question was asked and the input had no answer.
-    NoAnswer,
+    /// A question was asked and the input had no answer. The reference has no words for a password's.
+    NoAnswer(&'static str),
     /// A value that the action cannot work with.
     Value(String),
 }
@@ -48,7 +48,7 @@ impl Trouble {
             Trouble::Lookup(_) => "socket.gaierror",
             Trouble::Disconnected => "http.client.RemoteDisconnected",
             Trouble::Answer => "xmlrpc.client.ResponseError",
-            Trouble::NoAnswer => "EOFError",
+            Trouble::NoAnswer(_) => "EOFError",
             Trouble::Value(_) => "ValueError",
         }
     }
@@ -67,7 +67,7 @@ impl Trouble {
             Trouble::Disconnected => "DISCONNECTED",
             Trouble::Answer => "BAD_ANSWER",
             Trouble::Value(_) => "BAD_VALUE",
-            Trouble::NoAnswer => "NO_ANSWER",
+            Trouble::NoAnswer(_) => "NO_ANSWER",
         }
     }
 
@@ -115,7 +115,7 @@ impl fmt::Display for Trouble {
             }
             Trouble::Disconnected => f.write_str("Remote end closed connection without response"),
             Trouble::Answer => f.write_str("ResponseError()"),
-            Trouble::NoAnswer => f.write_str("EOF when reading a line"),
+            Trouble::NoAnswer(text) => f.write_str(text),
             Trouble::Value(text) => f.write_str(text),
         }
     }

@@ -16,10 +16,11 @@ const WORDS: &str = r#"    local line="${COMP_LINE:0:COMP_POINT}" word takes='' 
 "#;
 
 /// Only what comes after the last cut is replaced.
-const REPLY: &str = r#"    local cut='' part
+const REPLY: &str = r#"    local cut='' part tail
     for part in : =; do
-        if [[ $cur == *"$part"* && $COMP_WORDBREAKS == *"$part"* && ${#cut} -lt $((${#cur} - ${#cur##*"$part"})) ]]; then
-            cut="${cur%"${cur##*"$part"}"}"
+        if [[ $cur == *"$part"* && $COMP_WORDBREAKS == *"$part"* ]]; then
+            tail="${cur##*"$part"}"
+            ((${#cur} - ${#tail} > ${#cut})) && cut="${cur:0:${#cur} - ${#tail}}"
         fi
     done
     local at
@@ -83,8 +84,8 @@ pub fn supervisorctl() -> String {
     let told = ["configuration", "serverurl", "username", "password-file", "context"];
     let server = pattern(CONTROL.iter().filter(|option| told.contains(&option.long)));
     let password = pattern(CONTROL.iter().filter(|option| option.long == "password"));
-    let other = ["history_file"];
-    let other = pattern(CONTROL.iter().filter(|option| other.contains(&option.long)));
+    let other = |option: &&Opt| !told.contains(&option.long) && option.long != "password";
+    let other = pattern(valued(CONTROL).filter(other));
     let mut made = format!("{HEAD}\n{}", value_function("supervisorctl", CONTROL));
     made.push_str("_supervisorctl() {\n    local cur password=\"${SUPERVISOR_PASSWORD-}\"\n");
     made.push_str(WORDS);

@@ -43,7 +43,10 @@ pub fn supervisorctl() -> String {
     let told = ["configuration", "serverurl", "username", "password-file", "context"];
     let server = forms(CONTROL.iter().filter(|option| told.contains(&option.long)));
     let password = forms(CONTROL.iter().filter(|option| option.long == "password"));
-    let other = forms(CONTROL.iter().filter(|option| option.long == "history_file"));
+    let other = |option: &&Opt| {
+        option.value.is_some() && !told.contains(&option.long) && option.long != "password"
+    };
+    let other = forms(CONTROL.iter().filter(other));
     let mut made = format!(
         r#"{HEAD}
 # The action and what follows it, up to the cursor.

@@ -27,14 +27,14 @@ impl World {
     /// Starts a daemon with these programs.
     pub fn new(configure: impl FnOnce(&Room, Config) -> Config) -> World {
         let room = Room::new();
-        let config = configure(&room, Config::new(&room)).write(&room);
+        let config = configure(&room, base(&room)).write(&room);
         let daemon = Launch::new(&room, Dist::plain().supervisord()).config(&config).ready();
         World { daemon, room, config }
     }
 
     /// Writes the configuration anew.
     pub fn rewrite(&self, configure: impl FnOnce(Config) -> Config) {
-        configure(Config::new(&self.room)).write(&self.room);
+        configure(base(&self.room)).write(&self.room);
     }
 
     fn words(&self, line: &str) -> Vec<String> {
@@ -106,6 +106,16 @@ while True:
 os.waitpid(pid, 0)
 sys.stdout.buffer.write(shown)
 ";
+
+/// A room has one daemon: all its configurations name the same user.
+fn base(room: &Room) -> Config {
+    let user = room.path("user");
+    if !user.exists() {
+        room.file("user", &crate::broker_user().to_string());
+    }
+    let user = std::fs::read_to_string(user).expect("cannot read a file of the test");
+    Config::new(room).daemon(&format!("broker_user={user}"))
+}
 
 /// A client that runs.
 pub struct Reading {

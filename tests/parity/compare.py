@@ -32,7 +32,7 @@ Deliberate = collections.namedtuple(
 # and the first line are nevertheless the same.
 DELIBERATE = [
     Deliberate(
-        r"auth-.*|refused-.*",
+        r"auth-.*|refused-.*|shell-login-action-never",
         "client",
         r"rc=1\nServer requires authentication\nerror: <class 'xmlrpc.client.ProtocolError'>, .*\n",
         r"rc=1\nServer requires authentication\n",

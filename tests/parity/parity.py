@@ -26,6 +26,7 @@ import ctl  # noqa: E402
 import life  # noqa: E402
 import logs  # noqa: E402
 import scenarios  # noqa: E402
+import shell  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from looks import Look, states  # noqa: E402
@@ -136,7 +137,7 @@ def run_worlds(pairs, only):
         # However it is left, what was not begun is not played.
         leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
         for of, daemons, clients in pairs:
-            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds(), *ctl.worlds()]:
+            for world in [*scenarios.worlds(), *life.worlds(), *logs.worlds(), *ctl.worlds(), *shell.worlds()]:
                 chosen = world.choose(only, of)
                 if chosen:
                     jobs.append(pool.submit(run_world, world, chosen, daemons, clients, of))

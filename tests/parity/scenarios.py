@@ -85,6 +85,7 @@ class World:
         self.chosen = scenarios
         self.lasting = ()
         self.daemon_lines = ""
+        self.client_lines = ""
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
         self.files += [("bin/plain", "no program\n", 0o644), ("cwd/empty", "", 0o600)]
 
@@ -108,7 +109,7 @@ class World:
             "[supervisord]\nlogfile=@ROOT@/main.log\npidfile=@ROOT@/s.pid\nchildlogdir=@ROOT@\n" + self.daemon_lines,
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
-            "[supervisorctl]\nserverurl=unix://@SOCK@\n" + login,
+            "[supervisorctl]\nserverurl=unix://@SOCK@\n" + login + self.client_lines,
         ]
         needs = [need for scenario in self.chosen for need in scenario.needs]
         # A section that several scenarios need is written once.

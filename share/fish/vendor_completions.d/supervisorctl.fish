@@ -6,7 +6,7 @@ function __supervisorctl_action
     set -e tokens[1]
     while set -q tokens[1]
         switch $tokens[1]
-            case -c --configuration -s --serverurl -u --username --password-file --context -p --password -r --history_file
+            case -c --configuration -s --serverurl -u --username --password-file --context -p --password -r --history_file --color
                 set -e tokens[1]
                 set -q tokens[1]; and set -e tokens[1]
             case '-*'
@@ -33,7 +33,7 @@ function __supervisorctl_words
                 # By the environment: command lines can be seen by others.
                 set SUPERVISOR_PASSWORD $tokens[2]
                 set -e tokens[1..2]
-            case -r --history_file
+            case -r --history_file --color
                 set -e tokens[1..2]
             case '--password=*'
                 set SUPERVISOR_PASSWORD (string replace -- '--password=' '' $tokens[1])
@@ -61,6 +61,9 @@ complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -s p -l pa
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -s r -l history_file -r -F -d 'file that the shell keeps its history in'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l password-file -r -F -d 'file with the password to log in with, readable by its owner alone'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l context -x -a '(supervisorctl __contexts 2> /dev/null < /dev/null)' -d 'server and credentials of this name in the contexts file'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l json -d 'print one JSON document instead of text; also after the action'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l raw -d 'send control characters of logs and names to the terminal as they are; also after the action'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l color -x -a 'auto always never' -d 'whether states are coloured (default auto: on a terminal); also after the action, as --color=WHEN'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a add -d 'put groups of the last reading in force'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a avail -d 'list what the last reading of the configuration has'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a clear -d 'empty log files of processes'

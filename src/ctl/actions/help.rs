@@ -18,7 +18,9 @@ pub fn run(session: &mut Session, topic: &str) -> Result<(), Trouble> {
     }
     let header = "default commands (type help <topic>):";
     session.say(format_args!("\n{header}\n{}", "=".repeat(header.len())));
-    let names: Vec<&str> = ACTIONS.iter().map(|action| action.name).collect();
+    // The reference leaves the one out that is being used.
+    let names = ACTIONS.iter().map(|action| action.name).filter(|name| *name != "help");
+    let names: Vec<&str> = names.collect();
     for row in columns(&names) {
         session.say(row);
     }

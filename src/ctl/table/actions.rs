@@ -80,7 +80,7 @@ pub const ACTIONS: &[Action] = &[
         summary: "talk to a process: see its output, send it lines",
         forms: &[("fg <process>", "connect to this process; Ctrl-C ends")],
         operands: &[OneProcess, Nothing],
-        flags: &[],
+        flags: &[RAW],
         details: "What the process writes to stdout and stderr is shown as it comes, and each line typed is sent to \
                   its stdin. Ctrl-C or the end of input leave; the process goes on.",
         exits: &[(1, "the process is not known or does not run")],

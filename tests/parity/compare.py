@@ -82,6 +82,13 @@ DELIBERATE = [
         "the search for a command does not end at the first directory of PATH",
     ),
     Deliberate(
+        r"logs-auto-never-started",
+        "daemon",
+        r"(logs-auton-std(err|out)---.*\n?){2}",
+        r"",
+        "an automatic log is made at the first start, not when the group is added",
+    ),
+    Deliberate(
         r"quirk-path-goes-on",
         "daemon",
         r"(?s:.*(NOT_EXECUTABLE: command at .*/q-search|statename: STOPPED|q-search STOPPED).*)",

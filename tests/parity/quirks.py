@@ -173,8 +173,10 @@ def waiting_to_die():
         until_file("d-one.0.out", "ready"),
         until_file("d-two.0.out", "ready"),
         Do("TERM", lambda daemon: send(daemon, 15)),
+        until_activity("indicating exit request"),
+        Do("HUP", lambda daemon: send(daemon, 1)),
         Do("it ends", lambda daemon: daemon.ended(30)),
-        Look("said", lambda daemon: sorted(set(lines_of(daemon, "to die|exit request")))),
+        Look("said", lambda daemon: sorted(set(lines_of(daemon, "to die|exit request|SIGHUP")))),
         Look("pidfile", lambda daemon: os.path.exists(path(daemon, "s.pid"))),
         Look("socket", lambda daemon: os.path.exists(daemon.socket)),
     ]

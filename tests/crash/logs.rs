@@ -319,6 +319,25 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
 }
 
 #[test]
+fn lines_of_the_activity_log_are_whole_in_the_system_s_log() {
+    let room = Room::new();
+    let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));
+    let log = syslogd(&room);
+    let config = Config::new(&room).daemon("logfile=syslog\nuser=root");
+    let through = ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", dev.as_str(), socket.as_str()];
+    let daemon = Launch::new(&room, Dist::plain().supervisord())
+        .through(&through)
+        .config(&config.write(&room))
+        .ready();
+    let first = message(&log);
+    assert!(first.starts_with("supervisord: 20"), "no tag and time of its own: {first:?}");
+    assert!(first.ends_with(" INFO Set uid to user 0 succeeded\n"), "{first:?}");
+    let started = format!(" INFO supervisord started with pid {}\n", daemon.pid);
+    wait_for("the start", || message(&log).ends_with(&started));
+    assert!(!room.path("supervisord.log").exists());
+}
+
+#[test]
 fn fifos_and_inherited_descriptors_need_no_special_keys() {
     let room = Room::new();
     let fifo = room.path("fifo");

@@ -131,6 +131,13 @@ DELIBERATE = [
         "what waits for a slow program is a success: a client that tries again would send it twice",
     ),
     Deliberate(
+        r"logs-auto-never-started",
+        "daemon",
+        r"(logs-auton-std(err|out)---.*\n?){2}",
+        r"",
+        "an automatic log is made at the first start, not when the group is added",
+    ),
+    Deliberate(
         r"quirk-path-goes-on",
         "daemon",
         r"(?s:.*(NOT_EXECUTABLE: command at .*/q-search|statename: STOPPED|q-search STOPPED).*)",

@@ -337,6 +337,7 @@ def failures():
         )
     texts = {
         "unclosed-quote": "/bin/echo 'a",
+        "nothing": " ",
         "empty": '""',
         "not-there": "/no/such/file",
         "not-in-path": "no-such-program-anywhere",

@@ -185,7 +185,7 @@ def kinds():
                 stdout_logfile="logs-relative.txt"),
         talking("logs-auto", "both", auto("logs-auto-std"), **automatic),
         scenario("logs-auto-never-started", auto("logs-auton"), needs=off("logs-auton", script("both"), **automatic),
-                 ignored="automatic logs are made at the first start, not when the group is added"),
+                 differs=True),
         talking("logs-auto-redirected", "both", auto("logs-autor"), redirect_stderr="true", **automatic),
         talking("logs-expanded", "both", until_file("logs-expanded-5.x", "again"), files("^logs-expanded"),
                 stdout_logfile="@ROOT@/%(program_name)s-%(process_num)d.x", numprocs_start=5),

@@ -173,8 +173,10 @@ def waiting_to_die():
         until_file("d-one.0.out", "ready"),
         until_file("d-two.0.out", "ready"),
         Do("TERM", lambda daemon: send(daemon, 15)),
+        until_activity("indicating exit request"),
+        Do("HUP", lambda daemon: send(daemon, 1)),
         Do("it ends", lambda daemon: daemon.ended(30)),
-        Look("said", lambda daemon: sorted(set(lines_of(daemon, "to die|exit request")))),
+        Look("said", lambda daemon: sorted(set(lines_of(daemon, "d-one, d-two to die|exit request|SIGHUP")))),
         Look("pidfile", lambda daemon: os.path.exists(path(daemon, "s.pid"))),
         Look("socket", lambda daemon: os.path.exists(daemon.socket)),
     ]
@@ -185,7 +187,7 @@ def from_start_to_end():
     """The whole activity log of a short life."""
 
     def said(daemon):
-        rows = [re.sub(r"with pid \d+", "with pid N", row) for row in lines_of(daemon, "")]
+        rows = [re.sub(r"with pid \d+", "with pid N", row) for row in lines_of(daemon, "") if "to die" not in row]
         # Timers are exact here, and starts wait for their logs: the order is another.
         return sorted("\n".join(rows).replace(daemon.root, "ROOT").split("\n"))
 
@@ -198,7 +200,7 @@ def from_start_to_end():
         "[include]\nfiles=none/*.conf cwd/*.conf",
     ]
     steps = [
-        reached("w-one", "RUNNING"),
+        *(reached("w-" + name, "RUNNING") for name in ("one", "deprecated", "both", "auto")),
         reached("w-gone", "FATAL"),
         Do("TERM", lambda daemon: send(daemon, 15)),
         Do("it ends", lambda daemon: daemon.ended(30)),

@@ -72,6 +72,28 @@ fn to_wait_for_a_stop_costs_nothing() {
 }
 
 #[test]
+fn a_crash_counts_when_it_happened_not_when_it_is_heard_of() {
+    let room = Room::new();
+    let go = room.text("go");
+    let crash = format!("/bin/sh -c 'while ! test -e {go}; do sleep 0.02; done; exit 1'");
+    let lines = "startsecs=5\nstartretries=0\nautostart=false";
+    let daemon = ready(&room, &Config::new(&room).program("p", &crash, lines));
+    let broker = daemon.broker();
+    daemon.client.call("supervisor.startProcess", &["p".into(), false.into()]).expect("a start");
+    wait_for("a process", || daemon.program("p") != 0);
+    let program = daemon.program("p");
+    assert!(procfs::signal(broker, Signal::SIGSTOP));
+    room.file("go", "");
+    wait_for("the crash", || !procfs::alive(program));
+    // Until it would have been up for long enough.
+    std::thread::sleep(Duration::from_millis(5_500));
+    assert!(procfs::signal(broker, Signal::SIGCONT));
+    let info = daemon.wait_state("p", "FATAL");
+    let error = info.get("spawnerr").str().to_owned();
+    assert_eq!(error, "Exited too quickly (process log may have details)");
+}
+
+#[test]
 fn a_relative_configuration_is_the_same_file_at_every_reading() {
     let room = Room::new();
     let config = Config::new(&room).daemon("directory=/usr").program("p", SLEEP, "");

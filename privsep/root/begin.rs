@@ -271,6 +271,10 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
             made
         }
     };
+    if matches!((log, &file), (Sink::Syslog, Err(_))) {
+        // Nobody serves it yet: the broker tries again.
+        return Ok(());
+    }
     let path = if let Sink::File(log) = log { log.path.as_slice() } else { b"(inherited)" };
     file.and_then(|file| store.keep_log(0, file).map(drop))
         .map_err(|errno| cannot(&[b"open the log file ", path], errno))

@@ -266,7 +266,8 @@ fn is_auto_log(name: &[u8], infix: &[u8]) -> bool {
     cut(rest, b".log").is_some_and(|(unique, tail)| {
         let number = tail.strip_prefix(b".").unwrap_or(tail);
         let counted = number.len() <= 4 && number.iter().all(u8::is_ascii_digit);
-        !before.is_empty() && !unique.is_empty() && counted
+        let one_word = !unique.is_empty() && !unique.iter().any(u8::is_ascii_whitespace);
+        !before.is_empty() && one_word && counted
     })
 }
 
@@ -290,6 +291,7 @@ mod tests {
             "cat-stdout---other-ab12cd34.log",
             "---supervisor-ab12cd34.log",
             "cat---supervisor-.log",
+            "cat---supervisor-a b.log",
             "cat---supervisor-x.logfoo",
             "cat---supervisor-x.txt",
             "cat---supervisor-x.log.12345",

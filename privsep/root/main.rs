@@ -36,8 +36,8 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal::{
-    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-    SIGVTALRM, SIGXFSZ,
+    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGSTKFLT, SIGTERM, SIGUSR1,
+    SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
 };
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -49,9 +49,9 @@ use crate::spawner::{Spawner, Work, ends};
 use crate::stop::Stop;
 
 /// The signals that would end the daemon or tell it something.
-const HEARD: [Signal; 12] = [
+const HEARD: [Signal; 15] = [
     SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF,
-    SIGIO, SIGXFSZ,
+    SIGIO, SIGXFSZ, SIGXCPU, SIGPWR, SIGSTKFLT,
 ];
 
 /// CLOCK_MONOTONIC in nanoseconds.

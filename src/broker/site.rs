@@ -1,7 +1,7 @@
 //! The broker as clients meet it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::signals::Wish;
 use super::state::Pending;
-use crate::config::settings::{Level, Settings};
+use crate::config::settings::{Kind, Level, Settings};
 use crate::http::Site;
 use crate::logs::clock;
 use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
@@ -88,6 +88,9 @@ impl Office for Broker {
 
     async fn open_log(&self, log: u32) -> io::Result<File> {
         self.known(log)?;
+        if self.settings().logs.get(&log).is_some_and(|log| log.kind == Kind::Syslog) {
+            return Err(ErrorKind::NotFound.into());
+        }
         let (sender, receiver) = oneshot::channel();
         let mode = Mode::Read;
         self.send(Request::OpenLog { log, mode }, Pending::Read(sender));

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
+use nix::errno::Errno;
+
 use super::control::result;
 use super::fault::{Code, Fault};
 use super::names;
 use super::office::Office;
 use super::table::Stream;
 use super::xml::Value;
-use crate::config::settings::{Level, Process};
+use crate::config::settings::{Kind, Level, Process};
 
 /// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
 /// for. A client gets the rest of a larger file by further calls.
@@ -168,14 +170,21 @@ pub(super) async fn clear_all(office: &impl Office) -> Value {
 async fn clear_process(office: &impl Office, process: &Process, name: &str) -> Result<(), Fault> {
     let stderr = process.stderr.log.filter(|n| process.stdout.log != Some(*n));
     for log in process.stdout.log.into_iter().chain(stderr) {
-        match office.clear_log(log).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
+        let kept = office.settings().logs.get(&log).is_some_and(|log| log.kind == Kind::File);
+        match if kept { office.clear_log(log).await } else { Ok(()) } {
+            Err(error) if !holds_nothing(&error) => {
                 return Err(Fault::new(Code::Failed).with(name));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether there is no file, or what is there is a device or a FIFO.
+fn holds_nothing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    error.kind() == ErrorKind::NotFound || matches!(errno, Some(Errno::EINVAL | Errno::ENXIO))
 }
 
 #[cfg(test)]

@@ -8,6 +8,11 @@ use jiff::tz::TimeZone;
 
 use super::{Info, State};
 
+/// The text for a process of this name, with times in this zone.
+pub fn describe(name: &str, info: &Info, zone: &TimeZone) -> String {
+    Describer::new(zone).describe(name, info).to_owned()
+}
+
 /// Makes descriptions, with times in one zone. What many processes have in common is made once.
 pub struct Describer<'z> {
     zone: &'z TimeZone,
@@ -96,9 +101,7 @@ mod tests {
 
     #[test]
     fn each_state_has_its_text() {
-        let utc = TimeZone::UTC;
-        let mut describer = Describer::new(&utc);
-        let mut text = |i: &Info| describer.describe("cat", i).to_owned();
+        let text = |i: &Info| describe("cat", i, &TimeZone::UTC);
         assert_eq!(text(&info(State::Running)), "pid 19444, uptime 0:00:56");
         assert_eq!(text(&info(State::Starting)), "");
         assert_eq!(text(&info(State::Stopping)), "");

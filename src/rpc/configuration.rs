@@ -1,5 +1,7 @@
 //! The configuration: what the last reading says, and which of its groups are in force.
 
+use std::collections::BTreeSet;
+
 use super::fault::{Code, Fault};
 use super::office::{Office, Unmoved};
 use super::shape::{Rows, Shape};
@@ -56,12 +58,13 @@ pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
         let processes = group.slots.iter().filter_map(|slot| latest.process(*slot));
         processes.map(move |process| (group, process))
     });
+    let active: BTreeSet<&str> = active.groups.iter().map(|group| group.name.as_str()).collect();
     let mut all: Vec<(&Group, &Process)> = each.collect();
     all.sort_by_key(|(_, process)| &process.name);
     rows.expect(all.len().saturating_mul(2));
     for (group, process) in all {
         let paths = office.has_logs(&group.name).then_some(&*latest);
-        let inuse = active.group(&group.name).is_some();
+        let inuse = active.contains(group.name.as_str());
         rows.row(&CONFIG_INFO, |members| structure((group, inuse), process, paths, members));
     }
 }

@@ -30,19 +30,27 @@ fn value(bytes: &mut &[u8], depth: usize) -> Value {
         1 => Value::Bool(count > 0),
         2 => Value::Str(text(take(count))),
         3 => Value::Double(f64::from_bits(number(take(8)).cast_unsigned())),
-        4 if depth > 0 => Value::Array((0..count).map(|_| value(bytes, depth - 1)).collect()),
+        4 if depth > 0 => {
+            let items = (0..count).map_while(|_| more(bytes, depth));
+            Value::Array(items.collect())
+        }
         5 if depth > 0 => {
             // A name that comes twice has one place when it is read.
-            let members = (0..count).map(|n| {
-                let name = value(bytes, 0);
+            let members = (0..count).map_while(|n| {
+                let name = more(bytes, 1)?;
                 let name = format!("{n}{}", name.as_str().unwrap_or_default());
-                (name, value(bytes, depth - 1))
+                Some((name, more(bytes, depth)?))
             });
             Value::Struct(members.collect())
         }
         6 => Value::DateTime("20261121T04:28:00".to_owned()),
         _ => Value::Nil,
     }
+}
+
+/// The next value, one level down, while there are bytes.
+fn more(bytes: &mut &[u8], depth: usize) -> Option<Value> {
+    (!bytes.is_empty()).then(|| value(bytes, depth - 1))
 }
 
 /// What a reader gets of a text: XML has no other line ends than LF, and not all characters.

@@ -91,7 +91,7 @@ DELIBERATE = [
     Deliberate(
         r"rpc-multicall-name-number",
         "daemon",
-        r"array of 1\n.*'FAILED: <class .*",
+        r"array of 1\n.*FAILED: <class .*",
         r"array of 1\n.*'INCORRECT_PARAMETERS: methodName is no string'}",
         "a wrong type is a fault with a text of its own, not Python's",
     ),

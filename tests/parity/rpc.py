@@ -15,6 +15,7 @@ SCRIPTS = {
     "ten": "printf 0123456789; printf abcdefghij >&2\nexec sleep 1000\n",
     # What is sent to it it writes, and says first that it is ready.
     "echo": "echo ready\nexec cat\n",
+    "later": "echo ready\nwhile [ ! -e @ROOT@/rpc-later.go ]; do sleep 0.05; done\nexec cat\n",
     "closed": "exec <&-\necho closed\nexec sleep 1000\n",
     "says": "for s in HUP USR1 USR2; do trap \"echo got $s\" $s; done\necho ready\nwhile :; do sleep 0.02; done\n",
 }
@@ -396,6 +397,19 @@ def stdin():
             needs=program("rpc-big", script("echo")),
         ),
         scenario("stdin-full", *(ask("sendProcessStdin", "rpc-full", "x" * 200000) for _ in "12"), needs=program("rpc-full")),
+        # More than a pipe holds, read later.
+        scenario(
+            "stdin-later",
+            until_file("rpc-later.0.out", "ready"),
+            *(tell("sendProcessStdin", "rpc-later", big) for _ in range(5)),
+            tell("sendProcessStdin", "rpc-later", "end\n"),
+            Do("let it read", lambda daemon: open(path(daemon, "rpc-later.go"), "w").close()),
+            until_file("rpc-later.0.out", "end\n"),
+            Look("all of it", lambda daemon: read(daemon, "rpc-later.0.out") == "ready\n" + big * 5 + "end\n"),
+            ask("sendProcessStdin", "rpc-later", "more\n"),
+            until_file("rpc-later.0.out", "more\n"),
+            needs=program("rpc-later", script("later")),
+        ),
         scenario("stdin-stopped", ask("sendProcessStdin", "rpc-off", "x"), ask("sendProcessStdin", "rpc-off", ""), needs=COMMON),
         scenario("stdin-bad-names", *(ask("sendProcessStdin", n, "x") for n in ("nope", "rpc-trio:*", "rpc-trio")), needs=COMMON),
         scenario("stdin-number", ask("sendProcessStdin", "rpc-cat", 5), ask("sendProcessStdin", "nope", 5), needs=COMMON),

@@ -342,6 +342,29 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_around_members_is_what_stands_there_tag_by_tag() {
+        let names =
+            [("a<", Some("string")), ("b", Some("int")), ("c", Some("boolean")), ("d", None)];
+        let frame = Frame::new(names.into_iter());
+        let mut framed = Text(String::new());
+        framed.framed(&frame, |row| {
+            row.string("&");
+            row.number(5 << 40);
+            row.number(1);
+            row.any(&Value::Array(vec![]));
+        });
+        let members = [
+            ("a<".to_owned(), "&".into()),
+            ("b".to_owned(), Value::Int(5 << 40)),
+            ("c".to_owned(), true.into()),
+            ("d".to_owned(), Value::Array(vec![])),
+        ];
+        let mut plain = Text(String::new());
+        plain.value(&Value::Struct(members.into()));
+        assert_eq!(framed.0, plain.0);
+    }
+
+    #[test]
     fn numbers_are_written_to_the_last_digit() {
         for number in [0, 9, 10, 65_535, i64::from(i32::MAX), -1, i64::from(i32::MIN), i64::MIN] {
             let mut out = Text(String::new());

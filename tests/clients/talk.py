@@ -140,6 +140,13 @@ def crate(binary, name):
     return lambda daemon, login: [binary, name, "http://127.0.0.1:{}/RPC2".format(daemon.port), *(login or ())]
 
 
+def interpreted(interpreter, adapter):
+    """An adapter for a library of Debian's for another language."""
+    return lambda daemon, login: [
+        interpreter, os.path.join(HERE, "adapters", adapter), str(daemon.port), *(login or ())
+    ]
+
+
 def functions(python, module, *arguments):
     """An adapter for a module's functions; `arguments` are its class's, filled in."""
     return lambda daemon, login: [

@@ -9,6 +9,8 @@ need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || need_package 'a Python environment' python3-venv
 need node nodejs
 need npm npm
+ruby -e 'require "xmlrpc/client"' 2>/dev/null || need_package 'the client of Ruby' 'ruby ruby-xmlrpc'
+perl -MRPC::XML::Client -MJSON::PP -e 1 2>/dev/null || need_package 'the client of Perl' 'perl librpc-xml-perl'
 case $1 in /*) there=$1 ;; *) there=$PWD/$1 ;; esac
 rm -rf "$there/python" "$there/npm" "$there/ansible" "$there/debian" "$there/ready"
 mkdir -p "$there/npm" "$there/ansible" "$there/debian"

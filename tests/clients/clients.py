@@ -49,6 +49,8 @@ def talkers(there, reference):
         ("npm/supervisord/tcp-password", talk.npm(packages, "supervisord"), in_url),
         ("npm/node-supervisord/tcp", talk.npm(packages, "node-supervisord"), None),
         ("npm/node-supervisord/tcp-password", talk.npm(packages, "node-supervisord"), password),
+        ("debian/ruby-xmlrpc/tcp-password", talk.interpreted("ruby", "debian.rb"), password),
+        ("debian/librpc-xml-perl/tcp-password", talk.interpreted("perl", "debian.pl"), password),
         ("crates/xmlrpc/tcp-password", talk.crate(crates, "xmlrpc"), in_url),
         ("crates/dxr_client/tcp-password", talk.crate(crates, "dxr"), password),
     ]

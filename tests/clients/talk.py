@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 
 from compare import normalise
@@ -139,6 +138,13 @@ def npm(packages, library, unix=False):
 
 def crate(binary, name):
     return lambda daemon, login: [binary, name, "http://127.0.0.1:{}/RPC2".format(daemon.port), *(login or ())]
+
+
+def interpreted(interpreter, adapter):
+    """An adapter for a library of Debian's for another language."""
+    return lambda daemon, login: [
+        interpreter, os.path.join(HERE, "adapters", adapter), str(daemon.port), *(login or ())
+    ]
 
 
 def functions(python, module, *arguments):

@@ -3,8 +3,8 @@
 import json
 import os
 import re
+import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -17,6 +17,11 @@ from world import LOGIN, URL_LOGIN, add_program, wait_state
 SECONDS = 60
 # One event, as the daemon would send it to a listener.
 TICK = "ver:3.0 server:supervisor serial:1 pool:x poolserial:1 eventname:TICK_60 len:15\nwhen:1795226180"
+
+# Bound and never listened on: who connects is refused, and nobody else gets the port.
+NOBODY = socket.socket()
+NOBODY.bind(("127.0.0.1", 0))
+REFUSED = NOBODY.getsockname()[1]
 
 
 class Tool:
@@ -135,8 +140,7 @@ def restarted(name):
 def checks(python):
     """supervisor-checks."""
     program = lambda name: os.path.join(os.path.dirname(python), name)
-    # Nothing listens there.
-    refused = ["-p", str(free_port()), "-t", "1", "-r", "1"]
+    refused = ["-p", str(REFUSED), "-t", "1", "-r", "1"]
     tcp = [program("supervisor_tcp_check"), "-n", "check", *refused]
     memory = [program("supervisor_memory_check"), "-n", "check", "-N", "cat", "-m", "1"]
     said = r"\[check\] (Stopped|Starting|Failed|.*restart|Success|No processes|.*succeeded|.*failed)"
@@ -152,7 +156,7 @@ def checks(python):
 def superlance(reference):
     """superlance: programs that the reference's documentation recommends."""
     program = lambda name: os.path.join(reference, "bin", name)
-    nobody = "http://127.0.0.1:{}/".format(free_port())
+    nobody = "http://127.0.0.1:{}/".format(REFUSED)
     memmon = lambda *words: listener([program("memmon"), *words], "RSS of|Restarting")
     return [
         step("memmon", memmon("-p", "cat=1"), "Restarting cat:cat"),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
 
@@ -66,12 +67,24 @@ class World:
 
 def start(command, login):
     """A daemon whose programs have come to rest and have said what they say."""
-    daemon = Daemon(command, World(login))
+    daemon = launch(command, World(login))
     daemon.settle()
     for name in ("talk", "control", "latin"):
         wait_log(daemon, name, " end\n")
     wait_log(daemon, "talk", "oops\n", "err")
     return daemon
+
+
+def launch(command, world):
+    """A daemon. Ids for brokers are few, and others on this machine may have them all for a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return Daemon(command, world)
+        except RuntimeError as error:
+            if "no user for the broker" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
 
 
 def wait_log(daemon, name, text, channel="out"):

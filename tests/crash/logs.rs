@@ -319,6 +319,28 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
 }
 
 #[test]
+fn a_system_s_log_that_nobody_takes_yet_keeps_nothing_from_starting() {
+    let room = Room::new();
+    let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));
+    let config = Config::new(&room).daemon("logfile=syslog\nuser=root").program(
+        "p",
+        "/bin/sleep 100000",
+        "",
+    );
+    let through = ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", dev.as_str(), socket.as_str()];
+    let daemon = Launch::new(&room, Dist::plain().supervisord())
+        .through(&through)
+        .config(&config.write(&room))
+        .ready();
+    daemon.wait_running("p");
+    let fault = daemon.client.call("supervisor.readLog", &[0.into(), 0.into()]);
+    assert!(format!("{fault:?}").contains("NO_FILE: syslog"), "{fault:?}");
+    let log = syslogd(&room);
+    daemon.ask("supervisor.stopProcess", &["p".into()]);
+    wait_for("the stop", || message(&log).contains(" stopped: p "));
+}
+
+#[test]
 fn lines_of_the_activity_log_are_whole_in_the_system_s_log() {
     let room = Room::new();
     let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));

@@ -1,7 +1,7 @@
 //! The client at a terminal: the shell, its completion and history, questions, `fg`; and what other shells complete.
 //! Each part on a daemon of ours and on one of the reference.
 
-mod bash;
+mod completion;
 mod shell;
 mod terminal;
 

@@ -41,13 +41,13 @@ pub fn run(session: &mut Session, rest: &str) -> Result<(), Trouble> {
             Ok(RUNNING) => return talk(session, name),
             Ok(_) => "ERROR: process not running",
             Err(text) => {
-                session.say(text);
+                session.error(text, "REFUSED");
                 return Ok(());
             }
         },
         _ => "ERROR: too many process names supplied",
     };
-    session.say(refusal);
+    session.error(refusal, "REFUSED");
     session.exit = status::GENERIC;
     if names.is_empty() {
         super::actions::help::explain(session, "fg");

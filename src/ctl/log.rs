@@ -85,9 +85,9 @@ impl Log {
 
     /// The last lines up to the end of a part that was read just now; `None` where they cannot be had.
     pub fn before_end_of(&self, server: &Server, part: &[u8], lines: usize) -> Option<String> {
-        let part = String::from_utf8_lossy(whole_characters(part));
-        let text = self.at_least(&mut server.again(), lines).ok()?;
-        let end = text.rfind(part.as_ref())? + part.len();
+        let part = as_answered(&String::from_utf8_lossy(whole_characters(part)));
+        let text = as_answered(&self.at_least(&mut server.again(), lines).ok()?);
+        let end = text.rfind(&part)? + part.len();
         Some(last_lines(text.get(..end)?, lines).to_owned())
     }
 }
@@ -96,6 +96,13 @@ impl Log {
 fn whole_characters(bytes: &[u8]) -> &[u8] {
     let cut = bytes.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
     bytes.get(cut..).unwrap_or_default()
+}
+
+/// A log's text as answers have it: what XML cannot carry is replaced, and line ends are all the same.
+fn as_answered(text: &str) -> String {
+    let carried = |c: char| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.chars().map(|c| if carried(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// The last lines of a text. What comes after the last line end is a line.
@@ -120,6 +127,11 @@ mod tests {
         assert_eq!(last_lines("a\n\n", 1), "\n");
         assert_eq!(last_lines("a\n", 0), "");
         assert_eq!(last_lines("", 3), "");
+    }
+
+    #[test]
+    fn streams_are_found_in_answers() {
+        assert_eq!(as_answered("a\x1b[1m\t\r\né\0\r"), "a\u{fffd}[1m\t\né\u{fffd}\n");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod fg;
 mod follow;
 mod history;
 mod http;
+mod infos;
 mod input;
 mod interrupt;
 mod log;

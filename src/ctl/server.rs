@@ -59,7 +59,7 @@ impl Server {
         &mut self,
         first: &Call,
         second: &Call,
-    ) -> (Result<Value, Trouble>, Result<Value, Trouble>) {
+    ) -> (Result<Value, Trouble>, Result<Vec<u8>, Trouble>) {
         let bodies = [first, second].map(Call::body);
         let sent = self.connect().and_then(|mut connection| {
             let [one, two] = &bodies;
@@ -71,10 +71,10 @@ impl Server {
             Err(trouble) => Err(trouble),
         };
         let second = match self.connection.take() {
-            Some(connection) => self.answer(connection),
+            Some(connection) => self.text(connection),
             None if answer.is_err() => Err(Trouble::Disconnected),
             // A server that closes after an answer has not seen the second question.
-            None => self.call(second.method, &second.params),
+            None => self.call_text(second),
         };
         (answer, second)
     }
@@ -94,6 +94,19 @@ impl Server {
             Some(connection) => Ok(connection),
             None => Connection::open(&Address::parse(&self.url)?),
         }
+    }
+
+    /// Calls a method; its answer as it came.
+    pub fn call_text(&mut self, call: &Call) -> Result<Vec<u8>, Trouble> {
+        let mut connection = self.connect()?;
+        connection.post(self.authorization().as_deref(), &[&call.body()])?;
+        self.text(connection)
+    }
+
+    fn text(&mut self, connection: Connection) -> Result<Vec<u8>, Trouble> {
+        let (text, connection) = receive_text(connection);
+        self.connection = connection;
+        text
     }
 
     /// Reads an answer, and keeps the connection where it can serve again.
@@ -128,20 +141,22 @@ impl Call {
 }
 
 /// Reads the answer to the next call of a connection; the connection, too, where it can serve again.
-pub fn receive(mut connection: Connection) -> (Result<Value, Trouble>, Option<Connection>) {
-    let (head, answer) = match connection.answer(MAX_ANSWER) {
-        Ok(answer) => answer,
-        Err(trouble) => return (Err(trouble), None),
-    };
-    if head.status != 200 {
-        return (Err(Trouble::Http { status: head.status, reason: head.reason }), None);
+pub fn receive(connection: Connection) -> (Result<Value, Trouble>, Option<Connection>) {
+    let (text, connection) = receive_text(connection);
+    (text.and_then(|text| decode(&text)), connection)
+}
+
+fn receive_text(mut connection: Connection) -> (Result<Vec<u8>, Trouble>, Option<Connection>) {
+    match connection.answer(MAX_ANSWER) {
+        Ok((head, text)) if head.status == 200 => (Ok(text), head.keep_alive.then_some(connection)),
+        Ok((head, _)) => (Err(Trouble::Http { status: head.status, reason: head.reason }), None),
+        Err(trouble) => (Err(trouble), None),
     }
-    let value = match xml::decode_response(&answer) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(fault)) => Err(fault.into()),
-        Err(bad) => Err(bad.into()),
-    };
-    (value, head.keep_alive.then_some(connection))
+}
+
+/// The value of an answer, or its fault.
+pub fn decode(answer: &[u8]) -> Result<Value, Trouble> {
+    Ok(xml::decode_response(answer)??)
 }
 
 /// What `getProcessInfo` says of a process, as far as it is shown.

@@ -92,8 +92,8 @@ impl Session {
     /// Prints a line about something that is wrong. `code` is what programs are told.
     pub fn error(&self, line: impl Display, code: &str) {
         let line = line.to_string();
-        let message = line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("Error: "));
-        let message = message.unwrap_or(&line);
+        let marks = ["ERROR: ", "Error: ", "*** "];
+        let message = marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(&line);
         self.out.error(&line, Problem { code, message, name: None });
     }
 
@@ -128,7 +128,7 @@ impl Session {
                 self.perform(action, rest.trim());
             }
             None => {
-                self.out = Out::new(self.settings);
+                self.out = Out::new(take_settings(self.settings, rest).0);
                 self.error(format_args!("*** Unknown syntax: {line}"), "UNKNOWN_ACTION");
                 self.exit = status::GENERIC;
             }
@@ -212,8 +212,9 @@ impl Session {
         self.understood(answer)
     }
 
-    /// The same, and what another method answers: one turn instead of two. `None` where the daemon is not there.
-    pub fn upcheck_and_call(&mut self, call: &Call) -> Result<Option<Value>, Trouble> {
+    /// The same, and what another method answers, as it came: one turn instead of two. `None` where the daemon is not
+    /// there.
+    pub fn upcheck_and_call(&mut self, call: &Call) -> Result<Option<Vec<u8>>, Trouble> {
         let (version, answer) =
             self.server.call_both(&Call::new("supervisor.getVersion", &[]), call);
         let version = match version {

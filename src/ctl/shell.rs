@@ -49,7 +49,7 @@ pub fn quit(session: &mut Session, _rest: &str) -> Result<(), Trouble> {
 pub fn open(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     let scheme = rest.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("http" | "unix")) {
-        session.say("ERROR: url must be http:// or unix://");
+        session.error("ERROR: url must be http:// or unix://", "USAGE");
         session.exit = status::GENERIC;
         return Ok(());
     }

@@ -1,7 +1,11 @@
-//! The client at a terminal: the shell, its completion and history, questions, `fg`; and what other shells complete.
-//! Each part on a daemon of ours and on one of the reference.
+//! The client: what it does beyond Supervisor's, and at a terminal: the shell, its completion and history, questions,
+//! `fg`; and what other shells complete, each part on a daemon of ours and on one of the reference.
 
+mod beyond;
+mod client;
 mod completion;
+mod documents;
+mod logs;
 mod shell;
 mod terminal;
 

@@ -314,7 +314,7 @@ def locked():
 
 def going_down():
     """While the daemon waits for a program that does not go."""
-    stubborn = program("z-stubborn", "stubborn", stopwaitsecs=60)
+    stubborn = program("z-stubborn", "stubborn", stopwaitsecs=600)
     actions = ["stop z-stubborn", "restart z-stubborn", "signal HUP z-stubborn", "clear all", "maintail", "avail"]
     actions += ["reread", "update", "update z-stubborn", "add nope", "remove nope", "reload", "pid all", "fg z-stubborn"]
     scenarios = [

@@ -8,15 +8,17 @@ pub mod logs;
 mod names;
 pub mod show;
 pub mod tail;
+pub mod update;
 mod wait;
 
-use super::server::{Info, list};
+use super::infos;
+use super::server::{Call, Info};
 use super::session::Session;
 use super::table::{self, Words};
 use super::trouble::Trouble;
 
 fn all_infos(session: &mut Session) -> Result<Vec<Info>, Trouble> {
-    list(&session.call("supervisor.getAllProcessInfo", &[])?)
+    infos::read(&session.server.call_text(&Call::new("supervisor.getAllProcessInfo", &[]))?)
 }
 
 /// An action's words; `None` if its flags are used wrongly, which has been said then.

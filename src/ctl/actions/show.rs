@@ -1,7 +1,8 @@
 //! What is told without changing anything: `status`, `pid`, `version`.
 
+use super::super::infos;
 use super::super::out::Problem;
-use super::super::server::{Call, Info, list, string};
+use super::super::server::{Call, Info, decode, string};
 use super::super::session::{Session, status as exit};
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, select, subject};
@@ -24,7 +25,7 @@ pub fn status(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         session.exit = exit::STATUS_UNKNOWN;
         return Ok(());
     };
-    let all: Vec<Info> = list(&answer)?;
+    let all = infos::read(&answer)?;
     let names: Vec<&str> = rest.split_whitespace().collect();
     let shown = if names.is_empty() || names.contains(&"all") {
         all.iter().collect()
@@ -32,7 +33,7 @@ pub fn status(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         choose(session, &all, &names)
     };
     if session.out.json() {
-        describe(session, &answer, &all, &shown);
+        describe(session, &decode(&answer)?, &all, &shown);
     } else {
         session.out.print(&table(session, &shown));
     }

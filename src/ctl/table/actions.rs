@@ -1,6 +1,6 @@
 //! The actions.
 
-use super::super::actions::{control, groups, help, logs, show, tail};
+use super::super::actions::{control, groups, help, logs, show, tail, update};
 use super::super::{fg, shell};
 use super::Operand::{
     Action as Topic, Group, Nothing, OneProcess, Process, ProcessOrChannel, Signal, Url,
@@ -292,7 +292,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "update",
-        run: groups::update,
+        run: update::update,
         summary: "read the configuration and carry out what changed",
         forms: &[
             ("update", "read the configuration and bring what runs in line with it"),

@@ -1,6 +1,7 @@
 //! Ctrl-C. A thread waits for the signal: whoever listens is told through a descriptor; where nobody does it ends the
 //! program.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, Once, PoisonError};
@@ -49,8 +50,11 @@ fn tell(state: &mut State) {
         // A full pipe has told it already.
         Some(listener) => drop(nix::unistd::write(listener, b"!")),
         None => {
-            if let Some(terminal) = &state.terminal {
-                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, terminal);
+            if let Some(terminal) = &state.terminal
+                && tcsetattr(io::stdin(), SetArg::TCSANOW, terminal).is_err()
+                && let Ok(tty) = File::open("/dev/tty")
+            {
+                let _ = tcsetattr(&tty, SetArg::TCSANOW, terminal);
             }
             let _ = writeln!(io::stdout());
             std::process::exit(i32::from(state.exit));
@@ -64,6 +68,12 @@ pub fn end_in_order() {
         state.exit = 0;
         state.terminal = tcgetattr(io::stdin()).ok();
     });
+    watch();
+}
+
+/// From now on an interrupt that nobody listens for leaves the terminal as it was.
+pub fn keep_terminal(terminal: &Termios) {
+    with(|state| state.terminal = Some(terminal.clone()));
     watch();
 }
 

@@ -222,6 +222,16 @@ fn a_password_is_asked_for_and_not_shown() {
             client.expect("4.3.0\n");
             assert!(!client.shown().contains("hunter2"), "{:?}", client.shown());
             assert_eq!(client.end(), 0);
+
+            // Interrupted at the question, it leaves a terminal that shows what is typed.
+            let mut client = place.client(&["-s", &url, "-i", "version"], &[]);
+            client.expect("Username:");
+            client.send("u\r");
+            client.expect("Password:");
+            assert!(!client.echoes());
+            client.send("\u{3}");
+            assert_eq!(client.end(), 130);
+            assert!(client.echoes());
         },
     );
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use system_tests::poll_until;
 use system_tests::wait::{PATIENCE, within};
 
@@ -83,6 +84,12 @@ impl Terminal {
         };
         let from = std::mem::replace(&mut self.seen, at);
         self.shown[from..at].to_owned()
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        let settings = tcgetattr(&self.master).expect("no terminal");
+        settings.local_flags.contains(LocalFlags::ECHO)
     }
 
     /// All that was shown.

@@ -2,11 +2,12 @@
 //! program.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, Once, PoisonError};
 
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::pipe2;
@@ -56,9 +57,18 @@ fn tell(state: &mut State) {
             {
                 let _ = tcsetattr(&tty, SetArg::TCSANOW, terminal);
             }
-            let _ = writeln!(io::stdout());
+            end_line();
             std::process::exit(i32::from(state.exit));
         }
+    }
+}
+
+/// Ends the line, if somebody reads it: whoever writes may hold the lock of standard output and wait for room.
+fn end_line() {
+    let out = io::stdout();
+    let mut ready = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+        let _ = nix::unistd::write(&out, b"\n");
     }
 }
 

@@ -7,7 +7,8 @@ const HEAD: &str =
     "# Made from the tables that the program reads its command line by. Do not edit.\n";
 
 /// What the line is made of, up to the cursor. bash's own words are cut at colons, which names of processes have.
-const WORDS: &str = r#"    local line="${COMP_LINE:0:COMP_POINT}" word takes='' action='' i=1 last
+const WORDS: &str = r#"    local IFS=$' \t\n'
+    local line="${COMP_LINE:0:COMP_POINT}" word takes='' action='' i=1 last
     local -a words pass=()
     read -ra words <<< "$line"
     [[ $line == *[[:space:]] ]] && words+=('')

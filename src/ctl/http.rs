@@ -10,6 +10,8 @@ use super::trouble::Trouble;
 
 /// Longest line of a response head that is read, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
+/// Most room that is made for an answer because its head says how long it is, in bytes.
+const FIRST_ROOM: u64 = 16 << 20;
 /// Most header lines that are read.
 const MAX_HEADERS: usize = 200;
 
@@ -313,7 +315,11 @@ impl Connection {
     /// Reads the next answer: its head, and its body of at most `limit` bytes.
     pub fn answer(&mut self, limit: u64) -> Result<(Head, Vec<u8>), Trouble> {
         let head = read_head(&mut self.reader)?;
-        let mut answer = Vec::new();
+        let room = match head.framing {
+            Framing::Length(length) => length.min(limit).min(FIRST_ROOM),
+            _ => 0,
+        };
+        let mut answer = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         let length = Body::new(&mut self.reader, head.framing)
             .take(limit.saturating_add(1))
             .read_to_end(&mut answer)?;

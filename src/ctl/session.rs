@@ -121,6 +121,7 @@ impl Session {
         // What the reference's shell makes of the end of input can be typed as well.
         let word = if word == "EOF" { "quit" } else { word };
         self.streamed = false;
+        let before = std::mem::replace(&mut self.exit, status::SUCCESS);
         match table::find(word) {
             Some(action) => {
                 let (settings, rest) = take_settings(self.settings, rest);
@@ -134,6 +135,9 @@ impl Session {
             }
         }
         self.out.finish(word, self.exit, self.streamed);
+        if self.exit == status::SUCCESS {
+            self.exit = before;
+        }
     }
 
     fn perform(&mut self, action: &Action, rest: &str) {

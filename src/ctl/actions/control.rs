@@ -7,7 +7,7 @@ use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, subject};
 use super::wait::{self, Wish};
-use super::{groups, words};
+use super::{update, words};
 use crate::config::json::Json;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
@@ -252,7 +252,7 @@ pub fn restart(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     let updated;
     let mut names = words.names.clone();
     if words.has("update") {
-        let Some(left) = groups::update_named(session, &names, wish)? else { return Ok(()) };
+        let Some(left) = update::update_named(session, &names, wish)? else { return Ok(()) };
         updated = left;
         names = updated.iter().map(String::as_str).collect();
         if names.is_empty() {

@@ -8,6 +8,7 @@ pub mod logs;
 mod names;
 pub mod show;
 pub mod tail;
+pub mod update;
 mod wait;
 
 use super::infos;

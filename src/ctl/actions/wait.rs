@@ -65,6 +65,7 @@ struct Wanted {
 pub fn start(session: &mut Session, names: &[&str], seconds: Option<f64>) -> Result<(), Trouble> {
     let infos = all_infos(session)?;
     let mut wanted = Vec::new();
+    let names = if names.contains(&"all") { &["all"] } else { names };
     for name in names {
         want(session, &infos, name, &mut wanted);
     }

@@ -1,6 +1,6 @@
 //! The actions.
 
-use super::super::actions::{control, groups, help, logs, show, tail};
+use super::super::actions::{control, groups, help, logs, show, tail, update};
 use super::super::{fg, shell};
 use super::Operand::{
     Action as Topic, Group, Nothing, OneProcess, Process, ProcessOrChannel, Signal, Url,
@@ -187,7 +187,10 @@ pub const ACTIONS: &[Action] = &[
         ],
         operands: &[Process],
         flags: &[UPDATE, WAIT_RUNNING, TIMEOUT, JSON],
-        details: "The configuration is not read again without --update. The exit status is that of the start.",
+        details: "The configuration is not read again without --update. With it, groups named that changed are stopped \
+                  and started once, as they are configured now, new ones are added and those that are gone are removed. \
+                  Several names are worked on at the same time and told in their order; all are stopped before the \
+                  first is started. The exit status is that of the start.",
         exits: &[
             (
                 1,
@@ -235,7 +238,8 @@ pub const ACTIONS: &[Action] = &[
         ],
         operands: &[Process],
         flags: &[WAIT_RUNNING, TIMEOUT, JSON],
-        details: "One that runs already is an error in the output, not in the exit status.",
+        details: "Several names are worked on at the same time and told in their order. One that runs already is an error in \
+                  the output, not in the exit status.",
         exits: &[
             NOT_STOPPED,
             (2, "no name is given, or there is no such group"),
@@ -271,7 +275,8 @@ pub const ACTIONS: &[Action] = &[
         ],
         operands: &[Process],
         flags: &[JSON],
-        details: "One that does not run is an error in the output, not in the exit status.",
+        details: "Several names are worked on at the same time and told in their order. One that does not run is an error \
+                  in the output, not in the exit status.",
         exits: &[NOT_STOPPED],
     },
     Action {
@@ -286,13 +291,14 @@ pub const ACTIONS: &[Action] = &[
         ],
         operands: &[Process, ProcessOrChannel],
         flags: &[FOLLOW, LINES, STDERR, RAW, JSON],
-        details: "What several processes write is shown line by line, each with the name in front. Sequences that \
-                  would control the terminal are made visible when it is a terminal that is written to.",
+        details: "What several processes write is shown line by line, each with the name in front; where they are followed, \
+                  from ten lines before the end on unless -n says otherwise. Sequences that would control the \
+                  terminal are made visible when it is a terminal that is written to.",
         exits: &[(1, "there is no such process or log, or it cannot be read")],
     },
     Action {
         name: "update",
-        run: groups::update,
+        run: update::update,
         summary: "read the configuration and carry out what changed",
         forms: &[
             ("update", "read the configuration and bring what runs in line with it"),
@@ -303,10 +309,13 @@ pub const ACTIONS: &[Action] = &[
         flags: &[DRY_RUN, JSON],
         details: "Groups that are gone are stopped and removed, changed ones are stopped and started afresh, new ones \
                   are added. Groups that did not change are left alone.",
-        exits: &[(
-            1,
-            "there is no such group, the configuration is wrong, or a process could not be stopped",
-        )],
+        exits: &[
+            (
+                1,
+                "there is no such group, the configuration is wrong, or a process could not be stopped",
+            ),
+            (10, "with --dry-run: there is something to do"),
+        ],
     },
     Action {
         name: "version",

@@ -1,5 +1,5 @@
-# debian.pl PORT [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its answer on a line of
-# standard output. RPC::XML::Client does the talking.
+# debian.pl PORT [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its answer on a line
+# of standard output. RPC::XML::Client does the talking.
 use strict;
 use warnings;
 use B ();

@@ -1,5 +1,5 @@
-# debian.rb PORT [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its answer on a line of
-# standard output. Ruby's XMLRPC::Client does the talking.
+# debian.rb PORT [USER PASSWORD]: for each call that stands on a line of standard input, as JSON, its answer on a line
+# of standard output. Ruby's XMLRPC::Client does the talking.
 require "json"
 require "xmlrpc/client"
 

@@ -83,7 +83,8 @@ install:
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
 	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
-	cd $(DIST)/share && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(PREFIX)/share/{} \;
+	find $(DIST)/share -type f -printf '%P\n' | while read -r file; do \
+	  install -D -m 0644 "$(DIST)/share/$$file" "$(DESTDIR)$(PREFIX)/share/$$file" || exit 1; done
 
 clean:
 	rm -rf target fuzz/target

@@ -1,4 +1,4 @@
-"""The interactive shell, typed into through a pipe: prompts, questions, and how it is left. For clients."""
+"""The interactive shell, typed into through a pipe: prompts, questions, and how it is left."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ class Typed(Run):
 
 
 def typed(name, text, options="", without=None, **keys):
-    return Scenario("shell-" + name, Typed(text, options, without), client_only=True, **keys)
+    return Scenario("shell-" + name, Typed(text, options, without), **keys)
 
 
 # Lines of help texts have their own words.
@@ -149,13 +149,13 @@ def endings():
     down = [
         World(
             "shell-down-{}".format(number),
-            [Scenario("shell-shutdown-yes-{}".format(number), Typed("shutdown\n" + answer), until_ended(), client_only=True)],
+            [Scenario("shell-shutdown-yes-{}".format(number), Typed("shutdown\n" + answer), until_ended())],
             [program("e-one")],
         )
         for number, answer in enumerate(yes)
     ]
     again = Wait("the daemon answers again", lambda daemon: daemon.answers())
-    reload = Scenario("shell-reload-yes", Typed("reload\ny\n"), again, client_only=True)
+    reload = Scenario("shell-reload-yes", Typed("reload\ny\n"), again)
     return [*down, World("shell-reload", [reload], [program("e-one")])]
 
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::contexts;
-use super::options;
+use super::credentials;
 use super::server::{Info, Server, list};
 use super::table::{self, ACTIONS, Action, Operand};
 
@@ -130,7 +130,7 @@ pub fn answer(server: &Server, line: &str) {
 
 /// Prints the names of the contexts.
 pub fn answer_contexts(environment: &[(String, String)]) {
-    let file = contexts::place(environment, options::home_of(environment).as_deref());
+    let file = contexts::place(environment, credentials::home_of(environment).as_deref());
     print(file.map(|file| contexts::names(&file)).unwrap_or_default());
 }
 

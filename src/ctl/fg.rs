@@ -1,6 +1,6 @@
 //! `fg`: what a process writes comes to the terminal, what is typed goes to the process.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -17,15 +17,17 @@ use super::quote;
 use super::server::Info;
 use super::session::{Session, status};
 use super::trouble::Trouble;
-use crate::config::text;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::Value;
 
 const RUNNING: i64 = 20;
 /// How often it is looked whether the process still runs, in milliseconds.
 const LOOK: u16 = 500;
-/// How long what the process wrote last is waited for when it is left or has ended, in milliseconds.
-const LAST_OUTPUT: u16 = 200;
+/// After what silence of the process nothing more is waited for.
+const QUIET: Duration = Duration::from_millis(300);
+/// How long an answer to the last line is waited for where lines come from a pipe, whose end says nothing about it. The
+/// reference's daemon looks at a log once a second.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// `fg NAME`
 pub fn run(session: &mut Session, rest: &str) -> Result<(), Trouble> {
@@ -67,8 +69,11 @@ fn state_of(session: &mut Session, name: &str) -> Result<Result<i64, String>, Tr
 
 /// Why the conversation is over.
 enum End {
-    /// The person has left.
-    Left,
+    /// The person has left, after sending something or not.
+    Left {
+        /// Whether a line was sent.
+        asked: bool,
+    },
     /// So has the process.
     Killed,
     /// A line could not be sent or the state could not be told, for this reason.
@@ -82,13 +87,14 @@ fn talk(session: &mut Session, name: &str) -> Result<(), Trouble> {
     let channels = ["stdout", "stderr"];
     let follow = |channel: &&str| Follower::start(session, name, channel, shown.clone());
     let followers: Vec<Follower> = channels.iter().filter_map(follow).collect();
-    let end = converse(session, name, &interrupts);
+    let end = converse(session, name, &interrupts, &output);
     if !interrupts.take() {
-        settle(&output);
+        let piped = !io::stdin().is_terminal() && matches!(end, Ok(End::Left { asked: true }));
+        settle(&output, if piped { ANSWER } else { QUIET });
     }
     followers.into_iter().for_each(Follower::stop);
     match end? {
-        End::Left => {}
+        End::Left { .. } => {}
         End::Killed => session.say("Process got killed"),
         End::Refused(text) => session.say(text),
     }
@@ -97,20 +103,31 @@ fn talk(session: &mut Session, name: &str) -> Result<(), Trouble> {
 }
 
 /// Lets what was written last be shown.
-fn settle(output: &Receiver<()>) {
-    let quiet = Duration::from_millis(u64::from(LAST_OUTPUT));
-    let longest = Instant::now() + quiet * 5;
-    while Instant::now() < longest && output.recv_timeout(quiet).is_ok() {}
+fn settle(output: &Receiver<()>, first: Duration) {
+    let end = Instant::now() + ANSWER;
+    let mut shown = output.recv_timeout(first).is_ok();
+    while shown && Instant::now() < end {
+        shown = output.recv_timeout(QUIET).is_ok();
+    }
 }
 
 /// Sends line by line, until one side has enough.
-fn converse(session: &mut Session, name: &str, interrupts: &Listener) -> Result<End, Trouble> {
+fn converse(
+    session: &mut Session,
+    name: &str,
+    interrupts: &Listener,
+    output: &Receiver<()>,
+) -> Result<End, Trouble> {
     let mut found = input::waiting();
+    let mut asked = false;
     loop {
         match found {
-            Found::End => return Ok(End::Left),
+            Found::End => return Ok(End::Left { asked }),
             Found::Nothing => {}
             Found::Line(line) => {
+                // What was shown before is no answer to it.
+                output.try_iter().for_each(drop);
+                asked = true;
                 if let Some(end) = send(session, name, &line)? {
                     return Ok(end);
                 }
@@ -128,7 +145,7 @@ fn converse(session: &mut Session, name: &str, interrupts: &Listener) -> Result<
         let count = poll(&mut ready, PollTimeout::from(LOOK)).unwrap_or(0);
         let [interrupt, typed] = ready.map(|fd| fd.any().unwrap_or(false));
         if interrupt {
-            return Ok(End::Left);
+            return Ok(End::Left { asked });
         }
         if count > 0 && typed {
             found = input::read()?;
@@ -140,13 +157,29 @@ fn converse(session: &mut Session, name: &str, interrupts: &Listener) -> Result<
 
 /// Sends a line; why that was the last one, if it was.
 fn send(session: &mut Session, name: &str, line: &[u8]) -> Result<Option<End>, Trouble> {
-    let chars = Value::from(format!("{}\n", text::from_bytes(line)).as_str());
+    let line = match sendable(line) {
+        Ok(line) => line,
+        Err(what) => {
+            session.say(format_args!("ERROR: not sent: XML-RPC cannot carry {what}"));
+            return Ok(None);
+        }
+    };
+    let chars = Value::from(format!("{line}\n").as_str());
     match session.try_call("supervisor.sendProcessStdin", &[name.into(), chars])? {
         Ok(_) => gone(session, name),
         Err(fault) if fault.code == Code::NotRunning.number() => Ok(Some(End::Killed)),
         Err(fault) => {
             Ok(Some(End::Refused(format!("ERROR: <Fault {}: {}>", fault.code, quote(&fault.text)))))
         }
+    }
+}
+
+/// A line as text, or what of it no XML can hold.
+fn sendable(line: &[u8]) -> Result<&str, String> {
+    let line = std::str::from_utf8(line).map_err(|_| "bytes that are not UTF-8".to_owned())?;
+    match line.chars().find(|c| c.is_ascii_control() && !matches!(c, '\t' | '\r')) {
+        Some(bad) => Err(format!("U+{:04X}", u32::from(bad))),
+        None => Ok(line),
     }
 }
 
@@ -228,4 +261,16 @@ fn show(stream: Stream, mut cleaner: Option<Cleaner>, shown: &Sender<()>) -> Res
         let _ = shown.send(());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_can_be_sent() {
+        assert_eq!(sendable("grün\t<&]]>".as_bytes()), Ok("grün\t<&]]>"));
+        assert_eq!(sendable(b"a\x1b"), Err("U+001B".to_owned()));
+        assert_eq!(sendable(b"\xff"), Err("bytes that are not UTF-8".to_owned()));
+    }
 }

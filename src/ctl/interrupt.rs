@@ -1,11 +1,13 @@
 //! Ctrl-C. A thread waits for the signal: whoever listens is told through a descriptor; where nobody does it ends the
 //! program.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, Once, PoisonError};
 
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::pipe2;
@@ -49,12 +51,24 @@ fn tell(state: &mut State) {
         // A full pipe has told it already.
         Some(listener) => drop(nix::unistd::write(listener, b"!")),
         None => {
-            if let Some(terminal) = &state.terminal {
-                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, terminal);
+            if let Some(terminal) = &state.terminal
+                && tcsetattr(io::stdin(), SetArg::TCSANOW, terminal).is_err()
+                && let Ok(tty) = File::open("/dev/tty")
+            {
+                let _ = tcsetattr(&tty, SetArg::TCSANOW, terminal);
             }
-            let _ = writeln!(io::stdout());
+            end_line();
             std::process::exit(i32::from(state.exit));
         }
+    }
+}
+
+/// Ends the line, if somebody reads it: whoever writes may hold the lock of standard output and wait for room.
+fn end_line() {
+    let out = io::stdout();
+    let mut ready = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+        let _ = nix::unistd::write(&out, b"\n");
     }
 }
 
@@ -64,6 +78,12 @@ pub fn end_in_order() {
         state.exit = 0;
         state.terminal = tcgetattr(io::stdin()).ok();
     });
+    watch();
+}
+
+/// From now on an interrupt that nobody listens for leaves the terminal as it was.
+pub fn keep_terminal(terminal: &Termios) {
+    with(|state| state.terminal = Some(terminal.clone()));
     watch();
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod batch;
 mod complete;
 mod contexts;
+mod credentials;
 mod editor;
 mod escape;
 mod fg;

@@ -3,9 +3,10 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 
-use super::input;
-
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+
+use super::input;
+use super::interrupt;
 
 /// Asks on standard output and reads a line from standard input; `None` at its end.
 pub fn ask(question: &str) -> Option<String> {
@@ -22,6 +23,7 @@ pub fn ask_hidden(question: &str) -> Option<String> {
         return input::line();
     };
     let before = tcgetattr(&tty).ok()?;
+    interrupt::keep_terminal(&before);
     let mut hidden = before.clone();
     hidden.local_flags.remove(LocalFlags::ECHO);
     tcsetattr(&tty, SetArg::TCSAFLUSH, &hidden).ok()?;

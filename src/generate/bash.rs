@@ -7,7 +7,8 @@ const HEAD: &str =
     "# Made from the tables that the program reads its command line by. Do not edit.\n";
 
 /// What the line is made of, up to the cursor. bash's own words are cut at colons, which names of processes have.
-const WORDS: &str = r#"    local line="${COMP_LINE:0:COMP_POINT}" word takes='' action='' i=1 last
+const WORDS: &str = r#"    local IFS=$' \t\n'
+    local line="${COMP_LINE:0:COMP_POINT}" word takes='' action='' i=1 last
     local -a words pass=()
     read -ra words <<< "$line"
     [[ $line == *[[:space:]] ]] && words+=('')
@@ -80,16 +81,14 @@ fn valued(options: &[Opt]) -> impl Iterator<Item = &Opt> {
     options.iter().filter(|option| option.value.is_some())
 }
 
-pub fn supervisorctl() -> String {
+/// The options before the action: which of them the program is to be asked with, and where the action begins.
+fn before_the_action() -> String {
     let told = ["configuration", "serverurl", "username", "password-file", "context"];
     let server = pattern(CONTROL.iter().filter(|option| told.contains(&option.long)));
     let password = pattern(CONTROL.iter().filter(|option| option.long == "password"));
     let other = |option: &&Opt| !told.contains(&option.long) && option.long != "password";
     let other = pattern(valued(CONTROL).filter(other));
-    let mut made = format!("{HEAD}\n{}", value_function("supervisorctl", CONTROL));
-    made.push_str("_supervisorctl() {\n    local cur password=\"${SUPERVISOR_PASSWORD-}\"\n");
-    made.push_str(WORDS);
-    made.push_str(&format!(
+    format!(
         r#"    while ((i < last)); do
         word="${{words[i]}}"
         case $word in
@@ -125,7 +124,17 @@ pub fn supervisorctl() -> String {
                 ;;
         esac
     done
-    COMPREPLY=()
+"#
+    )
+}
+
+pub fn supervisorctl() -> String {
+    let mut made = format!("{HEAD}\n{}", value_function("supervisorctl", CONTROL));
+    made.push_str("_supervisorctl() {\n    local cur password=\"${SUPERVISOR_PASSWORD-}\"\n");
+    made.push_str(WORDS);
+    made.push_str(&before_the_action());
+    made.push_str(&format!(
+        r#"    COMPREPLY=()
     if [[ -n $takes ]]; then
         _supervisorctl_value "$1" "$takes" "$cur"
     elif [[ -z $action && $cur == --*=* ]]; then

@@ -39,7 +39,8 @@ fn forms<'o>(options: impl Iterator<Item = &'o Opt>) -> String {
     forms.collect::<Vec<_>>().join(" ")
 }
 
-pub fn supervisorctl() -> String {
+/// What finds the action, and asks the program what can follow.
+fn functions() -> String {
     let told = ["configuration", "serverurl", "username", "password-file", "context"];
     let server = forms(CONTROL.iter().filter(|option| told.contains(&option.long)));
     let password = forms(CONTROL.iter().filter(|option| option.long == "password"));
@@ -47,7 +48,7 @@ pub fn supervisorctl() -> String {
         option.value.is_some() && !told.contains(&option.long) && option.long != "password"
     };
     let other = forms(CONTROL.iter().filter(other));
-    let mut made = format!(
+    format!(
         r#"{HEAD}
 # The action and what follows it, up to the cursor.
 function __supervisorctl_action
@@ -102,7 +103,11 @@ end
 
 complete -c supervisorctl -f
 "#
-    );
+    )
+}
+
+pub fn supervisorctl() -> String {
+    let mut made = functions();
     let none = " -n 'not __supervisorctl_action > /dev/null'";
     for one in CONTROL {
         made.push_str(&option("supervisorctl", one, none));

@@ -130,6 +130,30 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
+fn credentials(page: &mut Page) {
+    page.section("CREDENTIALS");
+    page.paragraph(
+        "The password is the first of these that there is: --password, --password-file, that of the context, \
+         SUPERVISOR_PASSWORD, SUPERVISOR_PASSWORD_FILE, that of the configuration file. A password file that others may \
+         read is refused; the file name - asks on the terminal. Where the server wants credentials and a person can be \
+         asked (in the shell, or with --interactive), they are asked for.",
+    );
+    page.section("CONTEXTS");
+    page.paragraph("A context is a section of the contexts file:");
+    page.example(&[
+        "[context:web1]",
+        "serverurl = http://web1.example:9001",
+        "username = ops",
+        "password_file = web1.secret",
+        "prompt = web1",
+    ]);
+    page.paragraph(
+        "Other keys are password and history_file. A file with a password in it that others may read is refused. With a \
+         context no configuration file is read; --context goes with neither --configuration nor --serverurl, to which \
+         a context of the environment gives way.",
+    );
+}
+
 pub fn supervisorctl() -> String {
     let mut page = Page::new("supervisorctl", 1, "control the programs that supervisord runs");
     page.section("SYNOPSIS");
@@ -152,27 +176,7 @@ pub fn supervisorctl() -> String {
     );
     page.section("ACTIONS");
     ACTIONS.iter().for_each(|action| page.action(action));
-    page.section("CREDENTIALS");
-    page.paragraph(
-        "The password is the first of these that there is: --password, --password-file, that of the context, \
-         SUPERVISOR_PASSWORD, SUPERVISOR_PASSWORD_FILE, that of the configuration file. A password file that others may \
-         read is refused; the file name - asks on the terminal. Where the server wants credentials and a person can be \
-         asked (in the shell, or with --interactive), they are asked for.",
-    );
-    page.section("CONTEXTS");
-    page.paragraph("A context is a section of the contexts file:");
-    page.example(&[
-        "[context:web1]",
-        "serverurl = http://web1.example:9001",
-        "username = ops",
-        "password_file = web1.secret",
-        "prompt = web1",
-    ]);
-    page.paragraph(
-        "Other keys are password and history_file. A file with a password in it that others may read is refused. With a \
-         context no configuration file is read; --context goes with neither --configuration nor --serverurl, to which \
-         a context of the environment gives way.",
-    );
+    credentials(&mut page);
     page.section("ENVIRONMENT");
     for (name, meaning) in ENVIRONMENT {
         page.item(&format!("\\fB{name}\\fR"), &sentence(meaning));

@@ -1,9 +1,9 @@
 //! The client: what it does beyond Supervisor's, and at a terminal: the shell, its completion and history, questions,
 //! `fg`; and what other shells complete, each part on a daemon of ours and on one of the reference.
 
-mod bash;
 mod beyond;
 mod client;
+mod completion;
 mod documents;
 mod logs;
 mod shell;

@@ -1,7 +1,9 @@
 //! The shell, `fg` and questions.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use system_tests::dist::Dist;
 
@@ -220,6 +222,16 @@ fn a_password_is_asked_for_and_not_shown() {
             client.expect("4.3.0\n");
             assert!(!client.shown().contains("hunter2"), "{:?}", client.shown());
             assert_eq!(client.end(), 0);
+
+            // Interrupted at the question, it leaves a terminal that shows what is typed.
+            let mut client = place.client(&["-s", &url, "-i", "version"], &[]);
+            client.expect("Username:");
+            client.send("u\r");
+            client.expect("Password:");
+            assert!(!client.echoes());
+            client.send("\u{3}");
+            assert_eq!(client.end(), 130);
+            assert!(client.echoes());
         },
     );
 }
@@ -262,6 +274,47 @@ fn in_the_foreground_lines_go_to_the_program_and_its_output_comes_back() {
             shell.expect(PROMPT);
             shell.send("quit\r");
             assert_eq!(shell.end(), 0);
+        },
+    );
+}
+
+#[test]
+fn fg_as_an_action_is_left_by_an_interrupt_and_shows_what_would_control_the_terminal() {
+    each(
+        |config| config,
+        |place| {
+            fs::write(place.room.path("cat.out"), "\u{1b}]0;title\u{7}\n").unwrap();
+            let mut client = place.client(&["fg", "cat"], &[]);
+            client.expect("==> Press Ctrl-C to exit <==\n");
+            client.expect("\\x1b]0;title\\x07\n");
+            // Escape, as it is.
+            client.send("\u{16}\u{1b}\r");
+            client.expect("ERROR: not sent: XML-RPC cannot carry U+001B\n");
+            client.send("\u{3}");
+            client.expect("Exiting foreground\n");
+            assert_eq!(client.end(), 0);
+        },
+    );
+}
+
+#[test]
+fn what_a_pipe_says_is_answered_before_fg_ends() {
+    each(
+        |config| config,
+        |place| {
+            let mut client = Command::new(Dist::plain().supervisorctl())
+                .args(["-c", &place.config, "fg", "cat"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("cannot start the client");
+            let mut stdin = client.stdin.take().expect("a pipe");
+            stdin.write_all(b"one\ntwo").expect("cannot write");
+            drop(stdin);
+            let output = client.wait_with_output().expect("cannot wait");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(text, "==> Press Ctrl-C to exit <==\none\ntwo\nExiting foreground\n");
+            assert_eq!(output.status.code(), Some(0));
         },
     );
 }

@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use system_tests::poll_until;
+use system_tests::wait::{PATIENCE, within};
 
 /// The program and the other end of its terminal.
 pub struct Terminal {
@@ -72,14 +74,22 @@ impl Terminal {
 
     /// Waits until this is shown, after what was waited for before; gives what came up to its end.
     pub fn expect(&mut self, text: &str) -> String {
-        poll_until(&format!("{text:?} at the terminal; it shows {:?}", self.shown), || {
+        let found = within(PATIENCE, || {
             self.read();
             let at = self.shown[self.seen..].find(text).map(|at| self.seen + at + text.len());
-            assert!(at.is_some() || !self.over, "{text:?} is never shown: {:?}", self.shown);
-            let from = self.seen;
-            self.seen = at?;
-            Some(self.shown[from..self.seen].to_owned())
-        })
+            (at.is_some() || self.over).then_some(at)
+        });
+        let Some(Some(at)) = found else {
+            panic!("{text:?} is not shown: {:?}", &self.shown[self.seen..]);
+        };
+        let from = std::mem::replace(&mut self.seen, at);
+        self.shown[from..at].to_owned()
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        let settings = tcgetattr(&self.master).expect("no terminal");
+        settings.local_flags.contains(LocalFlags::ECHO)
     }
 
     /// All that was shown.

@@ -12,7 +12,7 @@ pub fn run(session: &mut Session, topic: &str) -> Result<(), Trouble> {
     if !topic.is_empty() {
         explain(session, topic);
         if let Some(action) = find(topic).filter(|action| !action.details.is_empty()) {
-            session.say(action.details);
+            lines(action.details).into_iter().for_each(|line| session.say(line));
         }
         return Ok(());
     }
@@ -48,6 +48,22 @@ pub fn usage(action: &Action) -> Vec<String> {
     lines.iter().map(|(form, meaning)| format!("{form:width$}  {meaning}")).collect()
 }
 
+/// Sentences in lines.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The words in as few rows as fit, down the columns, each column as wide as its longest word.
 fn columns(words: &[&str]) -> Vec<String> {
     for rows in 1..words.len() {
@@ -71,6 +87,16 @@ fn columns(words: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_broken() {
+        assert_eq!(lines("a b"), ["a b"]);
+        let text = "word ".repeat(40);
+        let lines = lines(text.trim_end());
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|line| line.len() <= WIDTH && !line.ends_with(' ')));
+        assert_eq!(lines.join(" "), text.trim_end());
+    }
 
     #[test]
     fn the_list_has_the_layout_of_python_cmd() {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use system_tests::dist::Dist;
 
+use super::terminal::Terminal;
 use super::{Place, each};
 
 /// What bash makes of this line, its cursor at the end.
@@ -135,4 +136,42 @@ fn man_pages_have_no_mistakes() {
             }
         }
     }
+}
+
+#[test]
+fn zsh_completes_options_actions_and_names() {
+    let Some(zsh) = ["/usr/bin/zsh", "/bin/zsh"].into_iter().find(|path| Path::new(path).exists())
+    else {
+        eprintln!("not checked: there is no zsh");
+        return;
+    };
+    each(
+        |config| config,
+        |place| {
+            contexts(place);
+            let client = Dist::plain().supervisorctl();
+            let path = format!("{}:/usr/bin:/bin", client.parent().expect("a directory").display());
+            let share = Path::new(env!("CARGO_MANIFEST_DIR")).join("../share/zsh/site-functions");
+            let home = place.room.text("");
+            let env = [("PATH", path.as_str()), ("HOME", home.as_str()), ("LANG", "C.UTF-8")];
+            let mut shell = Terminal::start(Path::new(zsh), &["-f", "-i"], &env);
+            shell.send(&format!(
+                "PS1='ready''> '; fpath=({} $fpath); autoload -Uz compinit; compinit -u -D\r",
+                share.display()
+            ));
+            shell.expect("ready> ");
+            let mut at = |typed: &str, made: &str| {
+                // The line is printed instead of being carried out.
+                shell.send(&format!("supervisorctl {typed}\t\u{1}print -r -- \u{5}\r"));
+                shell.expect(&format!("\nsupervisorctl {made}\n"));
+                shell.expect("ready> ");
+            };
+            let told = format!("-c {}", place.config);
+            at(&format!("{told} avai"), &format!("{told} avail"));
+            at(&format!("{told} restart ca"), &format!("{told} restart cat"));
+            at(&format!("{told} stop web:web_1 ca"), &format!("{told} stop web:web_1 cat"));
+            at("--context th", "--context there");
+            at("--context here fg ca", "--context here fg cat");
+        },
+    );
 }

@@ -72,7 +72,7 @@ $(CLIENTS)/ready: tools/clients.sh tests/clients/python/requirements.txt tests/c
 
 # Man pages, completions and tables of the documentation, after a change of the tables they are made from.
 generated:
-	SUPERVISOR_WRITE=1 cargo test -p supervisor --lib generate::
+	SUPERVISOR_WRITE=1 cargo test -p supervisor --lib -- generate:: rpc::docs
 
 fuzz:
 	tools/fuzz.sh $(FUZZ_SECONDS)

@@ -14,7 +14,7 @@ const HEAD: &str = "\
 # The XML-RPC interface
 
 This file is made from the method table (`src/rpc/table/`). To make it again after a change there:
-`UPDATE_DOCS=1 cargo test --lib rpc::docs`.
+`make generated`.
 
 It is Supervisor 4.3's interface: clients of that work unchanged. Where answers differ on purpose stands in
 [differences.md](differences.md).
@@ -57,7 +57,7 @@ is the fault BAD_NAME with the name as it was given.
 
 Methods with `wait` answer when the work is done. Other calls go on meanwhile, on the same server and on others. A client
 that leaves does not stop the work. A call that waits holds the place of its connection until it is done, also when its
-client has left, so at most as many calls can wait as there are places: 256 on each server, 32 of them for one user (unix)
+client has left, so at most as many calls can wait as there are places: 256 on each server, 224 of them for one user (unix)
 or one address.
 
 ## Going down
@@ -149,12 +149,12 @@ fn anchor(structure: &Structure) -> String {
 fn the_documentation_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
     let page = page();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("SUPERVISOR_WRITE").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
     let file = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         file == page,
-        "docs/api.md is out of date: run `UPDATE_DOCS=1 cargo test --lib rpc::docs`"
+        "docs/api.md is out of date: run `make generated`"
     );
 }

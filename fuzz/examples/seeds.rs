@@ -69,6 +69,8 @@ fn calls() -> Vec<Vec<u8>> {
     ];
     let calls = params.iter().map(|params| call(params));
     calls.chain(answers.map(str::to_owned)).map(String::into_bytes).collect()
+}
+
 fn heads() -> Vec<Vec<u8>> {
     [
         "POST /RPC2 HTTP/1.1|Host: localhost:9001|Content-Length: 9",

@@ -153,8 +153,5 @@ fn the_documentation_says_what_the_table_says() {
         std::fs::write(&path, &page).unwrap();
     }
     let file = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        file == page,
-        "docs/api.md is out of date: run `make generated`"
-    );
+    assert!(file == page, "docs/api.md is out of date: run `make generated`");
 }

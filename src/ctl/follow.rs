@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Address;
+use super::escape;
 use super::http::{Body, Stream, get, read_head};
 use super::interrupt::{self, Listener};
 use super::log::{Log, last_lines};
@@ -172,7 +173,8 @@ fn tell(session: &mut Session, log: &Log, end: End) {
         let code = if failed { "CANNOT_FOLLOW" } else { "DISCONNECTED" };
         session.out.error("", Problem { code, message: &text, name: Some(&log.name) });
     } else {
-        let _ = writeln!(io::stderr(), "{}{} {text}", session.server.url, log.path);
+        let line = format!("{}{} {text}", session.server.url, log.path);
+        let _ = writeln!(io::stderr(), "{}", escape::clean(&line));
     }
     if failed {
         session.exit = status::GENERIC;

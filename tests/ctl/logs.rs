@@ -75,6 +75,7 @@ fn several_logs_are_followed_line_by_line() {
         ("tail -f a b stderr", "err"),
         ("tail --stderr -f [ab]", "err"),
         ("tail -f -n 1 a b", "tick"),
+        ("tail -f a b c", "tick"),
     ] {
         let mut client = world.begin(line);
         client.until(&format!("a | {word}-a\n"));
@@ -85,7 +86,7 @@ fn several_logs_are_followed_line_by_line() {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("==> Press Ctrl-C to exit <=="));
         for shown in lines.filter(|shown| !shown.is_empty()) {
-            let whole = [format!("a | {word}-a"), format!("b | {word}-b")];
+            let whole = ["a", "b", "c"].map(|name| format!("{name} | {word}-{name}"));
             assert!(whole.iter().any(|whole| whole == shown), "{line}: {shown:?}");
         }
     }
@@ -111,7 +112,15 @@ fn logs_are_shown_by_lines() {
     assert!(many.starts_with("line 2001\n"));
     let both = "long | line 4999\nlong | end\nother | line 4999\nother | end\n".to_owned();
     assert_eq!(world.ctl("tail -n 2 long other"), (0, both));
-    assert_eq!(world.ctl("tail -n 1 long nope").0, 1);
+    let one = "nope: ERROR (no such process name)\nlong | end\n".to_owned();
+    assert_eq!(world.ctl("tail -n 1 long nope"), (1, one));
+    assert_eq!(world.ctl("tail long nope"), (1, "Error: bad channel 'nope'\n".to_owned()));
+    let (exit, text) = world.ctl("tail -40 long other nope");
+    assert_eq!(exit, 1, "{text}");
+    assert!(
+        text.starts_with("nope: ERROR (no such process name)\nlong | ")
+            && text.ends_with("other | end\n")
+    );
     assert_eq!(world.ctl("maintail -n 1").1.lines().count(), 1);
     // More lines than the stream begins with, then what is new.
     let mut client = world.begin("tail -n 2000 -f long");

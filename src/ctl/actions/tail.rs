@@ -63,8 +63,8 @@ fn read_lines(words: &Words<'_>) -> Result<Option<Amount>, Refusal> {
     }
 }
 
-/// What the words ask for. `known` says of several words whether each is a process: only then they are not what the
-/// reference would have taken them for.
+/// What the words ask for. `known` says of several words whether they name several processes: only then they are not
+/// what the reference would have taken them for.
 fn read_tail<'a>(
     words: &Words<'a>,
     known: impl FnOnce(&[&'a str]) -> Result<bool, Trouble>,
@@ -133,7 +133,9 @@ pub fn tail(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     let mut infos = None;
     let known = |names: &[&str]| {
         let infos = infos.insert(all_infos(session)?);
-        Ok(names.iter().all(|name| !select(infos, name).is_empty()))
+        let known = names.iter().filter(|name| !select(infos, name).is_empty());
+        let (patterns, plain): (Vec<&str>, Vec<&str>) = known.partition(|name| is_pattern(name));
+        Ok(plain.len() > 1 || !patterns.is_empty())
     };
     let request = match read_tail(&words, known)? {
         Ok(request) => request,
@@ -324,7 +326,9 @@ mod tests {
     /// What is read where the processes `cat` and `dog` are known.
     fn read(rest: &str) -> Result<String, String> {
         let words = table::find("tail").unwrap().words(rest).unwrap();
-        let known = |names: &[&str]| Ok(names.iter().all(|name| ["cat", "dog"].contains(name)));
+        let known = |names: &[&str]| {
+            Ok(names.iter().filter(|name| ["cat", "dog"].contains(name)).count() > 1)
+        };
         read_tail(&words, known)
             .unwrap()
             .map(|request| {
@@ -354,6 +358,7 @@ mod tests {
     fn requests_beyond_it() {
         assert_eq!(read("cat dog").unwrap(), "false None cat+dog stdout");
         assert_eq!(read("-f cat dog stderr").unwrap(), "true None cat+dog stderr");
+        assert_eq!(read("-f cat nope dog").unwrap(), "true None cat+nope+dog stdout");
         assert_eq!(read("-n 20 -f x").unwrap(), "true Some(Lines(20)) x stdout");
         assert_eq!(read("-n 2 x y").unwrap(), "false Some(Lines(2)) x+y stdout");
         assert_eq!(read("--stderr x").unwrap(), "false None x stderr");

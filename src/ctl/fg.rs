@@ -25,9 +25,11 @@ const RUNNING: i64 = 20;
 const LOOK: u16 = 500;
 /// After what silence of the process nothing more is waited for.
 const QUIET: Duration = Duration::from_millis(300);
-/// How long an answer to the last line is waited for where lines come from a pipe, whose end says nothing about it. The
-/// reference's daemon looks at a log once a second.
-const ANSWER: Duration = Duration::from_secs(2);
+/// The same where lines come from a pipe, whose end says nothing about the answers to them: the reference's daemon looks
+/// at a log once a second.
+const ANSWER: Duration = Duration::from_millis(1500);
+/// How long a process that does not fall silent is listened to at most.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// `fg NAME`
 pub fn run(session: &mut Session, rest: &str) -> Result<(), Trouble> {
@@ -103,12 +105,9 @@ fn talk(session: &mut Session, name: &str) -> Result<(), Trouble> {
 }
 
 /// Lets what was written last be shown.
-fn settle(output: &Receiver<()>, first: Duration) {
-    let end = Instant::now() + ANSWER;
-    let mut shown = output.recv_timeout(first).is_ok();
-    while shown && Instant::now() < end {
-        shown = output.recv_timeout(QUIET).is_ok();
-    }
+fn settle(output: &Receiver<()>, quiet: Duration) {
+    let end = Instant::now() + LONGEST;
+    while Instant::now() < end && output.recv_timeout(quiet).is_ok() {}
 }
 
 /// Sends line by line, until one side has enough.

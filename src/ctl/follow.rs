@@ -73,8 +73,9 @@ enum End {
 
 /// Shows a log from its end on.
 pub fn follow(session: &mut Session, source: &Source) -> Result<(), Trouble> {
-    begin(session);
+    // Before the first line, which people and scripts take for the leave to interrupt.
     let interrupts = interrupt::listen()?;
+    begin(session);
     let sink = Sink::new(&session.out, &source.log, false);
     let address = Address::parse(&session.server.url)?;
     let end = match connect(&session.server, &address, &source.log.path) {
@@ -95,8 +96,8 @@ pub fn follow(session: &mut Session, source: &Source) -> Result<(), Trouble> {
 
 /// Shows logs from their ends on, line by line, each with its name in front.
 pub fn follow_all(session: &mut Session, sources: &[Source]) -> Result<(), Trouble> {
-    begin(session);
     let interrupts = interrupt::listen()?;
+    begin(session);
     let address = Address::parse(&session.server.url)?;
     // It ends when the last of the threads has ended.
     let (ended, running) = io::pipe()?;

@@ -140,7 +140,7 @@ fn restart_with_update_restarts_once() {
             .count()
     };
     assert_eq!(count("old"), 3);
-    let other = world.daemon.program("other");
+    let other = world.daemon.wait_running("other");
     fs::write(world.room.path("starts"), "").expect("cannot empty a file");
     world.rewrite(|config| programs(config, &world.room.text("starts"), "new"));
     let (exit, text) = world.ctl("restart --update changed");

@@ -8,3 +8,4 @@ pub mod http;
 pub mod logs;
 pub mod process;
 pub mod rpc;
+pub mod web;

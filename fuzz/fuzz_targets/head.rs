@@ -38,6 +38,7 @@ fn server(open: bool) -> Server {
         section: "inet_http_server".to_owned(),
         socket: 0,
         credentials: (!open).then(|| ("user".to_owned(), password)),
+        legacy_get_actions: false,
         hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
     }
 }

@@ -60,6 +60,8 @@ const SUPERVISORD: &[Key] = &[
 
 const CREDENTIALS: &[Key] =
     &[key("username", "text", "-"), key("password", "text or {SHA}hex", "-")];
+/// What the pages go by.
+const PAGES: &[Key] = &[new("legacy_get_actions", "boolean", "false")];
 const UNIX: &[Key] =
     &[key("file", "path", "-"), key("chmod", "octal", "0700"), key("chown", "user[:group]", "-")];
 const INET: &[Key] = &[key("port", "[host:]port", "-"), new("allowed_hosts", "list", "-")];
@@ -140,8 +142,8 @@ const LISTENER: &[Key] = &[
 /// All kinds of sections.
 pub const SECTIONS: &[Section] = &[
     Section { name: "supervisord", keys: &[SUPERVISORD] },
-    Section { name: "unix_http_server", keys: &[UNIX, CREDENTIALS] },
-    Section { name: "inet_http_server", keys: &[INET, CREDENTIALS] },
+    Section { name: "unix_http_server", keys: &[UNIX, CREDENTIALS, PAGES] },
+    Section { name: "inet_http_server", keys: &[INET, CREDENTIALS, PAGES] },
     Section { name: "supervisorctl", keys: &[CTL] },
     Section { name: "include", keys: &[INCLUDE] },
     Section { name: "program:", keys: &[PROGRAM, PRIORITY, SOCKETS] },

@@ -227,4 +227,6 @@ pub struct Server {
     pub credentials: Option<(String, Password)>,
     /// Of a TCP server: names that it answers to.
     pub hosts: Vec<String>,
+    /// `legacy_get_actions`.
+    pub legacy_get_actions: bool,
 }

@@ -73,6 +73,7 @@ pub fn url_in_force(servers: &[Server], fresh: &[Socket], force: &[Socket]) -> O
 fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server> {
     let scope = Scope::plain(section, names);
     let credentials = credentials(r, scope);
+    let legacy_get_actions = legacy_get_actions(r, scope);
     r.unknown_keys(section);
     if r.doc.get(section, "port").is_none() {
         let text = format!("section [{section}] has no port value");
@@ -87,6 +88,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         address: Address::Inet { host, address, port },
         credentials,
         hosts,
+        legacy_get_actions,
     })
 }
 
@@ -148,6 +150,7 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let mode = r.plain(scope, "chmod", |t| {
         values::octal(t).map_err(|_| format!("Invalid chmod value {t}"))
     });
+    let legacy_get_actions = legacy_get_actions(r, scope);
     r.unknown_keys(section);
     Some(Server {
         section: section.to_owned(),
@@ -159,7 +162,12 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         },
         credentials,
         hosts: Vec::new(),
+        legacy_get_actions,
     })
+}
+
+fn legacy_get_actions(r: &mut Reading<'_>, scope: Scope<'_>) -> bool {
+    r.plain(scope, "legacy_get_actions", values::boolean).unwrap_or(false)
 }
 
 /// Name and password: both or neither, and two empty ones are neither.

@@ -73,6 +73,8 @@ pub struct Server {
     pub credentials: Option<(String, Password)>,
     /// Of a TCP server: names, lower case, that requests may give as `Host` besides addresses and localhost. `*` is all.
     pub hosts: Vec<String>,
+    /// `legacy_get_actions`: links of the page act as they did in Supervisor, without a form that asks.
+    pub legacy_get_actions: bool,
 }
 
 /// What a log leads to.

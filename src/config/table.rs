@@ -156,6 +156,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         socket,
         credentials: server.credentials.clone(),
         hosts: server.hosts.clone(),
+        legacy_get_actions: server.legacy_get_actions,
     };
     (0..).zip(servers).map(each).collect()
 }

@@ -16,6 +16,7 @@ use super::head::Policy;
 use super::limits::{Crowd, Source};
 use super::line::{Line, Stream};
 use crate::config::settings::{Level, Server};
+use crate::web::Visitors;
 
 /// Between two tries to accept when descriptors or memory ran out; doubled up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -81,8 +82,11 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
             return site.log(Level::Critical, text);
         }
     };
-    let policy = Policy::new(&server, matches!(socket, Socket::Tcp(_)));
-    let door = Rc::new(Door { site: Rc::clone(&site), policy });
+    let door = Rc::new(Door {
+        site: Rc::clone(&site),
+        policy: Policy::new(&server, matches!(socket, Socket::Tcp(_))),
+        visitors: Rc::new(Visitors::of(&server)),
+    });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {

@@ -19,11 +19,13 @@ use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER
 use super::line::{Line, Wire};
 use super::reply::{self, Answer, Body, End};
 use super::route;
+use crate::web::Visitors;
 
 /// What the connections of one listener share.
 pub(super) struct Door<S> {
     pub(super) site: Rc<S>,
     pub(super) policy: Policy,
+    pub(super) visitors: Rc<Visitors>,
 }
 
 /// Serves a connection until it ends. The place is kept as long, and longer by work that outlives its client.
@@ -94,8 +96,8 @@ async fn answer<S: Site>(
     let closing = head::closing(version, request.headers());
     let record = reply::record(&door.site, &client, &request);
     let answer = match door.policy.judge(&request) {
-        Ok((visitor, route)) => {
-            route::answer(&door.site, Rc::clone(&place), visitor, route, &mut request).await
+        Ok((_, route)) => {
+            route::answer(&door.site, &door.visitors, Rc::clone(&place), route, &mut request).await
         }
         Err(status) => Answer::error(status),
     };

@@ -20,12 +20,13 @@ use super::head::Closing;
 use super::limits::{PIECE, Share};
 use super::line::Line;
 use crate::config::settings::Level;
+use crate::web::Reply;
 
 /// The answer to a request, before it is put into HTTP.
 pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
-    more: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     content: Content,
 }
 
@@ -35,6 +36,16 @@ enum Content {
 }
 
 impl Answer {
+    fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+        Answer { status, kind, headers: Vec::new(), content: Content::Whole(body.into()) }
+    }
+
+    /// A page, or a file of the pages.
+    pub(super) fn page(reply: Reply) -> Answer {
+        let Reply { status, kind, headers, body } = reply;
+        Answer { status, kind, headers, content: Content::Whole(body) }
+    }
+
     /// The reference's page about an error.
     pub(super) fn error(status: StatusCode) -> Answer {
         let reason = status.canonical_reason().unwrap_or_default();
@@ -44,29 +55,29 @@ impl Answer {
             status.as_u16(),
             advice(status),
         );
-        Answer::page(status, "text/html", page)
-    }
-
-    /// Any answer; `kind` is its content type.
-    pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-        Answer { status, kind, more: Vec::new(), content: Content::Whole(body.into()) }
+        Answer::whole(status, "text/html", page)
     }
 
     /// The same with another header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Answer {
-        self.more.push((name, value));
+        self.headers.push((name, value));
         self
     }
 
     /// The answer to a call.
     pub(super) fn xml(body: Vec<u8>) -> Answer {
-        Answer::page(StatusCode::OK, "text/xml", body)
+        Answer::whole(StatusCode::OK, "text/xml", body)
+    }
+
+    /// A short text.
+    pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+        Answer::whole(status, "text/plain", body)
     }
 
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer { status: StatusCode::OK, kind, more: Vec::new(), content: Content::Log(stream) }
+        Answer { status: StatusCode::OK, kind, headers: Vec::new(), content: Content::Log(stream) }
     }
 
     /// Bytes of the content that are there already.
@@ -100,11 +111,11 @@ fn advice(status: StatusCode) -> &'static str {
 
 /// Puts an answer into HTTP.
 pub(super) fn respond(answer: Answer, closing: Closing, mut end: End) -> Response<Body> {
-    let Answer { status, kind, more, content } = answer;
+    let Answer { status, kind, headers: own, content } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.extend(more);
+    headers.extend(own);
     let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
     say(SERVER, "Medusa/1.12");
     say(CONTENT_TYPE, kind);
@@ -118,6 +129,8 @@ pub(super) fn respond(answer: Answer, closing: Closing, mut end: End) -> Respons
         (_, Closing::KeepAndSay | Closing::Close) => say(CONNECTION, "close"),
     };
     match &content {
+        // The length would be that of what the client has already.
+        Content::Whole(_) if status == StatusCode::NOT_MODIFIED => {}
         Content::Whole(bytes) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }

@@ -14,17 +14,18 @@ use tokio::time::timeout;
 
 use super::Site;
 use super::follow::LogStream;
-use super::head::{Route, Visitor};
+use super::head::Route;
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::reply::Answer;
 use crate::config::settings::{Level, Settings};
 use crate::rpc;
+use crate::web::{self, Ask, Page, Visitors};
 
 /// Answers a request that may pass.
 pub(super) async fn answer<S: Site>(
     site: &Rc<S>,
+    visitors: &Rc<Visitors>,
     place: Rc<Place>,
-    visitor: Visitor,
     route: Route,
     request: &mut Request<Incoming>,
 ) -> Answer {
@@ -35,7 +36,10 @@ pub(super) async fn answer<S: Site>(
             follow(site, process_log(&site.settings(), &rest)).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
-        (Route::Other(path), _) => page(site, &visitor, &path),
+        (Route::Other(path), _) => match Page::at(&path) {
+            Some(page) => show(site, visitors, place, page, request).await,
+            None => hook(site, &path),
+        },
         (Route::Health | Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => {
             Err(StatusCode::BAD_REQUEST)
         }
@@ -46,23 +50,23 @@ pub(super) async fn answer<S: Site>(
 /// For load balancers and container runtimes, which have no password: whether this serves, and nothing else.
 fn health(site: &impl Site) -> Answer {
     if site.heart(|heart| heart.shutting_down()) {
-        Answer::page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "stopping\n")
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else {
-        Answer::page(StatusCode::OK, "text/plain", "ok\n")
+        Answer::text(StatusCode::OK, "ok\n")
     }
     .with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
 #[cfg(not(supervisor_hooks))]
-fn page<S: Site>(_: &Rc<S>, _: &Visitor, _: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(_: &Rc<S>, _: &str) -> Result<Answer, StatusCode> {
     Err(StatusCode::NOT_FOUND)
 }
 
 #[cfg(supervisor_hooks)]
-fn page<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(site: &Rc<S>, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
     let text = site.hook(name).ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Answer::page(StatusCode::OK, "text/plain", text))
+    Ok(Answer::text(StatusCode::OK, text))
 }
 
 async fn call<S: Site>(
@@ -92,6 +96,36 @@ async fn to_its_end<T: 'static>(work: impl Future<Output = T> + 'static) -> Opti
         Poll::Ready(done) => Some(done),
         Poll::Pending => spawn_local(work).await.ok(),
     }
+}
+
+/// A page. As with a call, what it orders is done to its end, though the client leaves.
+async fn show<S: Site>(
+    site: &Rc<S>,
+    visitors: &Rc<Visitors>,
+    place: Rc<Place>,
+    page: Page,
+    request: &mut Request<Incoming>,
+) -> Result<Answer, StatusCode> {
+    let method = request.method().clone();
+    if !page.takes(&method) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let (body, share) = match method {
+        Method::POST => {
+            let (body, share) = read_body(&place, request, web::FORM_SIZE).await?;
+            (body, Some(share))
+        }
+        _ => (Vec::new(), None),
+    };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let ask = Ask { method, query, headers: request.headers().clone(), body };
+    let (site, visitors) = (Rc::clone(site), Rc::clone(visitors));
+    let reply = to_its_end(async move {
+        let reply = web::answer(&*site, &visitors, page, &ask).await;
+        drop((place, share));
+        reply
+    });
+    reply.await.map(Answer::page).ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The body of a request, of at most `most` bytes, and the room that it takes.

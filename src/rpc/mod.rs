@@ -77,7 +77,7 @@ fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
 
 /// Finds the method, checks the parameters and carries it out. The reference's order: name, number of parameters,
 /// going down, types.
-async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+pub async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
     let method = Method::find(name).ok_or_else(|| Fault::new(Code::UnknownMethod))?;
     if !method.takes(params.len()) {
         return Err(Fault::new(Code::IncorrectParameters));

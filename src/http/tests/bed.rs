@@ -216,8 +216,13 @@ impl Bed {
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
             let credentials = credentials.clone();
-            let server =
-                Server { section: section.to_owned(), socket: 0, credentials, hosts: Vec::new() };
+            let server = Server {
+                section: section.to_owned(),
+                socket: 0,
+                credentials,
+                hosts: Vec::new(),
+                legacy_get_actions: false,
+            };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
         Bed { site, unix: path, tcp: address }

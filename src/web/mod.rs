@@ -1,0 +1,159 @@
+//! The pages: what a browser sees of the processes, and what it may order.
+//!
+//! Nothing is ordered but by a form of ours: POST, with the token of a page that was given to the same user. Every
+//! address in a page is relative, so that the pages work under any path of a proxy; what clients sent never becomes part
+//! of an answer but as escaped text.
+
+mod action;
+mod asset;
+mod form;
+mod origin;
+mod page;
+mod reply;
+mod text;
+mod token;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::{Method, StatusCode};
+
+pub use asset::Asset;
+pub use reply::Reply;
+
+use action::{Action, Outcome, Wish};
+use form::Form;
+use token::Mint;
+
+use crate::config::settings::Server;
+use crate::rpc::office::Office;
+
+/// The most bytes that the body of a form may have.
+pub const FORM_SIZE: u64 = 64 << 10;
+
+/// What a path stands for.
+#[derive(Debug, Clone, Copy)]
+pub enum Page {
+    /// All processes; actions.
+    Status,
+    /// The end of a log.
+    Tail,
+    /// Two letters for a probe.
+    Ok,
+    /// A file that pages refer to.
+    Asset(&'static Asset),
+}
+
+impl Page {
+    /// The page at a decoded path; further slashes before it do not matter.
+    pub fn at(path: &str) -> Option<Page> {
+        match path.trim_start_matches('/') {
+            "" | "index.html" | "status.html" => Some(Page::Status),
+            "tail.html" => Some(Page::Tail),
+            "ok.html" => Some(Page::Ok),
+            name => Asset::named(name).map(Page::Asset),
+        }
+    }
+
+    /// Whether it can be asked for like this.
+    pub fn takes(self, method: &Method) -> bool {
+        match self {
+            Page::Asset(_) => [Method::GET, Method::HEAD].contains(method),
+            Page::Status | Page::Tail | Page::Ok => {
+                [Method::GET, Method::HEAD, Method::POST].contains(method)
+            }
+        }
+    }
+}
+
+/// What the clients of one server have in common.
+#[derive(Debug)]
+pub struct Visitors {
+    legacy_get_actions: bool,
+    mint: Mint,
+}
+
+impl Visitors {
+    /// Those of this server.
+    pub fn of(server: &Server) -> Visitors {
+        // Whoever passed the gate gave this name.
+        let user = server.credentials.as_ref().map(|(name, _)| name.as_str());
+        Visitors {
+            legacy_get_actions: server.legacy_get_actions,
+            mint: Mint::new(&server.section, user),
+        }
+    }
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Ask {
+    /// GET, HEAD or POST.
+    pub method: Method,
+    /// What follows the question mark.
+    pub query: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body of a POST.
+    pub body: Vec<u8>,
+}
+
+/// Answers a request. Resolves when what it orders is done.
+pub async fn answer(office: &impl Office, visitors: &Visitors, page: Page, ask: &Ask) -> Reply {
+    match page {
+        Page::Ok => Reply::plain("OK"),
+        Page::Asset(asset) => asset.reply(&ask.headers),
+        Page::Status | Page::Tail if !is_form(ask) => page::notice::bad_type(),
+        Page::Tail => page::tail::answer(office, &Form::of(ask)).await,
+        Page::Status => status(office, visitors, ask).await,
+    }
+}
+
+/// Whether the body, if there is one, is what a form sends.
+fn is_form(ask: &Ask) -> bool {
+    let kind = ask.headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    ask.body.is_empty() || kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
+    let form = Form::of(ask);
+    let now = office.now().mono;
+    let fresh = visitors.mint.token(now);
+    let Some(action) = form.get("action") else {
+        return page::status::answer(office, form.get("message"), &fresh);
+    };
+    let wish = match Wish::new(action, form.get("processname")) {
+        Ok(wish) => wish,
+        Err(bad) => return page::notice::bad_wish(&bad),
+    };
+    if let Some(reply) = refused(office, &wish).await {
+        return reply;
+    }
+    if wish.action == Action::Refresh {
+        return reply::back(&wish.done(office));
+    }
+    let posted = ask.method == Method::POST;
+    let legacy =
+        visitors.legacy_get_actions && ask.method == Method::GET && !origin::is_guess(&ask.headers);
+    if !posted && !legacy {
+        return page::confirm::answer(&wish, &fresh, StatusCode::OK);
+    }
+    if let Err(foreign) = origin::check(&ask.headers) {
+        return page::notice::foreign(&foreign);
+    }
+    if posted && !visitors.mint.accepts(form.posted("token").unwrap_or_default(), now) {
+        return page::confirm::answer(&wish, &fresh, StatusCode::FORBIDDEN);
+    }
+    reply_to(action::carry_out(office, &wish).await)
+}
+
+fn reply_to(outcome: Outcome) -> Reply {
+    match outcome {
+        Outcome::Message(text) => reply::back(&text),
+        Outcome::ShuttingDown => page::notice::shutting_down(),
+    }
+}
+
+/// The answer to a wish that cannot be carried out, whoever has it.
+async fn refused(office: &impl Office, wish: &Wish<'_>) -> Option<Reply> {
+    action::check(office, wish).await.map(reply_to)
+}

@@ -1,0 +1,137 @@
+//! Whether a request that orders something comes from a page of ours, as far as the browser says so.
+
+use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// The browser says that another site asks.
+    Site,
+    /// The page that asks was got from another host.
+    Origin {
+        /// Where the page came from.
+        origin: String,
+        /// Whom the request is for.
+        host: String,
+    },
+}
+
+/// Refuses what a page of somebody else asks for. Programs send neither header.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
+    // `none`: the person at the browser, by an address or a bookmark.
+    let own = |site: &[u8]| [&b"same-origin"[..], b"none"].contains(&site.trim_ascii());
+    if headers.get_all(FETCH_SITE).iter().any(|site| !own(site.as_bytes())) {
+        return Err(Foreign::Site);
+    }
+    let text = |name| {
+        let value = headers.get(name).map(|value| value.as_bytes());
+        value.map(|value| String::from_utf8_lossy(value).trim().to_ascii_lowercase())
+    };
+    let Some(origin) = text(ORIGIN) else { return Ok(()) };
+    let host = text(HOST).unwrap_or_default();
+    if headers.get_all(ORIGIN).iter().count() == 1 && is_at(&origin, &host) {
+        return Ok(());
+    }
+    Err(Foreign::Origin { origin, host })
+}
+
+/// Whether a browser only guesses that somebody will want to see this. It asks for links ahead of time.
+pub(super) fn is_guess(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().any(|name| {
+        let purposes = headers.get_all(name).iter();
+        purposes.map(|value| value.as_bytes()).any(|value| {
+            let word = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            [&b"prefetch"[..], b"preview"].iter().any(|guess| word.eq_ignore_ascii_case(guess))
+        })
+    })
+}
+
+/// Whether an origin, `scheme://host[:port]`, is this host. The scheme is the proxy's to choose.
+fn is_at(origin: &str, host: &str) -> bool {
+    let (own, port) = match origin.split_once("://") {
+        Some(("http", own)) => (own, ":80"),
+        Some(("https", own)) => (own, ":443"),
+        _ => return false,
+    };
+    let bare = |name: &'_ str| name.strip_suffix(port).unwrap_or(name).to_owned();
+    !own.is_empty() && bare(own) == bare(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn checked(lines: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        check(&headers)
+    }
+
+    #[test]
+    fn guesses_are_known() {
+        let guess = |name, value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            is_guess(&headers)
+        };
+        assert!(guess("sec-purpose", "prefetch"));
+        assert!(guess("sec-purpose", "prefetch;prerender"));
+        assert!(guess("x-moz", "Prefetch"));
+        assert!(!guess("purpose", "other"));
+        assert!(!guess("accept", "prefetch"));
+    }
+
+    #[test]
+    fn pages_of_ours_and_programs_may() {
+        for lines in [
+            &[][..],
+            &[("host", "h:9001")],
+            &[("host", "h:9001"), ("origin", "http://h:9001")],
+            &[("host", "H:9001"), ("origin", "http://h:9001")],
+            &[("host", "h"), ("origin", "https://h")],
+            &[("host", "h:443"), ("origin", "https://h")],
+            &[("host", "h"), ("origin", "http://h:80")],
+            &[("host", "[::1]:9001"), ("origin", "http://[::1]:9001")],
+            &[("host", "h"), ("origin", "http://h"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(checked(lines), Ok(()), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn others_may_not() {
+        for lines in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "")],
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+            &[("host", "h"), ("origin", "http://h"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert_eq!(checked(lines), Err(Foreign::Site), "{lines:?}");
+        }
+        for lines in [
+            &[("host", "h"), ("origin", "http://evil.example")][..],
+            &[("host", "h"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[("host", "h"), ("origin", "null")],
+            &[("host", "h"), ("origin", "")],
+            &[("host", "h:9001"), ("origin", "http://h")],
+            &[("host", "h"), ("origin", "http://h:9001")],
+            &[("host", "h:80"), ("origin", "https://h")],
+            &[("host", "h"), ("origin", "http://h.evil")],
+            &[("host", "h"), ("origin", "h")],
+            &[("host", "h"), ("origin", "file://h")],
+            &[("host", "h"), ("origin", "http://h"), ("origin", "http://evil.example")],
+            &[("origin", "http://")],
+            &[("host", ""), ("origin", "http://")],
+        ] {
+            assert!(matches!(checked(lines), Err(Foreign::Origin { .. })), "{lines:?}");
+        }
+    }
+}

@@ -551,7 +551,7 @@ mod tests {
         assert_eq!(text(1), "[::1]:80");
         assert_eq!(text(0xffff_0000_0000), "0.0.0.0:80");
         assert_eq!(text(0xffff_7f00_0001), "127.0.0.1:80");
-        assert_eq!(text(0x7f00_0001), "[::127.0.0.1]:80");
+        assert_eq!(text(0x7f00_0001), "[::7f00:1]:80");
     }
 
     #[test]

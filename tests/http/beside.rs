@@ -1,10 +1,13 @@
 //! What must stay as it is while others do their worst: answers, memory, descriptors.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use system_tests::procfs::{self, Status};
+use system_tests::wait::{PATIENCE, within};
 use system_tests::{Config, Daemon, Dist, Launch, Room, wait_for};
 
 use crate::wire::{Place, call};
@@ -23,7 +26,7 @@ pub fn daemon(room: &Room, more: &str) -> (Daemon, Place, Place) {
 /// A client that asks for the state again and again on one connection, and what the broker had when it began.
 pub struct Beside {
     broker: i32,
-    descriptors: usize,
+    descriptors: BTreeMap<u32, PathBuf>,
     over: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
@@ -32,7 +35,9 @@ pub struct Beside {
 impl Beside {
     pub fn begin(daemon: &Daemon, place: &Place) -> Beside {
         let broker = daemon.broker();
-        let descriptors = procfs::descriptor_count(broker);
+        // It may answer before it has its log.
+        wait_for("the log", || daemon.activity().contains("supervisord started with pid"));
+        let descriptors = procfs::descriptors(broker);
         let (over, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (place, end, count) = (place.clone(), Arc::clone(&over), Arc::clone(&answers));
         let thread = std::thread::spawn(move || {
@@ -65,9 +70,12 @@ impl Beside {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("a client that was always answered");
         assert_eq!(daemon.broker(), self.broker, "the broker was replaced");
-        wait_for("descriptors to be closed", || {
-            procfs::descriptor_count(self.broker) <= self.descriptors
+        let mut now = BTreeMap::new();
+        let closed = within(PATIENCE, || {
+            now = procfs::descriptors(self.broker);
+            (now.len() <= self.descriptors.len()).then_some(())
         });
+        assert!(closed.is_some(), "left open: {now:?}, before: {:?}", self.descriptors);
         let most = Status::of(self.broker).numbers("VmHWM")[0];
         assert!(most < MEMORY, "the broker had {most} KiB");
         let errors: Vec<String> =

@@ -6,9 +6,10 @@ use system_tests::{Config, Room, wait_for};
 
 use crate::client::Site;
 
-/// Names that try to be markup. White space and slashes cannot be part of one.
-pub const NAMES: [&str; 4] =
-    ["<script>pwned=1", "a\"onmouseover=\"pwned=1", "b'><iframe>", "&lt;&#x41;"];
+/// Names that try to be markup. White space, slashes and control characters
+/// cannot be part of one.
+pub const NAMES: [&str; 5] =
+    ["<script>pwned=1", "a\"onmouseover=\"pwned=1", "b'><iframe>", "&lt;&#x41;", "e\u{202e}f<i>"];
 
 /// A daemon whose every text is hostile.
 pub fn site(room: &Room) -> Site {
@@ -59,6 +60,7 @@ fn names_and_errors_are_text() {
         "a&quot;onmouseover=&quot;pwned=1</bdi>",
         "b&#39;&gt;&lt;iframe&gt;</bdi>",
         "&amp;lt;&amp;#x41;</bdi>",
+        "e\u{202e}f&lt;i&gt;</bdi>",
         "&lt;/td&gt;&lt;script&gt;pwned=1&lt;/script&gt;",
     ] {
         assert!(page.body.contains(part), "{part}\n{}", page.body);

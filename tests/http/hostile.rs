@@ -200,7 +200,7 @@ fn a_hundred_thousand_malformed_requests() {
     add(send_wild(&unix, &mut dice, 15_000));
     add(send_wild(&tcp, &mut dice, 5_000));
     beside.end(&daemon);
-    let known = [100, 200, 400, 403, 404, 411, 413, 414, 421, 431];
+    let known = [100, 200, 303, 400, 403, 404, 411, 413, 414, 415, 421, 431];
     assert!(seen.keys().all(|status| known.contains(status)), "{seen:?}");
     assert!(seen.values().sum::<usize>() > 95_000, "{seen:?}");
     assert!(seen[&400] > 10_000 && seen[&404] > 10_000, "{seen:?}");

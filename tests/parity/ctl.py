@@ -1,5 +1,6 @@
 """More of what clients say and how they end: every action, every error."""
 
+from looks import begin
 from scenarios import MISSING, TALK, TRIO, Scenario, World, group, off, program, several
 from steps import Follow, Run, until_ended, until_log, until_state
 
@@ -116,7 +117,7 @@ def stopped():
             "stop-off-then-unknown": "stop t-off nope",
             "stop-unknown-then-off": "stop nope t-off",
             "stop-sick": "stop t-sick t-off",
-            "stop-exited": ["start t-gone", until_state("t-gone", "EXITED"), "stop t-gone"],
+            "stop-exited": [begin("t-gone"), until_state("t-gone", "EXITED"), "stop t-gone"],
             "stop-group-unknown-among": "stop t-off nope:* t-off",
             "stop-group-and-member": "stop trio:trio_0 trio:nope",
             "stop-no-match": "stop nope-* t-off",

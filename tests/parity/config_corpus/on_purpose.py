@@ -106,6 +106,7 @@ ON_PURPOSE = [
         r"\[group:\w+\] names unknown program .*",
         "the reference names the program before it instead of the group",
     ),
+    Deliberate(r"fcgi-socket-15", "accepted", r".*Bad socket format.*", "", "IPv6 addresses are understood"),
     Deliberate(r"user-group-[01]", "accepted", r"Invalid user name .*:.*", "", "user=name:group chooses the group"),
     Deliberate(
         r"user-group-[2-5]|generated-.*",

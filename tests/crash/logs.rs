@@ -295,7 +295,7 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
     let room = Room::new();
     let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));
     let first = syslogd(&room);
-    room.file("go", "");
+    fs::write(room.path("go"), "").expect("a file");
     let command = format!(
         "/bin/sh -c \"n=0; while :; do test -e {} && n=$((n+1)) && echo line $n && rm {}; sleep 0.01; done\"",
         room.text("go"),
@@ -311,10 +311,10 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
     assert_eq!(message(&first), "supervisord: p line 1");
     drop(first);
     let second = syslogd(&room);
-    room.file("go", "");
+    fs::write(room.path("go"), "").expect("a file");
     assert_eq!(message(&second), "supervisord: p line 2");
     daemon.replace_broker();
-    room.file("go", "");
+    fs::write(room.path("go"), "").expect("a file");
     assert_eq!(message(&second), "supervisord: p line 3");
 }
 

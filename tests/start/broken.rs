@@ -42,11 +42,6 @@ const VALUES: &[Broken] = &[
         "invalid literal for int() with base 10: '1.5' in section 'program:a'",
     ),
     broken(
-        "a tag that ends in the middle",
-        "[program:a]\ncommand=/bin/cat\n@@syslog_tag=web: 1\n",
-        "Invalid syslog_tag value 'web: 1'",
-    ),
-    broken(
         "no truth value",
         "[program:a]\ncommand=/bin/cat\n@@autostart=maybe\n",
         "not a valid boolean value: 'maybe' in section 'program:a'",

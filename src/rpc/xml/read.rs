@@ -201,7 +201,7 @@ struct Open<'t> {
     ended_before: usize,
 }
 
-/// What is known of a text of lifetime `'t`, of which it keeps slices as long as it can.
+/// A document while it is read. It keeps slices of the text for as long as they do.
 #[derive(Default)]
 struct Document<'t> {
     open: Vec<Open<'t>>,

@@ -3,6 +3,7 @@
 //! Comments inside a line follow the rule of Python 3.13: the first `;` or `#` at the start or after white space.
 //! Where the older rule gives another value, and where a comment begins inside quotes, a remark is kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::text::{is_space, repr, strip};
@@ -41,14 +42,14 @@ impl Section {
         self.keys.iter().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
-    fn set(&mut self, key: &str, value: Value) -> usize {
-        match self.keys.iter_mut().enumerate().find(|(_, (k, _))| k == key) {
+    fn set(&mut self, key: String, value: Value) -> usize {
+        match self.keys.iter_mut().enumerate().find(|(_, (k, _))| *k == key) {
             Some((n, (_, old))) => {
                 *old = value;
                 n
             }
             None => {
-                self.keys.push((key.to_owned(), value));
+                self.keys.push((key, value));
                 self.keys.len() - 1
             }
         }
@@ -173,11 +174,14 @@ impl Document {
             return Ok(());
         }
         let text = strip(text).to_owned();
-        state.key = Some(self.set(target, &strip(key).to_lowercase(), Value { text, place }));
+        state.key = Some(self.set(target, strip(key).to_lowercase(), Value { text, place }));
         Ok(())
     }
 
     fn remark(&mut self, place: Place, line: &str, value: &str, comment: Option<usize>) {
+        if !line.contains([';', '#']) {
+            return;
+        }
         let old = comment_start(line, lockstep_comment);
         if strip(line.get(..old.unwrap_or(line.len())).unwrap_or(line)) != value {
             self.remarks.push((place, Remark::Rules));
@@ -214,7 +218,7 @@ impl Document {
         Target::Section(self.sections.len() - 1)
     }
 
-    fn set(&mut self, target: Target, key: &str, value: Value) -> usize {
+    fn set(&mut self, target: Target, key: String, value: Value) -> usize {
         match target {
             Target::Section(n) => self.sections.get_mut(n).map_or(0, |s| s.set(key, value)),
             Target::Defaults => {
@@ -259,7 +263,7 @@ impl Document {
         for section in &mut self.sections {
             for (key, value) in &self.defaults {
                 if value.text.contains(HERE) && section.get(key).is_none() {
-                    section.set(key, value.clone());
+                    section.set(key.clone(), value.clone());
                 }
             }
             for (_, value) in &mut section.keys {
@@ -282,7 +286,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n')
 }
 
-fn decode(bytes: &[u8]) -> Result<String, Syntax> {
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Syntax> {
     let syntax = |text: String, at: usize| Syntax {
         told: text.clone(),
         text,
@@ -306,7 +310,10 @@ fn decode(bytes: &[u8]) -> Result<String, Syntax> {
     if let Some(at) = text.find('\0') {
         return Err(syntax(format!("a NUL byte in position {at}"), at));
     }
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+    if !text.contains('\r') {
+        return Ok(Cow::Borrowed(text));
+    }
+    Ok(Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")))
 }
 
 /// Where the comment of a line starts, if it has one.

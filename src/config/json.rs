@@ -117,6 +117,11 @@ fn separate(f: &mut fmt::Formatter<'_>, n: usize, line: Option<usize>) -> fmt::R
 
 fn quote(f: &mut impl Write, text: &str) -> fmt::Result {
     f.write_char('"')?;
+    // Nearly all text is written in one piece.
+    if text.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f)) {
+        f.write_str(text)?;
+        return f.write_char('"');
+    }
     for c in text.chars() {
         match c {
             '"' => f.write_str("\\\"")?,

@@ -70,11 +70,15 @@ fn scan(text: &str) -> Option<Vec<Info>> {
     let mut current: Option<Partial<'_>> = None;
     let (mut key, mut before) = ("", "");
     let mut rest = text;
-    while let Some(at) = memchr(b'<', rest.as_bytes()) {
-        let (content, tail) = (rest.get(..at)?, rest.get(at + 1..)?);
-        let end = memchr(b'>', tail.as_bytes())?;
-        let tag = tail.get(..end)?;
-        rest = tail.get(end + 1..)?;
+    loop {
+        while let Some((found, after)) = member(rest) {
+            current.as_mut()?.take(found.key, found.text, found.number)?;
+            (before, rest) = ("/member", after);
+        }
+        let Some((content, tail)) = until(b'<', rest) else { break };
+        let tail = tail.get(1..)?;
+        let (tag, tail) = until(b'>', tail)?;
+        rest = tail.get(1..)?;
         match tag {
             "struct" if current.is_none() => current = Some(Partial::default()),
             "/struct" => infos.push(current.take()?.finish()?),
@@ -92,6 +96,34 @@ fn scan(text: &str) -> Option<Vec<Info>> {
         before = tag;
     }
     (before == "/methodResponse" && current.is_none() && text.contains("<params>")).then_some(infos)
+}
+
+/// A member of a structure.
+struct Member<'t> {
+    key: &'t str,
+    text: &'t str,
+    number: bool,
+}
+
+/// The member that a text begins with, and what follows it, if each tag stands where Python's library and this daemon
+/// put it: nearly the whole of an answer, and read several times as fast as tag by tag.
+fn member(text: &str) -> Option<(Member<'_>, &str)> {
+    let text = text.strip_prefix('\n').unwrap_or(text).strip_prefix("<member>\n<name>")?;
+    let (key, text) = until(b'<', text)?;
+    let text = text.strip_prefix("</name>\n<value><")?;
+    if let Some(text) = text.strip_prefix("string>") {
+        let (value, text) = until(b'<', text)?;
+        let after = text.strip_prefix("</string></value>\n</member>\n")?;
+        return Some((Member { key, text: value, number: false }, after));
+    }
+    let (value, text) = until(b'<', text.strip_prefix("int>")?)?;
+    let after = text.strip_prefix("</int></value>\n</member>\n")?;
+    Some((Member { key, text: value, number: true }, after))
+}
+
+/// The text before the first such ASCII character, and the text from there on.
+fn until(end: u8, text: &str) -> Option<(&str, &str)> {
+    text.split_at_checked(memchr(end, text.as_bytes())?)
 }
 
 /// Text without what a parser would change, but for the entities of `<`, `>` and `&`.
@@ -156,6 +188,33 @@ mod tests {
         <string/></value></member><member><name>description</name><value><string>x</string></value></member>\
         <member><name>pid</name><value><int>0</int></value></member></struct></value></data></array></value></param>\
         </params></methodResponse>";
+
+    #[test]
+    fn members_are_read_as_a_whole_where_nothing_is_unusual() {
+        let found = |text| member(text).map(|(m, after)| (m.key, m.text, m.number, after));
+        let text = "\n<member>\n<name>a</name>\n<value><string>b</string></value>\n</member>\n<x>";
+        assert_eq!(found(text), Some(("a", "b", false, "<x>")));
+        let int = text.replace("string>", "int>");
+        assert_eq!(found(&int), Some(("a", "b", true, "<x>")));
+        for (from, to) in [
+            ("\n<member>", " <member>"),
+            ("</name>", "<!-- c --></name>"),
+            ("<string>", "<int>"),
+            ("<string>b</string>", "b"),
+            ("</value>", " </value>"),
+            ("b</", "<![CDATA[b]]></"),
+            ("</member>\n<x>", ""),
+        ] {
+            assert!(member(&text.replacen(from, to, 1)).is_none(), "{to}");
+        }
+        let plain = process("x", "d");
+        let answer = String::from_utf8(xml::encode_response(&Value::Array(vec![plain]))).unwrap();
+        let info = |text: &str| scan(text).map(|infos| infos.len());
+        assert_eq!(info(&answer), Some(1));
+        assert_eq!(info(&answer.replace(">d<", ">&#100;<")), None);
+        assert_eq!(info(&answer.replace("<int>77</int>", "<int> 77 </int>")), None);
+        assert_eq!(info(&answer.replace("<value><struct>\n", "")), None);
+    }
 
     #[test]
     fn other_layouts_are_read() {

@@ -2,7 +2,7 @@
 
 use super::super::infos;
 use super::super::out::Problem;
-use super::super::server::{Call, Info, decode, string};
+use super::super::server::{Call, Info, decode, list, string};
 use super::super::session::{Session, status as exit};
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, select, subject};
@@ -25,17 +25,21 @@ pub fn status(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         session.exit = exit::STATUS_UNKNOWN;
         return Ok(());
     };
-    let all = infos::read(&answer)?;
+    // A document has all that the daemon says, which takes the parser.
+    let whole = if session.out.json() { Some(decode(&answer)?) } else { None };
+    let all = match &whole {
+        Some(whole) => list(whole)?,
+        None => infos::read(&answer)?,
+    };
     let names: Vec<&str> = rest.split_whitespace().collect();
     let shown = if names.is_empty() || names.contains(&"all") {
         all.iter().collect()
     } else {
         choose(session, &all, &names)
     };
-    if session.out.json() {
-        describe(session, &decode(&answer)?, &all, &shown);
-    } else {
-        session.out.print(&table(session, &shown));
+    match &whole {
+        Some(whole) => describe(session, whole, &all, &shown),
+        None => session.out.print(&table(session, &shown)),
     }
     if shown.iter().any(|info| STOPPED_STATES.contains(&info.state)) {
         session.exit = exit::STATUS_NOT_RUNNING;

@@ -1,11 +1,12 @@
 //! Text to values. Hostile input: no document type, no attribute, no foreign encoding, bounded depth and size.
 
-use std::collections::HashMap;
-use std::fmt;
+mod members;
+mod scalar;
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::borrow::Cow;
+use std::fmt;
+use std::vec::Drain;
+
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesRef, Event};
@@ -118,23 +119,94 @@ struct Found {
     fault: Option<Value>,
 }
 
-/// An element that has ended: its value, and its children where its parent may ask for them.
-struct Child {
-    value: Value,
-    children: Vec<Child>,
+/// What an element is, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Int,
+    Boolean,
+    Str,
+    Double,
+    DateTime,
+    Base64,
+    /// Has the value of its first child.
+    Wrapper,
+    Value,
+    Data,
+    Struct,
+    MethodName,
+    Params,
+    Fault,
+    /// Any other, of a name that is one.
+    Other,
+}
+
+impl Tag {
+    fn of(name: &str) -> Result<Tag, Refused> {
+        Ok(match name {
+            "int" | "i4" => Tag::Int,
+            "boolean" => Tag::Boolean,
+            "string" => Tag::Str,
+            "double" => Tag::Double,
+            "dateTime.iso8601" => Tag::DateTime,
+            "base64" => Tag::Base64,
+            "array" | "param" => Tag::Wrapper,
+            "value" => Tag::Value,
+            "data" => Tag::Data,
+            "struct" => Tag::Struct,
+            "methodName" => Tag::MethodName,
+            "params" => Tag::Params,
+            "fault" => Tag::Fault,
+            _ if is_plain_name(name) => Tag::Other,
+            _ => return Err(Nonsense),
+        })
+    }
+}
+
+/// An element that has ended.
+#[derive(Debug)]
+enum Child<'t> {
+    /// With a meaning of its own.
+    Value(Value),
+    /// Without: what it comes to is up to its parent, and mostly nothing is to be kept of its text.
+    Unknown {
+        text: Cow<'t, str>,
+        /// The values of its children, where there are two: it may be a member of a structure.
+        pair: Option<(Value, Value)>,
+    },
+}
+
+impl Child<'_> {
+    fn value(self) -> Value {
+        match self {
+            Child::Value(value) => value,
+            Child::Unknown { text, .. } if text.is_empty() => Value::Nil,
+            Child::Unknown { text, .. } => Value::Str(text.into_owned()),
+        }
+    }
+
+    fn pair(self) -> Option<(Value, Value)> {
+        match self {
+            Child::Value(_) => None,
+            Child::Unknown { pair, .. } => pair,
+        }
+    }
 }
 
 /// An element that has not ended yet.
-struct Open {
-    tag: String,
+struct Open<'t> {
+    tag: Tag,
     /// Text before the first child; text after it has no meaning anywhere.
-    text: String,
-    children: Vec<Child>,
+    text: Cow<'t, str>,
+    /// How many elements had ended, and not been taken by their parents, before this one.
+    ended_before: usize,
 }
 
+/// A document while it is read. It keeps slices of the text for as long as they do.
 #[derive(Default)]
-struct Document {
-    open: Vec<Open>,
+struct Document<'t> {
+    open: Vec<Open<'t>>,
+    /// The children so far of all that is open, the outermost's first.
+    ended: Vec<Child<'t>>,
     nodes: usize,
     root_ended: bool,
     found: Found,
@@ -157,11 +229,14 @@ fn read(text: &str, max_nodes: usize) -> Result<Found, Refused> {
                 document.end()?;
             }
             Event::End(_) => document.end()?,
-            Event::Text(part) => document.text(&part.xml10_content())?,
+            Event::Text(part) => document.text(|| part.xml10_content())?,
             Event::CData(part) if !document.open.is_empty() => {
-                document.text(&part.xml10_content())?;
+                document.text(|| part.xml10_content())?;
             }
-            Event::GeneralRef(entity) => document.text(resolve(&entity)?.as_str())?,
+            Event::GeneralRef(entity) => {
+                let resolved = resolve(&entity)?;
+                document.text(|| resolved)?;
+            }
             Event::Comment(_) => {}
             Event::Eof => return document.finish(),
             Event::Decl(_) | Event::CData(_) | Event::PI(_) | Event::DocType(_) => {
@@ -188,21 +263,20 @@ fn check_encoding(decl: &BytesDecl<'_>, text: &str) -> Result<(), Refused> {
 }
 
 /// The text of `&name;` or `&#n;`: the five names of XML, or a character that XML can carry.
-fn resolve(entity: &BytesRef<'_>) -> Result<String, Refused> {
+fn resolve(entity: &BytesRef<'_>) -> Result<Cow<'static, str>, Refused> {
     match entity.resolve_char_ref().map_err(|_| Nonsense)? {
-        Some(c) if is_xml_char(c) => Ok(c.to_string()),
+        Some(c) if is_xml_char(c) => Ok(Cow::Owned(c.to_string())),
         Some(_) => Err(Nonsense),
-        None => resolve_xml_entity(entity).map(str::to_owned).ok_or(Nonsense),
+        None => resolve_xml_entity(entity).map(Cow::Borrowed).ok_or(Nonsense),
     }
 }
 
-impl Document {
-    fn start(&mut self, tag: &str, attributes: &str, max_nodes: usize) -> Result<(), Refused> {
+impl<'t> Document<'t> {
+    fn start(&mut self, name: &str, attributes: &str, max_nodes: usize) -> Result<(), Refused> {
         self.nodes = self.nodes.saturating_add(1);
-        let allowed = is_plain_name(tag)
-            && attributes.trim_ascii().is_empty()
-            && !(self.open.is_empty() && self.root_ended);
-        if !allowed {
+        let tag = Tag::of(name)?;
+        let second_root = self.open.is_empty() && self.root_ended;
+        if second_root || !attributes.trim_ascii().is_empty() {
             return Err(Nonsense);
         }
         if self.open.len() >= MAX_DEPTH {
@@ -211,45 +285,33 @@ impl Document {
         if self.nodes > max_nodes {
             return Err(Refused::Limit(Limit::Nodes));
         }
-        self.open.push(Open { tag: tag.to_owned(), text: String::new(), children: Vec::new() });
+        self.open.push(Open { tag, text: Cow::Borrowed(""), ended_before: self.ended.len() });
         Ok(())
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Refused> {
+    /// Takes text, which is not made where it has no meaning.
+    fn text(&mut self, text: impl FnOnce() -> Cow<'t, str>) -> Result<(), Refused> {
         match self.open.last_mut() {
+            Some(open) if self.ended.len() > open.ended_before => Ok(()),
             Some(open) => {
-                if open.children.is_empty() {
-                    open.text.push_str(text);
-                }
+                open.text += text();
                 Ok(())
             }
-            None if text.trim_ascii().is_empty() => Ok(()),
+            None if text().trim_ascii().is_empty() => Ok(()),
             None => Err(Nonsense),
         }
     }
 
     fn end(&mut self) -> Result<(), Refused> {
         let open = self.open.pop().ok_or(Nonsense)?;
-        self.note(&open);
-        let child = close(open)?;
-        match self.open.last_mut() {
-            Some(parent) => parent.children.push(child),
-            None => self.root_ended = true,
+        let children = self.ended.drain(open.ended_before..);
+        let child = close(open, children, &mut self.found)?;
+        if self.open.is_empty() {
+            self.root_ended = true;
+        } else {
+            self.ended.push(child);
         }
         Ok(())
-    }
-
-    /// Takes what the document is read for. Where these stand is not looked at, as in the reference.
-    fn note(&mut self, open: &Open) {
-        match open.tag.as_str() {
-            "methodName" => self.found.method = Some(open.text.clone()),
-            "params" => {
-                let values = open.children.iter().map(|child| child.value.clone());
-                self.found.params = Some(values.collect());
-            }
-            "fault" => self.found.fault = open.children.first().map(|child| child.value.clone()),
-            _ => {}
-        }
     }
 
     fn finish(self) -> Result<Found, Refused> {
@@ -265,123 +327,57 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 /// The value of an element, by the reference's table. Unknown tags keep their text and their children.
-fn close(open: Open) -> Result<Child, Refused> {
-    let Open { tag, text, children } = open;
-    let value = match tag.as_str() {
-        "int" | "i4" => Value::Int(read_int(&text)?),
-        "boolean" => Value::Bool(text == "1"),
-        "string" => Value::Str(text),
-        "double" => Value::Double(text.trim().parse().map_err(|_| Nonsense)?),
-        "dateTime.iso8601" => Value::DateTime(read_time(text)?),
-        "base64" => Value::Str(read_base64(&text)?),
-        "array" | "param" => first(children)?,
-        "data" => Value::Array(children.into_iter().map(|child| child.value).collect()),
-        "struct" => read_struct(children)?,
-        "value" if children.is_empty() => Value::Str(text),
-        "value" => first(children)?,
-        _ if text.is_empty() => {
-            return Ok(Child { value: Value::Nil, children });
+fn close<'t>(
+    Open { tag, text, .. }: Open<'t>,
+    mut children: Drain<'_, Child<'t>>,
+    found: &mut Found,
+) -> Result<Child<'t>, Refused> {
+    Ok(Child::Value(match tag {
+        Tag::Int => Value::Int(scalar::int(&text)?),
+        Tag::Boolean => Value::Bool(text == "1"),
+        Tag::Str => Value::Str(text.into_owned()),
+        Tag::Double => Value::Double(text.trim().parse().map_err(|_| Nonsense)?),
+        Tag::DateTime => Value::DateTime(scalar::time(&text)?.to_owned()),
+        Tag::Base64 => Value::Str(scalar::base64(&text)?),
+        Tag::Wrapper => children.next().ok_or(Nonsense)?.value(),
+        Tag::Value => children.next().map_or_else(|| Value::Str(text.into_owned()), Child::value),
+        Tag::Data => Value::Array(children.map(Child::value).collect()),
+        Tag::Struct => members::read(children)?,
+        Tag::MethodName | Tag::Params | Tag::Fault | Tag::Other => {
+            let pair = note(tag, &text, children, found);
+            return Ok(Child::Unknown { text, pair });
         }
-        _ => {
-            return Ok(Child { value: Value::Str(text), children });
-        }
-    };
-    Ok(Child { value, children: Vec::new() })
+    }))
 }
 
-fn first(children: Vec<Child>) -> Result<Value, Refused> {
-    children.into_iter().next().map(|child| child.value).ok_or(Nonsense)
-}
-
-/// Numbers have no range in the reference. Beyond 64 bits the nearest one serves: no method tells them apart.
-fn read_int(text: &str) -> Result<i64, Refused> {
-    let text = text.trim();
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Nonsense);
+/// Takes what the document is read for, wherever that stands, as the reference does. Gives the values of the children
+/// where there are two.
+fn note<'t>(
+    tag: Tag,
+    text: &str,
+    mut children: Drain<'_, Child<'t>>,
+    found: &mut Found,
+) -> Option<(Value, Value)> {
+    if tag == Tag::MethodName {
+        found.method = Some(text.to_owned());
     }
-    Ok(text.parse().unwrap_or(if negative { i64::MIN } else { i64::MAX }))
-}
-
-/// Only `YYYYMMDDTHH:MM:SS`.
-fn read_time(text: String) -> Result<String, Refused> {
-    let fits = text.len() == 17
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 => byte == b'T',
-            11 | 14 => byte == b':',
-            _ => byte.is_ascii_digit(),
-        });
-    let part = |range: std::ops::Range<usize>| {
-        text.get(range).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(99)
-    };
-    let in_range = fits
-        && (1..=12).contains(&part(4..6))
-        && (1..=31).contains(&part(6..8))
-        && part(9..11) <= 23
-        && part(12..14) <= 59
-        && part(15..17) <= 61;
-    if in_range { Ok(text) } else { Err(Nonsense) }
-}
-
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true),
-);
-
-/// Foreign characters are skipped and the padding ends it, as Python does. The bytes must be UTF-8.
-fn read_base64(text: &str) -> Result<String, Refused> {
-    let mut digits = Vec::with_capacity(text.len());
-    let mut pads = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
-                pads = 0;
-                digits.push(byte);
-            }
-            b'=' => {
-                pads += 1;
-                let position = digits.len() % 4;
-                if position >= 2 && position + pads >= 4 {
-                    return decode_base64(&digits);
-                }
-            }
-            _ => {}
-        }
-    }
-    if digits.len().is_multiple_of(4) { decode_base64(&digits) } else { Err(Nonsense) }
-}
-
-fn decode_base64(digits: &[u8]) -> Result<String, Refused> {
-    let bytes = LENIENT.decode(digits).map_err(|_| Nonsense)?;
-    String::from_utf8(bytes).map_err(|_| Nonsense)
-}
-
-/// Each child has two children, name and value. A name given again has its last value.
-fn read_struct(children: Vec<Child>) -> Result<Value, Refused> {
-    let mut members: Vec<(String, Value)> = Vec::with_capacity(children.len());
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(children.len());
-    for child in children {
-        let pair: [Child; 2] = child.children.try_into().map_err(|_| Nonsense)?;
-        let [key, value] = pair.map(|child| child.value);
-        let key = match key {
-            Value::Str(key) => key,
-            Value::Nil => String::new(),
-            _ => return Err(Nonsense),
+    if tag == Tag::Params || tag == Tag::Fault {
+        let values: Vec<Value> = children.map(Child::value).collect();
+        let pair = match values.as_slice() {
+            [one, two] => Some((one.clone(), two.clone())),
+            _ => None,
         };
-        match places.get(&key).and_then(|place| members.get_mut(*place)) {
-            Some(member) => member.1 = value,
-            None => {
-                places.insert(key.clone(), members.len());
-                members.push((key, value));
-            }
+        match tag {
+            Tag::Params => found.params = Some(values),
+            _ => found.fault = values.into_iter().next(),
         }
+        return pair;
     }
-    Ok(Value::Struct(members))
+    if children.len() == 2 {
+        Some((children.next()?.value(), children.next()?.value()))
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

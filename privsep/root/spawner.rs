@@ -1,6 +1,7 @@
 //! Root. What the spawner does: starts, signals and logs of the table, asked for by number and told from state.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -101,6 +102,8 @@ pub struct Spawner {
     /// Children that are no program and no broker: log openers, failed starts.
     pub ours: BTreeSet<i32>,
     pub strangers: VecDeque<(i32, i32)>,
+    /// Those of them that live on and were told of.
+    left: BTreeSet<i32>,
     /// Signals to the daemon and since when: not told, and told but not acknowledged.
     pub untold: BTreeMap<u8, u64>,
     pub unheard: BTreeMap<u8, u64>,
@@ -119,6 +122,7 @@ impl Spawner {
             jobs: Vec::new(),
             ours: BTreeSet::new(),
             strangers: VecDeque::new(),
+            left: BTreeSet::new(),
             untold: BTreeMap::new(),
             unheard: BTreeMap::new(),
             leaving: false,
@@ -190,12 +194,12 @@ impl Spawner {
             Request::Ready => self.greet(now),
             Request::Spawn { slot } => self.spawn(seq, slot, now),
             Request::Probe { slot } => self.probe(seq, slot, now),
-            Request::Signal { slot, signo, whom, instance } => {
+            Request::Signal { slot, signo, whom, .. } => {
                 let result = self.signal(slot, signo, whom);
-                if (whom, signo) == (Whom::Tree, 9) && self.kill_tree(slot, instance).is_err() {
+                if whom == Whom::Tree && result != Ok(true) {
                     self.find_left(slot);
                 }
-                self.done(seq, result);
+                self.done(seq, result.map(drop));
             }
             // The file is open already: its description is handed out again.
             Request::OpenLog { log, mode: Mode::Write }
@@ -334,14 +338,16 @@ impl Spawner {
         self.jobs.push(Job { seq, what, errand, deadline });
     }
 
-    pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
+    /// Whether all who are meant were reached: of a tree, without a cgroup, the process group alone is.
+    pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<bool, Errno> {
         let of = self.store.slot(slot).ok_or(Errno::ESRCH)?;
         let live = of.live().ok_or(Errno::ESRCH)?;
         let alive = live.exit.is_none();
-        if whom == Whom::Tree && signo == 9 && self.kill_tree(slot, of.instance).is_ok() {
-            return Ok(());
+        let tree = whom == Whom::Tree && signo == 9;
+        if tree && self.kill_tree(slot, of.instance).is_ok() {
+            return Ok(true);
         }
-        live.process.signal(signo, whom != Whom::Process, alive)
+        live.process.signal(signo, whom != Whom::Process, alive).map(|()| !tree)
     }
 
     fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
@@ -351,15 +357,22 @@ impl Spawner {
         write(&file, b"1").map(drop)
     }
 
-    /// Without a cgroup, whoever left a program's process group lives on, as a child of ours once its parent is gone.
+    /// Without a cgroup, whoever left a program's process group lives on, as a child of ours once its parent is gone. The
+    /// first of them are told of, each once.
     fn find_left(&mut self, slot: u32) {
         let group = self.store.slot(slot).and_then(|of| of.live()).map(|live| live.process.pid);
-        let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-        for pid in children.split_ascii_whitespace().filter_map(|word| word.parse().ok()) {
+        let mut bytes = [0; 4096];
+        let children = std::fs::File::open("/proc/thread-self/children");
+        let n = children.and_then(|mut file| file.read(&mut bytes)).unwrap_or(0);
+        // Each number is followed by a blank: what stands behind the last one is cut.
+        let whole = bytes.get(..n).and_then(|read| read.rsplitn(2, |byte| *byte == b' ').nth(1));
+        let text = std::str::from_utf8(whole.unwrap_or_default()).unwrap_or_default();
+        for pid in text.split(' ').filter_map(|word| word.parse().ok()) {
             let broker = self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid);
             let known = broker || self.store.pids.contains_key(&pid) || self.ours.contains(&pid);
             let reached = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw) == group;
-            if !known && !reached && self.strangers.len() < STRANGERS {
+            let room = self.strangers.len() < STRANGERS;
+            if room && !known && !reached && self.left.insert(pid) {
                 self.strangers.push_back((pid, LIVES));
             }
         }
@@ -500,6 +513,7 @@ impl Spawner {
         // The reference hears of orphans as pid 1 alone.
         let init = std::process::id() == 1;
         while let Some((pid, exit)) = sys::reap(now) {
+            self.left.remove(&pid);
             if let Some(slot) = self.store.pids.get(&pid).copied() {
                 // A dead child's report is complete.
                 self.finish_start(slot, true, now);

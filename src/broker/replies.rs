@@ -40,8 +40,8 @@ impl Broker {
             Reply::SignalReceived { signo } => self.signalled(signo),
             Reply::Stranger { pid, status: LIVES } => {
                 let text = format!(
-                    "pid {pid} lives on: a program with killtree=true left it behind outside of its process group, and \
-                     without a writable cgroup v2 nothing else tells whose it is"
+                    "pid {pid} lives on, left behind by a program, perhaps by one just stopped with killtree=true; it is \
+                     in no process group of a program, and without a writable cgroup v2 nothing tells whose it is"
                 );
                 self.line(Level::Warn, &text);
             }

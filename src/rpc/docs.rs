@@ -68,8 +68,8 @@ From the moment when it is to end or to start over, the daemon answers every `su
 ## Standard input
 
 What `sendProcessStdin` writes goes into the program's pipe (64 KiB). What finds no room there is kept in the broker's
-memory, up to 1 MiB a program and 16 MiB in all, and written as the program reads. It goes when the program ends. When the
-broker is replaced after a crash, what is in the pipe is still there, what was kept in memory is lost. An event listener
+memory, up to 1 MiB a program and 16 MiB in all (64 KiB for each program whatever the others have), and written as the
+program reads. It goes when the program ends. When the broker is replaced after a crash, what is in the pipe is still there, what was kept in memory is lost. An event listener
 gets its events on the same pipe: text in between breaks its protocol.
 ";
 

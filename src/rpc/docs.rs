@@ -78,7 +78,8 @@ fn page() -> String {
     page += &format!(
         "Limits: a body of 1 MiB, {} levels of elements, {} elements, {} calls in one `system.multicall` and about {} MiB of\n\
          their answers, {} MiB of a log in one answer. A larger body is answered with status 413, a longer log is cut, all\n\
-         else is a fault that says so.\n\n{READING}\n{NAMES}\n## Faults\n\n",
+         else is a fault that says so. While bodies and answers of 48 MiB are under way for one client, 64 MiB for all of a\n\
+         server, what would be long is refused: a body with status 503, a call with FAILED. It is not made then.\n\n{READING}\n{NAMES}\n## Faults\n\n",
         xml::MAX_DEPTH,
         xml::MAX_CALL_NODES,
         MOST_CALLS,

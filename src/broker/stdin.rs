@@ -18,6 +18,8 @@ use crate::rpc::office::Unwritten;
 const MOST: usize = 1 << 20;
 /// Bytes that wait for all programs together at most.
 const MOST_IN_ALL: usize = 16 << 20;
+/// Bytes that may wait for any program, however many wait for others. What goes into an empty pipe at once is as much.
+const ASSURED: usize = 64 << 10;
 /// What tells the tokens of these pipes from those of the logs, which have no more than 33 bits.
 const MARK: u64 = 1 << 62;
 
@@ -80,7 +82,8 @@ impl Inputs {
         let input = self.inputs.get_mut(&slot).ok_or(Unwritten::Closed)?;
         let waiting = input.waiting.len();
         let over = |there: usize, most| there.saturating_add(bytes.len()) > most;
-        if over(waiting, MOST) || over(self.waiting, MOST_IN_ALL) {
+        let full = over(self.waiting, MOST_IN_ALL) && over(waiting, ASSURED);
+        if over(waiting, MOST) || full {
             return Err(Unwritten::Full { waiting });
         }
         let mut rest = bytes;
@@ -244,9 +247,17 @@ mod tests {
         }
         let (_reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
         bed.inputs.attach(99, 1, writer);
-        assert_eq!(bed.inputs.write(99, b"x"), Err(Unwritten::Full { waiting: 0 }));
-        bed.inputs.ended(3, 1);
+        let much = vec![0; ASSURED + 1];
+        assert_eq!(bed.inputs.write(99, &much), Err(Unwritten::Full { waiting: 0 }));
+        // A little is always taken, in the pipe and beside it.
         assert_eq!(bed.inputs.write(99, b"x"), Ok(()));
+        assert_eq!(bed.inputs.write(99, &[0; ASSURED]), Ok(()));
+        let rest = ASSURED - bed.inputs.inputs[&99].waiting.len();
+        assert_eq!(bed.inputs.write(99, &vec![0; rest]), Ok(()));
+        assert_eq!(bed.inputs.write(99, b"x"), Err(Unwritten::Full { waiting: ASSURED }));
+        bed.inputs.ended(3, 1);
+        bed.inputs.ended(4, 1);
+        assert_eq!(bed.inputs.write(99, &much), Ok(()));
     }
 
     #[tokio::test]

@@ -101,7 +101,8 @@ async fn answer<S: Site>(
         }
         Err(status) => Answer::error(status),
     };
-    let (answer, share) = match place.hold(answer.size()) {
+    let mut answer = answer;
+    let (answer, share) = match answer.share().or_else(|| place.hold(answer.size())) {
         Some(share) => (answer, Some(share)),
         None => (Answer::error(StatusCode::SERVICE_UNAVAILABLE), None),
     };

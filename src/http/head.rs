@@ -8,6 +8,7 @@ use hyper::{Method, Request, StatusCode, Version};
 use super::auth::Gate;
 use super::hosts::{Hosts, counted};
 use crate::config::settings::Server;
+use crate::web::origin;
 
 /// What one server asks of every request.
 pub struct Policy {
@@ -85,8 +86,13 @@ impl Policy {
         if open.is_some_and(|hosts| !hosts.admit(request)) {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
-        if route == Route::Call && *request.method() == Method::POST && is_of_a_page(request) {
-            return Err(StatusCode::FORBIDDEN);
+        if route == Route::Call && *request.method() == Method::POST {
+            if is_of_a_page(request.headers()) {
+                return Err(StatusCode::FORBIDDEN);
+            }
+            if origin::is_of_a_form(request.headers()) {
+                return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            }
         }
         Ok((Visitor { user, inet: self.hosts.is_some() }, route))
     }
@@ -94,10 +100,8 @@ impl Policy {
 
 /// Whether a web page has sent this. Browsers say where a page that posts comes from; no XML-RPC client does. Without
 /// this, any page that somebody on this machine looks at could order what an open server does.
-fn is_of_a_page<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    let from = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-    headers.contains_key(ORIGIN) || matches!(from, Some(b"cross-site" | b"same-site"))
+fn is_of_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || origin::is_of_another_site(headers)
 }
 
 /// What becomes of the connection after an answer.

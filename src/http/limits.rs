@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::line::Line;
+use crate::rpc::room::Room;
 
 /// From the first byte of a head (on a new connection: from accept) to its end.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -38,13 +39,15 @@ pub(super) const CONNECTIONS: usize = 256;
 pub(super) const MOST_OF_ONE: usize = CONNECTIONS - ASSURED;
 /// What no source is turned away below while another one has more.
 pub(super) const ASSURED: usize = 32;
-/// Bytes of bodies and answers that one listener holds at a time. One alone may have more.
+/// Bytes of bodies and answers that one listener holds at a time.
 const HELD: u64 = 64 << 20;
-/// Bytes of a body or an answer that are not counted.
+/// Of them, what one source can have at most: others always find room.
+const HELD_BY_ONE: u64 = 48 << 20;
+/// Bytes of a body or an answer that are not counted: a small one is never refused.
 const SMALL: u64 = 64 << 10;
 
 /// Where a connection comes from, as far as limits care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     /// A user of this machine.
     User(u32),
@@ -75,13 +78,15 @@ struct Member {
 pub(super) struct Crowd {
     members: RefCell<BTreeMap<u64, Member>>,
     last: Cell<u64>,
-    held: Cell<u64>,
+    /// Bytes that each source holds.
+    held: RefCell<BTreeMap<Source, u64>>,
 }
 
 /// A connection's place in the crowd, given back when dropped.
 pub(super) struct Place {
     crowd: Rc<Crowd>,
     number: u64,
+    source: Source,
     line: Rc<Line>,
 }
 
@@ -94,13 +99,61 @@ impl Drop for Place {
 /// Memory that is counted, given back when dropped.
 pub(super) struct Share {
     crowd: Rc<Crowd>,
-    bytes: u64,
+    source: Source,
+    bytes: Cell<u64>,
+}
+
+impl Share {
+    /// Whether there is room for this many bytes more.
+    fn has_room(&self, more: u64) -> bool {
+        let bytes = self.bytes.get();
+        let more = counted_of(bytes.saturating_add(more)).saturating_sub(counted_of(bytes));
+        let held = self.crowd.held.borrow();
+        let own = held.get(&self.source).copied().unwrap_or(0);
+        let all = held.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        more == 0 || own.saturating_add(more) <= HELD_BY_ONE && all.saturating_add(more) <= HELD
+    }
+
+    /// Takes room for this many bytes more; `false` where there is none, and then it stays as it is.
+    pub(super) fn grow(&self, more: u64) -> bool {
+        let fits = self.has_room(more);
+        if fits {
+            self.set(self.bytes.get().saturating_add(more));
+        }
+        fits
+    }
+
+    /// Counts this many bytes from now on, whether there is room or not: for what is there already.
+    pub(super) fn set(&self, bytes: u64) {
+        let before = counted_of(self.bytes.replace(bytes));
+        let mut held = self.crowd.held.borrow_mut();
+        let own = held.entry(self.source).or_default();
+        *own = own.saturating_sub(before).saturating_add(counted_of(bytes));
+        if *own == 0 {
+            held.remove(&self.source);
+        }
+    }
+}
+
+impl Room for Share {
+    fn fits(&self, bytes: usize) -> bool {
+        self.has_room(bytes as u64)
+    }
+
+    fn hold(&self, bytes: usize) {
+        self.set(self.bytes.get().saturating_add(bytes as u64));
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.crowd.held.set(self.crowd.held.get().saturating_sub(self.bytes));
+        self.set(0);
     }
+}
+
+/// What counts of a share of this many bytes.
+fn counted_of(bytes: u64) -> u64 {
+    if bytes <= SMALL { 0 } else { bytes }
 }
 
 impl Place {
@@ -116,17 +169,14 @@ impl Place {
         &self.line
     }
 
-    /// Room for a body or an answer; `None` while others have taken too much.
+    /// Room for a body or an answer: none yet.
+    pub(super) fn share(&self) -> Share {
+        Share { crowd: Rc::clone(&self.crowd), source: self.source, bytes: Cell::new(0) }
+    }
+
+    /// Room for this many bytes; `None` while its source or all together have taken too much.
     pub(super) fn hold(&self, bytes: u64) -> Option<Share> {
-        let crowd = &self.crowd;
-        let bytes = if bytes <= SMALL { 0 } else { bytes };
-        let held = crowd.held.get();
-        let sum = held.saturating_add(bytes);
-        if bytes > 0 && held > 0 && sum > HELD {
-            return None;
-        }
-        crowd.held.set(sum);
-        Some(Share { crowd: Rc::clone(crowd), bytes })
+        Some(self.share()).filter(|share| share.grow(bytes))
     }
 }
 
@@ -151,7 +201,7 @@ impl Crowd {
         let number = self.last.get().wrapping_add(1);
         self.last.set(number);
         members.insert(number, Member { source, line: Rc::clone(&line), task: None });
-        Some(Place { crowd: Rc::clone(self), number, line })
+        Some(Place { crowd: Rc::clone(self), number, source, line })
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Answer {
     kind: &'static str,
     more: Vec<(HeaderName, HeaderValue)>,
     content: Content,
+    /// The room that it takes, where that is known already.
+    share: Option<Share>,
 }
 
 enum Content {
@@ -50,19 +52,31 @@ impl Answer {
 
     /// Any answer; `kind` is its content type.
     pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-        Answer { status, kind, more: Vec::new(), content: Content::Whole(body.into()) }
+        let content = Content::Whole(body.into());
+        Answer { status, kind, more: Vec::new(), content, share: None }
     }
 
     /// A page, or a file of the pages.
     pub(super) fn shown(reply: Reply) -> Answer {
         let Reply { status, kind, headers, body } = reply;
-        Answer { status, kind, more: headers, content: Content::Whole(body) }
+        Answer { status, kind, more: headers, content: Content::Whole(body), share: None }
     }
 
     /// The same with another header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Answer {
         self.more.push((name, value));
         self
+    }
+
+    /// The same, which takes this room.
+    pub(super) fn within(mut self, share: Share) -> Answer {
+        self.share = Some(share);
+        self
+    }
+
+    /// The room that it takes, once.
+    pub(super) fn share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 
     /// The answer to a call.
@@ -73,7 +87,8 @@ impl Answer {
     /// A log that is followed.
     pub(super) fn log(stream: LogStream) -> Answer {
         let kind = "text/plain;charset=utf-8";
-        Answer { status: StatusCode::OK, kind, more: Vec::new(), content: Content::Log(stream) }
+        let content = Content::Log(stream);
+        Answer { status: StatusCode::OK, kind, more: Vec::new(), content, share: None }
     }
 
     /// Bytes of the content that are there already.
@@ -101,13 +116,17 @@ fn advice(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => {
             "<p>A web page has sent this request, so it is not carried out.\r\n"
         }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "<p>A browser has sent this request in a way that any web page can make it to, so it is not carried out. \
+             A call has the Content-Type text/xml.\r\n"
+        }
         _ => "",
     }
 }
 
 /// Puts an answer into HTTP.
 pub(super) fn respond(answer: Answer, closing: Closing, mut end: End) -> Response<Body> {
-    let Answer { status, kind, more, content } = answer;
+    let Answer { status, kind, more, content, .. } = answer;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let headers = response.headers_mut();

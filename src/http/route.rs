@@ -79,13 +79,16 @@ async fn call<S: Site>(
     let (body, share) = read_body(&place, request, BODY_SIZE).await?;
     let site = Rc::clone(site);
     let answer = to_its_end(async move {
-        let answer = rpc::handle(&*site, &body).await;
+        let room = place.share();
+        let answer = rpc::handle(&*site, &room, &body).await;
+        // The work is done: its answer goes out.
+        room.set(answer.body.len() as u64);
         drop((place, share));
-        answer
+        (answer, room)
     });
-    let answer = answer.await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+    let (answer, room) = answer.await.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
     match StatusCode::from_u16(answer.status) {
-        Ok(StatusCode::OK) => Ok(Answer::xml(answer.body)),
+        Ok(StatusCode::OK) => Ok(Answer::xml(answer.body).within(room)),
         status => Err(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
@@ -113,10 +116,12 @@ async fn show<S: Site>(
     let (site, visitors) = (Rc::clone(&door.site), Rc::clone(&door.visitors));
     let reply = to_its_end(async move {
         let reply = web::answer(&*site, &visitors, page, &ask).await;
+        // Counted where it is made: many may be done before the first of them is on its way.
+        let room = place.hold(reply.body.len() as u64);
         drop((place, share));
-        reply
+        room.map(|room| Answer::shown(reply).within(room)).ok_or(StatusCode::SERVICE_UNAVAILABLE)
     });
-    reply.await.map(Answer::shown).ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+    reply.await.unwrap_or(Err(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// What a client has ordered is done to its end, though the client leaves: what is not done at once goes on in a task of
@@ -140,14 +145,19 @@ async fn read_body(
         return Err(StatusCode::LENGTH_REQUIRED);
     }
     let length = request.body().size_hint().upper().filter(|size| *size <= most);
-    let length = length.ok_or(StatusCode::PAYLOAD_TOO_LARGE)?;
-    let share = place.hold(length).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    length.ok_or(StatusCode::PAYLOAD_TOO_LARGE)?;
+    let share = place.share();
     let incoming = request.body_mut();
     let read = async {
         let mut body = Vec::new();
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
-            body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            let data = frame.data_ref().map_or(&[][..], |data| data);
+            // What is only announced takes nothing.
+            if !share.grow(data.len() as u64) {
+                return Err(StatusCode::SERVICE_UNAVAILABLE);
+            }
+            body.extend_from_slice(data);
         }
         Ok(body)
     };

@@ -68,8 +68,8 @@ From the moment when it is to end or to start over, the daemon answers every `su
 ## Standard input
 
 What `sendProcessStdin` writes goes into the program's pipe (64 KiB). What finds no room there is kept in the broker's
-memory, up to 1 MiB a program and 16 MiB in all, and written as the program reads. It goes when the program ends. When the
-broker is replaced after a crash, what is in the pipe is still there, what was kept in memory is lost. An event listener
+memory, up to 1 MiB a program and 16 MiB in all (64 KiB for each program whatever the others have), and written as the
+program reads. It goes when the program ends. When the broker is replaced after a crash, what is in the pipe is still there, what was kept in memory is lost. An event listener
 gets its events on the same pipe: text in between breaks its protocol.
 ";
 
@@ -78,7 +78,8 @@ fn page() -> String {
     page += &format!(
         "Limits: a body of 1 MiB, {} levels of elements, {} elements, {} calls in one `system.multicall` and about {} MiB of\n\
          their answers, {} MiB of a log in one answer. A larger body is answered with status 413, a longer log is cut, all\n\
-         else is a fault that says so.\n\n{READING}\n{NAMES}\n## Faults\n\n",
+         else is a fault that says so. While bodies and answers of 48 MiB are under way for one client, 64 MiB for all of a\n\
+         server, what would be long is refused: a body with status 503, a call with FAILED. It is not made then.\n\n{READING}\n{NAMES}\n## Faults\n\n",
         xml::MAX_DEPTH,
         xml::MAX_CALL_NODES,
         MOST_CALLS,

@@ -10,8 +10,9 @@ use super::control::result;
 use super::fault::{Code, Fault};
 use super::names;
 use super::office::Office;
+use super::room::{self, Room};
 use super::table::Stream;
-use super::xml::Value;
+use super::xml::{Value, written};
 use crate::config::settings::{Kind, Level, Process};
 
 /// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
@@ -31,6 +32,7 @@ pub(super) fn of(office: &impl Office, name: &str, stream: Stream) -> Result<Opt
 /// `readLog` and its kind: `length` 0 is to the end; a negative `offset` counts from the end.
 pub(super) async fn read(
     office: &impl Office,
+    room: &dyn Room,
     log: Option<u32>,
     offset: i64,
     length: i64,
@@ -48,7 +50,7 @@ pub(super) async fn read(
     let failed = |_| Fault::new(Code::Failed);
     let size = office.log_size(&file).map_err(failed)?;
     let (start, end) = range(size, offset, length).ok_or(Fault::new(Code::BadArguments))?;
-    text(&file, start, end).map(Value::Str).map_err(failed)
+    text(room, &file, start, end)?.map(Value::Str).map_err(failed)
 }
 
 /// The bytes that a read is about, or nothing where the parameters make no sense.
@@ -66,34 +68,39 @@ fn range(size: u64, offset: i64, length: i64) -> Option<(u64, u64)> {
 /// `tailProcessStdoutLog` and its kind: text, the offset to go on from, and whether something was left out.
 pub(super) async fn tail(
     office: &impl Office,
+    room: &dyn Room,
     log: Option<u32>,
     offset: i64,
     length: i64,
-) -> Value {
+) -> Result<Value, Fault> {
     let nothing = |offset: i64| (String::new(), offset, false);
     let (text, next, overflow) = match log {
         None => nothing(0),
         Some(log) => match office.open_log(log).await {
-            Ok(file) => read_tail(office, &file, offset, length).unwrap_or(nothing(offset)),
+            Ok(file) => read_tail(office, room, &file, offset, length)?.unwrap_or(nothing(offset)),
             Err(error) if error.kind() == ErrorKind::NotFound => nothing(0),
             Err(_) => nothing(offset),
         },
     };
     // The interface has 32 bits for it.
     let next = next.clamp(i32::MIN.into(), i32::MAX.into());
-    Value::Array(vec![Value::Str(text), Value::Int(next), Value::Bool(overflow)])
+    Ok(Value::Array(vec![Value::Str(text), Value::Int(next), Value::Bool(overflow)]))
 }
 
 fn read_tail(
     office: &impl Office,
+    room: &dyn Room,
     file: &File,
     offset: i64,
     length: i64,
-) -> io::Result<(String, i64, bool)> {
-    let size = office.log_size(file)?;
+) -> Result<io::Result<(String, i64, bool)>, Fault> {
+    let size = match office.log_size(file) {
+        Ok(size) => size,
+        Err(error) => return Ok(Err(error)),
+    };
     let (start, overflow) = tail_range(size, offset, length);
     let next = i64::try_from(size).unwrap_or(i64::MAX);
-    Ok((text(file, start, size)?, next, overflow))
+    Ok(text(room, file, start, size)?.map(|text| (text, next, overflow)))
 }
 
 /// Where a tail begins, and whether bytes after `offset` are left out. It goes on from `offset` where `length` reaches
@@ -109,10 +116,21 @@ fn tail_range(size: u64, offset: i64, length: i64) -> (u64, bool) {
     (offset.min(size).max(last), false)
 }
 
-/// The bytes from `start` to `end` as text. What is no UTF-8, a character cut in two included, becomes U+FFFD.
-fn text(file: &File, start: u64, end: u64) -> io::Result<String> {
-    let length = end.saturating_sub(start).min(MOST);
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+/// The bytes from `start` to `end` as text, where there is room for them and for what they become in an answer.
+fn text(room: &dyn Room, file: &File, start: u64, end: u64) -> Result<io::Result<String>, Fault> {
+    let length = usize::try_from(end.saturating_sub(start).min(MOST)).unwrap_or(0);
+    room::check(room, length)?;
+    let text = bytes(file, start, length).map(|bytes| {
+        String::from_utf8(bytes)
+            .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
+    });
+    room::check(room, text.as_ref().map_or(0, |text| written(text)))?;
+    Ok(text)
+}
+
+/// As many bytes from `start` on, or as there are.
+fn bytes(file: &File, start: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
     let mut done = 0;
     while let Some(rest) = bytes.get_mut(done..)
         && !rest.is_empty()
@@ -126,8 +144,7 @@ fn text(file: &File, start: u64, end: u64) -> io::Result<String> {
         }
     }
     bytes.truncate(done);
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+    Ok(bytes)
 }
 
 /// `clearLog`: empties the activity log. As in the reference a line tells of it that is gone with the rest, but for the

@@ -11,6 +11,7 @@ mod input;
 mod logs;
 mod names;
 pub mod office;
+pub mod room;
 mod shape;
 mod system;
 pub mod table;
@@ -23,6 +24,7 @@ use args::Args;
 use control::Order;
 use fault::{Code, Fault};
 use office::Office;
+use room::{Ample, Room};
 use table::{Call, Method};
 use xml::{BadCall, Text, Value};
 
@@ -41,8 +43,9 @@ pub struct Answer {
 /// The most characters of an unreadable call that are logged.
 const SHOWN: usize = 500;
 
-/// Answers one call. Resolves when the call's work is done; dropped before, the work goes on.
-pub async fn handle(office: &impl Office, body: &[u8]) -> Answer {
+/// Answers one call. Resolves when the call's work is done; dropped before, the work goes on. What the parts of an answer
+/// take while others are waited for is held in `room`; what there is none for is refused by a fault.
+pub async fn handle(office: &impl Office, room: &dyn Room, body: &[u8]) -> Answer {
     let (name, params) = match xml::decode_call(body) {
         Ok(call) => call,
         Err(BadCall::Limit(limit)) => {
@@ -60,7 +63,7 @@ pub async fn handle(office: &impl Office, body: &[u8]) -> Answer {
     if traced {
         trace(format!("XML-RPC method called: {shown}()"));
     }
-    let answer = respond(office, &name, params).await;
+    let answer = respond(office, room, &name, params).await;
     match &answer {
         Ok(_) if traced => trace(format!("XML-RPC method {shown}() returned successfully")),
         Err(Fault { code, text }) if traced => {
@@ -79,7 +82,12 @@ fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
 }
 
 /// Makes a call, and gives the text of the answer to it. Long answers are written without a value in between.
-async fn respond(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Vec<u8>, Fault> {
+async fn respond(
+    office: &impl Office,
+    room: &dyn Room,
+    name: &str,
+    params: Vec<Value>,
+) -> Result<Vec<u8>, Fault> {
     let (method, args) = admit(office, name, params)?;
     let whole = |write: &dyn Fn(&mut Text)| {
         xml::response(|text| {
@@ -87,26 +95,37 @@ async fn respond(office: &impl Office, name: &str, params: Vec<Value>) -> Result
             Ok(())
         })
     };
-    match method.call {
+    let text = match method.call {
         Call::State => whole(&|text| info::state(text)),
         Call::ProcessInfo => xml::response(|text| info::one(office, args.text(0), text)),
         Call::AllProcessInfo => whole(&|text| text.array(|rows| info::all(office, rows))),
         Call::AllConfigInfo => whole(&|text| text.array(|rows| configuration::all(office, rows))),
-        _ => carry_out(office, method, args).await.map(|value| xml::encode_response(&value)),
-    }
+        // What was done is said, room or not; what is long asks for room itself.
+        _ => {
+            let value = carry_out(office, room, method, args).await?;
+            return Ok(xml::encode_response(&value));
+        }
+    }?;
+    room::check(room, text.len())?;
+    Ok(text)
 }
 
 /// Finds the method, checks the parameters and carries it out. Whoever else offers what the methods do (the web pages)
 /// comes this way too. `name` is the full one: `supervisor.getState`.
 pub async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
     let (method, args) = admit(office, name, params)?;
-    carry_out(office, method, args).await
+    carry_out(office, &Ample, method, args).await
 }
 
 /// A call by itself or one of several: several in one of several are refused.
-async fn single(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+async fn single(
+    office: &impl Office,
+    room: &dyn Room,
+    name: &str,
+    params: Vec<Value>,
+) -> Result<Value, Fault> {
     let (method, args) = admit(office, name, params)?;
-    dispatch(office, method, &args).await
+    dispatch(office, room, method, &args).await
 }
 
 /// Whether a call may be made. The reference's order of tests: name, number of parameters, going down, types.
@@ -125,14 +144,24 @@ fn admit(
     Ok((method, Args::check(method, params)?))
 }
 
-async fn carry_out(office: &impl Office, method: &Method, args: Args) -> Result<Value, Fault> {
+async fn carry_out(
+    office: &impl Office,
+    room: &dyn Room,
+    method: &Method,
+    args: Args,
+) -> Result<Value, Fault> {
     match method.call {
-        Call::Multicall => system::multicall(office, args.into_list(0)).await,
-        _ => dispatch(office, method, &args).await,
+        Call::Multicall => system::multicall(office, room, args.into_list(0)).await,
+        _ => dispatch(office, room, method, &args).await,
     }
 }
 
-async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<Value, Fault> {
+async fn dispatch(
+    office: &impl Office,
+    room: &dyn Room,
+    method: &Method,
+    args: &Args,
+) -> Result<Value, Fault> {
     match method.call {
         Call::ListMethods => Ok(system::list()),
         Call::MethodHelp => system::help(args.text(0)),
@@ -161,16 +190,16 @@ async fn dispatch(office: &impl Office, method: &Method, args: &Args) -> Result<
         Call::Restart => configuration::restart(office).await,
         Call::ReadLog => {
             let log = office.settings().activity.log;
-            logs::read(office, log, args.number(0), args.number(1)).await
+            logs::read(office, room, log, args.number(0), args.number(1)).await
         }
         Call::ClearLog => logs::clear_main(office).await,
         Call::ReadProcessLog(stream) => {
             let log = logs::of(office, args.text(0), stream)?;
-            logs::read(office, log, args.number(1), args.number(2)).await
+            logs::read(office, room, log, args.number(1), args.number(2)).await
         }
         Call::TailProcessLog(stream) => {
             let log = logs::of(office, args.text(0), stream)?;
-            Ok(logs::tail(office, log, args.number(1), args.number(2)).await)
+            logs::tail(office, room, log, args.number(1), args.number(2)).await
         }
         Call::ClearProcessLogs => logs::clear(office, args.text(0)).await,
         Call::ClearAllProcessLogs => Ok(logs::clear_all(office).await),

@@ -2,6 +2,7 @@
 
 use super::fault::{Code, Fault};
 use super::office::Office;
+use super::room::{self, Room};
 use super::table::{METHODS, Method};
 use super::xml::Value;
 
@@ -48,7 +49,11 @@ pub(super) fn signature(name: &str) -> Result<Value, Fault> {
 
 /// `system.multicall`: strictly one after the other. Values are bare, as the reference gives them, not wrapped in
 /// arrays of one.
-pub(super) async fn multicall(office: &impl Office, calls: Vec<Value>) -> Result<Value, Fault> {
+pub(super) async fn multicall(
+    office: &impl Office,
+    room: &dyn Room,
+    calls: Vec<Value>,
+) -> Result<Value, Fault> {
     if calls.len() > MOST_CALLS {
         let text = format!("more than {MOST_CALLS} calls in one system.multicall");
         return Err(Fault::new(Code::IncorrectParameters).with(text));
@@ -60,18 +65,24 @@ pub(super) async fn multicall(office: &impl Office, calls: Vec<Value>) -> Result
             let text = "the answers to the calls before are over 32 MiB; ask for less at a time";
             Err(Fault::new(Code::Failed).with(text))
         } else {
-            one(office, call).await
+            // What one call more would give is not known; where there is no room at all it is not made.
+            match room::check(room, 1) {
+                Ok(()) => one(office, room, call).await,
+                full => full.map(|()| Value::Nil),
+            }
         };
         let answer = answer.unwrap_or_else(faulty);
-        size = size.saturating_add(answer.size());
+        let more = answer.size();
+        room.hold(more);
+        size = size.saturating_add(more);
         answers.push(answer);
     }
     Ok(Value::Array(answers))
 }
 
-async fn one(office: &impl Office, call: Value) -> Result<Value, Fault> {
+async fn one(office: &impl Office, room: &dyn Room, call: Value) -> Result<Value, Fault> {
     let (name, params) = taken_apart(call)?;
-    super::single(office, &name, params).await
+    super::single(office, room, &name, params).await
 }
 
 /// Name and parameters of one call. Clients that cannot tell an empty list from an empty map or text send those.

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::fault::Fault;
 use super::office::{Office, Unmoved, Unwritten};
+use super::room::{Ample, Room};
 use super::xml::{self, Value};
 use super::{Answer, handle};
 use crate::config::settings::{Group, Level, Of, Process, Settings};
@@ -120,8 +121,12 @@ impl Desk {
     }
 
     fn answer(&self, body: &[u8]) -> Answer {
+        self.answer_within(&Ample, body)
+    }
+
+    fn answer_within(&self, room: &dyn Room, body: &[u8]) -> Answer {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(handle(self, body))
+        runtime.unwrap().block_on(handle(self, room, body))
     }
 
     fn call(&self, method: &str, params: &[Value]) -> Result<Value, Fault> {

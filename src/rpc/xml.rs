@@ -45,14 +45,15 @@ impl Value {
         }
     }
 
-    /// About how many bytes it takes in memory.
+    /// About how many bytes it takes, in memory or written, whichever is more.
     pub fn size(&self) -> usize {
-        let own = size_of::<Value>();
+        let own = size_of::<Value>().max("<value><string></string></value>\n".len());
+        let member = "<member>\n<name></name>\n</member>\n".len();
         let parts: usize = match self {
-            Value::Str(text) | Value::DateTime(text) => text.len(),
+            Value::Str(text) | Value::DateTime(text) => written(text),
             Value::Array(items) => items.iter().map(Value::size).sum(),
             Value::Struct(members) => {
-                members.iter().map(|(name, value)| name.len().saturating_add(value.size())).sum()
+                members.iter().map(|(name, value)| member + written(name) + value.size()).sum()
             }
             Value::Int(_) | Value::Bool(_) | Value::Double(_) | Value::Nil => 0,
         };
@@ -98,6 +99,17 @@ impl From<bool> for Value {
     fn from(truth: bool) -> Value {
         Value::Bool(truth)
     }
+}
+
+/// How many bytes a text takes when it is written, or more.
+pub(super) fn written(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'&' => 4,
+        b'<' | b'>' => 3,
+        0..b' ' | 0x7F => 2,
+        _ => 0,
+    };
+    text.bytes().fold(text.len(), |sum, byte| sum.saturating_add(more(byte)))
 }
 
 /// Whether XML 1.0 can carry this character.

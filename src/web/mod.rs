@@ -7,7 +7,7 @@
 mod action;
 mod asset;
 mod form;
-mod origin;
+pub(crate) mod origin;
 mod page;
 mod reply;
 mod text;
@@ -132,8 +132,10 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
         return reply::back(&wish.done(office));
     }
     let posted = ask.method == Method::POST;
-    let legacy =
-        visitors.legacy_get_actions && ask.method == Method::GET && !origin::is_guess(&ask.headers);
+    let legacy = visitors.legacy_get_actions
+        && ask.method == Method::GET
+        && !origin::is_guess(&ask.headers)
+        && !origin::is_untold(&ask.headers);
     if !posted && !legacy {
         return page::confirm::answer(&wish, &fresh, StatusCode::OK);
     }

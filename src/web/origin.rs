@@ -1,6 +1,8 @@
 //! Whether a request that orders something comes from a page of ours, as far as the browser says so.
 
-use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::header::{
+    CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, USER_AGENT,
+};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -18,11 +20,39 @@ pub(super) enum Foreign {
     },
 }
 
-/// Refuses what a page of somebody else asks for. Programs send neither header.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
+/// Whether the browser says that another site asks. Programs do not say whence they ask.
+pub(crate) fn is_of_another_site(headers: &HeaderMap) -> bool {
     // `none`: the person at the browser, by an address or a bookmark.
     let own = |site: &[u8]| [&b"same-origin"[..], b"none"].contains(&site.trim_ascii());
-    if headers.get_all(FETCH_SITE).iter().any(|site| !own(site.as_bytes())) {
+    headers.get_all(FETCH_SITE).iter().any(|site| !own(site.as_bytes()))
+}
+
+/// Whether a browser asks that does not say which site has it ask: it tells only servers that it trusts, by TLS or on its
+/// own machine.
+pub(super) fn is_untold(headers: &HeaderMap) -> bool {
+    let is_browser = |name: &HeaderValue| {
+        name.as_bytes().get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"mozilla/"))
+    };
+    !headers.contains_key(FETCH_SITE) && headers.get_all(USER_AGENT).iter().any(is_browser)
+}
+
+/// Whether a browser has sent a body of a type that it lets every page send anywhere, unasked.
+pub(crate) fn is_of_a_form(headers: &HeaderMap) -> bool {
+    let is_browser = headers.contains_key(REFERER)
+        || headers.contains_key(COOKIE)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    let is_simple = |kind: &HeaderValue| {
+        let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        let simple = ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
+        simple.iter().any(|simple| kind.trim_ascii().eq_ignore_ascii_case(simple.as_bytes()))
+    };
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    is_browser && (!headers.contains_key(CONTENT_TYPE) || kinds.any(is_simple))
+}
+
+/// Refuses what a page of somebody else asks for. Programs send neither header.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
+    if is_of_another_site(headers) {
         return Err(Foreign::Site);
     }
     let text = |name| {
@@ -61,16 +91,49 @@ fn is_at(origin: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
-    fn checked(lines: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        check(&headers)
+        headers
+    }
+
+    fn checked(lines: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+        check(&headers(lines))
+    }
+
+    #[test]
+    fn a_browser_that_does_not_say_whence_it_asks_is_known() {
+        let browser = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0");
+        assert!(is_untold(&headers(&[browser])));
+        assert!(is_untold(&headers(&[("user-agent", "mozilla/4.0")])));
+        assert!(is_untold(&headers(&[("user-agent", "curl/8"), browser])));
+        assert!(!is_untold(&headers(&[browser, ("sec-fetch-site", "none")])));
+        assert!(!is_untold(&headers(&[("user-agent", "curl/8.5.0")])));
+        assert!(!is_untold(&headers(&[("user-agent", "")])));
+        assert!(!is_untold(&headers(&[])));
+    }
+
+    #[test]
+    fn bodies_that_any_page_can_send_are_known() {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        for browser in [("referer", "http://a/"), ("cookie", "a=b"), ("sec-fetch-mode", "no-cors")]
+        {
+            assert!(is_of_a_form(&headers(&[browser, form])));
+            assert!(is_of_a_form(&headers(&[browser, ("content-type", "TEXT/plain ; charset=x")])));
+            assert!(is_of_a_form(&headers(&[
+                browser,
+                ("content-type", "multipart/form-data;b=c")
+            ])));
+            assert!(is_of_a_form(&headers(&[browser])), "a page can leave it out");
+            assert!(is_of_a_form(&headers(&[browser, ("content-type", "text/xml"), form])));
+            assert!(!is_of_a_form(&headers(&[browser, ("content-type", "text/xml")])));
+        }
+        assert!(!is_of_a_form(&headers(&[form])), "curl -d");
+        assert!(!is_of_a_form(&headers(&[])));
     }
 
     #[test]

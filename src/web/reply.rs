@@ -61,7 +61,7 @@ impl Reply {
 
     fn fleeting(mut self) -> Reply {
         self.say(PRAGMA, "no-cache");
-        self.say(CACHE_CONTROL, "no-cache");
+        self.say(CACHE_CONTROL, "no-cache, no-store");
         self.say(EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT");
         self
     }
@@ -86,6 +86,14 @@ mod tests {
         assert_eq!(reply.status, StatusCode::SEE_OTHER);
         let location = reply.headers.iter().find(|(name, _)| name == LOCATION);
         location.and_then(|(_, value)| value.to_str().ok()).expect("a location").to_owned()
+    }
+
+    #[test]
+    fn nobody_keeps_a_page() {
+        for reply in [back("done"), Reply::page(StatusCode::OK, Markup::default())] {
+            let (_, value) = reply.headers.iter().find(|(name, _)| name == CACHE_CONTROL).unwrap();
+            assert_eq!(value, "no-cache, no-store");
+        }
     }
 
     #[test]

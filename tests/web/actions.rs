@@ -178,6 +178,8 @@ fn links_act_where_the_configuration_says_so() {
     assert_eq!(site.daemon.state("a"), "RUNNING", "HEAD changes nothing");
     let guess = site.ask("GET", stop, "Sec-Purpose: prefetch\r\n", "");
     assert_eq!((guess.status, site.daemon.state("a")), (200, "RUNNING".to_owned()));
+    let untold = site.ask("GET", stop, "User-Agent: Mozilla/5.0\r\n", "");
+    assert_eq!((untold.status, site.daemon.state("a")), (200, "RUNNING".to_owned()));
     assert_eq!(site.get(stop).message(), "Process a stopped");
     assert_eq!(site.daemon.state("a"), "STOPPED");
     let start = "index.html?processname=a&action=start";

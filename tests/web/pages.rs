@@ -151,7 +151,7 @@ fn pages_carry_their_headers() {
         for (name, value) in [
             ("content-type", "text/html;charset=utf-8"),
             ("pragma", "no-cache"),
-            ("cache-control", "no-cache"),
+            ("cache-control", "no-cache, no-store"),
             ("expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "same-origin"),

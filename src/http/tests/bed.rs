@@ -198,7 +198,7 @@ pub struct Bed {
 }
 
 impl Bed {
-    fn new(maxbytes: u64, credentials: Option<(String, Password)>) -> Bed {
+    fn new(Plan { maxbytes, credentials, legacy_get_actions }: Plan) -> Bed {
         let dir = TempDir::new().expect("directory");
         let path = dir.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
@@ -223,13 +223,8 @@ impl Bed {
         {
             let credentials = credentials.clone();
             let section = section.to_owned();
-            let server = Server {
-                section,
-                socket: 0,
-                credentials,
-                hosts: Vec::new(),
-                legacy_get_actions: false,
-            };
+            let server =
+                Server { section, socket: 0, credentials, hosts: Vec::new(), legacy_get_actions };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
         Bed { site, unix: path, tcp: address }
@@ -338,6 +333,7 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 pub struct Plan {
     pub maxbytes: u64,
     pub credentials: Option<(String, Password)>,
+    pub legacy_get_actions: bool,
 }
 
 impl Plan {
@@ -348,7 +344,7 @@ impl Plan {
         let runtime = runtime.expect("runtime");
         LocalSet::new().block_on(&runtime, async {
             let guard = spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60)));
-            let bed = Rc::new(Bed::new(self.maxbytes, self.credentials));
+            let bed = Rc::new(Bed::new(self));
             let hour = Duration::from_secs(3600);
             tokio::time::timeout(hour * 24, test(bed)).await.expect("the test hangs");
             drop(done);

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::task::spawn_local;
 use tokio::time::advance;
 
-use super::bed::{MAIN, eventually, run};
+use super::bed::{Bed, Client, MAIN, eventually, run};
 use crate::config::settings::Server;
 use crate::http::limits::{
     ASSURED, BODY_TIME, CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE, STALL_TIME,
@@ -253,15 +253,121 @@ fn bodies_and_answers_have_room_and_no_more() {
     run(async |_| {
         let mut all = Gathering { crowd: Rc::default(), ends: Vec::new() };
         let (place, _) = all.enter(0, Line::busy).expect("a place");
+        let (other, _) = all.enter(1, Line::busy).expect("a place");
+        let (third, _) = all.enter(2, Line::busy).expect("a place");
         let mib = 1 << 20;
-        let one = place.hold(1 << 40).expect("one alone may have all it wants");
+        let hold = |place: &Rc<Place>| {
+            let place = Rc::clone(place);
+            std::iter::from_fn(move || place.hold(mib)).take(1_000).collect::<Vec<_>>()
+        };
+        assert!(place.hold(49 * mib).is_none());
+        let many = hold(&place);
+        assert_eq!(many.len(), 48, "what one source may have");
+        let few = hold(&other);
+        assert_eq!(few.len(), 16, "what others find all the same");
+        assert!(third.hold(mib).is_none());
+        for place in [&place, &other, &third] {
+            let small = place.hold(1 << 16).expect("small ones always find room");
+            assert!(!small.grow(1), "no longer small");
+            drop(small);
+        }
+        drop(few);
+        assert!(place.hold(mib).is_none(), "it is the source's own limit");
+        drop(many);
+        assert!(place.hold(48 * mib).is_some());
+    });
+}
+
+#[test]
+fn a_share_grows_and_shrinks() {
+    run(async |_| {
+        let mut all = Gathering { crowd: Rc::default(), ends: Vec::new() };
+        let (place, _) = all.enter(0, Line::busy).expect("a place");
+        let mib = 1 << 20;
+        let share = place.share();
+        assert!(share.grow(47 * mib));
+        assert!(!share.grow(2 * mib) && share.grow(mib));
         assert!(place.hold(mib).is_none());
-        assert!(place.hold(1 << 16).is_some(), "small ones always find room");
-        drop(one);
-        let shares: Vec<_> = std::iter::from_fn(|| place.hold(mib)).take(1_000).collect();
-        assert_eq!(shares.len(), 64);
-        drop(shares);
-        assert!(place.hold(mib).is_some());
+        share.set(60 * mib);
+        share.set(mib);
+        assert!(place.hold(47 * mib).is_some());
+        share.set(1);
+        assert!(place.hold(48 * mib).is_some());
+        drop(share);
+        assert!(place.hold(48 * mib).is_some());
+    });
+}
+
+/// Calls with bodies of 1 MiB, of which all but the end has been sent.
+async fn half_sent(bed: &Bed, count: usize, sent: usize) -> Vec<Client<UnixStream>> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = bed.unix().await;
+        client.send("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n").await;
+        client.send(vec![b' '; sent]).await;
+        clients.push(client);
+        settle().await;
+    }
+    clients
+}
+
+#[test]
+fn what_is_announced_takes_nothing_and_what_is_sent_does() {
+    run(async |bed| {
+        let announced = half_sent(&bed, 100, 1).await;
+        let mut late = half_sent(&bed, 1, 0).await.remove(0);
+        let call = start().split_off(start().find('<').expect("a call"));
+        let body = call.clone() + &" ".repeat((1 << 20) - call.len());
+        late.send(body).await;
+        eventually(|| bed.site.commands.get() == 1).await;
+        drop((late, announced));
+        settle().await;
+        let _sent = half_sent(&bed, 48, (1 << 20) - 1).await;
+        let mut late = half_sent(&bed, 1, 0).await.remove(0);
+        let _ = late.stream.write_all(&[b' '; 1 << 20]).await;
+        assert!(late.until("\r\n").await.starts_with("HTTP/1.1 503 "));
+        // A small call is carried out, and told so.
+        let mut small = bed.unix().await;
+        small.send(start()).await;
+        eventually(|| bed.site.commands.get() == 2).await;
+        bed.site.go_on.notify_waiters();
+        assert!(small.answer().await.starts_with("HTTP/1.1 200 OK"));
+    });
+}
+
+#[test]
+fn calls_that_wait_hold_what_they_have_collected() {
+    run(async |bed| {
+        bed.site.write(MAIN, vec![b'x'; 10 << 20]);
+        let read = "<value><struct><member><name>methodName</name><value>supervisor.readLog</value></member>\
+                    <member><name>params</name><value><array><data><value><int>0</int></value>\
+                    <value><int>0</int></value></data></array></value></member></struct></value>";
+        let wait = "<value><struct><member><name>methodName</name><value>supervisor.startProcess</value></member>\
+                    <member><name>params</name><value><array><data><value>cat</value></data></array></value>\
+                    </member></struct></value>";
+        let call = format!(
+            "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>\
+             {read}{read}{wait}</data></array></value></param></params></methodCall>"
+        );
+        let call = format!("POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{call}", call.len());
+        let mut clients = Vec::new();
+        for count in 1..=4 {
+            let mut client = bed.unix().await;
+            client.send(&call).await;
+            clients.push(client);
+            eventually(|| bed.site.commands.get() == count).await;
+        }
+        bed.site.go_on.notify_waiters();
+        let mut sizes = Vec::new();
+        let mut faults = 0;
+        for client in &mut clients {
+            let answer = client.answer().await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK"));
+            sizes.push(answer.len() >> 20);
+            faults += answer.matches("FAILED: too many long answers are under way").count();
+        }
+        // 48 MiB are room for four logs of 10 MiB.
+        assert_eq!((sizes, faults), (vec![20, 20, 0, 0], 4));
     });
 }
 

@@ -105,12 +105,56 @@ fn with_a_password_every_name_is_good() {
 #[test]
 fn what_another_page_of_the_machine_sends_is_refused() {
     run(async |bed| {
-        for (site, status) in
-            [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
-        {
-            let extra = format!("Sec-Fetch-Site: {site}\r\nConnection: close\r\n");
+        for (site, status) in [
+            ("cross-site", 403),
+            ("same-site", 403),
+            ("same-origin", 200),
+            ("none", 200),
+            ("anything", 403),
+            ("none\r\nSec-Fetch-Site: cross-site", 403),
+        ] {
+            let extra = format!(
+                "Sec-Fetch-Site: {site}\r\nContent-Type: text/xml\r\nConnection: close\r\n"
+            );
             let answer = bed.ask(post(&extra)).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{site}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn what_any_page_can_send_is_no_call() {
+    run(async |bed| {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n";
+        for (browser, status) in [
+            ("Referer: http://evil.example/\r\n", 415),
+            ("Cookie: a=b\r\n", 415),
+            ("Sec-Fetch-Mode: no-cors\r\n", 415),
+            ("User-Agent: curl/8.5.0\r\n", 200),
+        ] {
+            let answer = bed.ask(post(&format!("{browser}{form}"))).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{browser}: {answer}");
+            assert_eq!(answer.contains("Content-Type text/xml"), status == 415, "{answer}");
+        }
+    });
+}
+
+#[test]
+fn a_link_acts_for_nobody_who_may_have_been_led_to_it() {
+    Plan { legacy_get_actions: true, ..Plan::default() }.run(async |bed| {
+        let link = |lines: &str| {
+            let link = "GET /index.html?action=start&processname=cat HTTP/1.1";
+            format!("{link}\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n")
+        };
+        let browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0\r\n";
+        let answer = bed.ask(link(browser)).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("<form"), "{answer}");
+        assert_eq!(bed.site.commands.get(), 0);
+        let told = format!("{browser}Sec-Fetch-Site: same-origin\r\n");
+        for (count, lines) in (1..).zip(["", "User-Agent: curl/8.5.0\r\n", &told]) {
+            let mut client = bed.unix().await;
+            client.send(link(lines)).await;
+            eventually(|| bed.site.commands.get() == count).await;
         }
     });
 }

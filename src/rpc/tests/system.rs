@@ -159,6 +159,54 @@ fn a_thousand_large_answers_are_too_many() {
     assert!(text.starts_with("FAILED: ") && text.contains("32 MiB"), "{text}");
 }
 
+/// Room for so many bytes.
+struct Narrow(Cell<usize>);
+
+impl Room for Narrow {
+    fn fits(&self, bytes: usize) -> bool {
+        self.0.get() >= bytes
+    }
+
+    fn hold(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_sub(bytes));
+    }
+}
+
+#[test]
+fn what_there_is_no_room_for_is_a_fault() {
+    let desk = Desk::new();
+    fs::write(desk.path("main.log"), vec![b'x'; 1_000]).unwrap();
+    fs::write(desk.path("cat.out"), vec![b'&'; 1_000]).unwrap();
+    let ask = |room: usize, name: &str, params: &[Value]| {
+        let body = xml::encode_call(name, params);
+        let answer = desk.answer_within(&Narrow(Cell::new(room)), &body);
+        xml::decode_response(&answer.body).unwrap()
+    };
+    let full =
+        "FAILED: too many long answers are under way; ask again later, or for less at a time";
+    let full = fault(30, full);
+    let refused = |answer: Result<Value, Fault>| answer.unwrap_err().text.contains("too many long");
+    let zero = Value::Int(0);
+    let main = [zero.clone(), zero.clone()];
+    let cat = [s("cat"), zero.clone(), Value::Int(1_000)];
+    assert!(refused(ask(999, "supervisor.readLog", &main)));
+    assert!(ask(1_000, "supervisor.readLog", &main).is_ok());
+    for method in ["supervisor.readProcessStdoutLog", "supervisor.tailProcessStdoutLog"] {
+        assert!(refused(ask(4_999, method, &cat)), "{method}: each takes five when it is written");
+        assert!(ask(5_000, method, &cat).is_ok(), "{method}");
+    }
+    assert!(refused(ask(100, "supervisor.getAllProcessInfo", &[])));
+    assert!(ask(0, "supervisor.stopProcess", &[s("cat")]).is_ok(), "what is done is said");
+    // A part is held while the next ones are made, and none is begun without room.
+    let read = || call("supervisor.readLog", &main);
+    let start = call("supervisor.startProcess", &[s("cat")]);
+    let text = s(&"x".repeat(1_000));
+    let answer = ask(1_900, "system.multicall", &[list([read(), read(), start.clone()])]);
+    assert_eq!(answer, Ok(list([text.clone(), full.clone(), Value::Bool(true)])));
+    let answer = ask(1_010, "system.multicall", &[list([read(), start.clone(), start])]);
+    assert_eq!(answer, Ok(list([text, full.clone(), full])));
+}
+
 #[test]
 fn some_answer_to_the_end() {
     let desk = Desk::new();

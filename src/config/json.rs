@@ -127,7 +127,10 @@ fn quote(f: &mut impl Write, text: &str) -> fmt::Result {
             '"' => f.write_str("\\\"")?,
             '\\' => f.write_str("\\\\")?,
             '\n' => f.write_str("\\n")?,
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => write!(f, "\\u{:04x}", u32::from(c))?,
+            // Terminals take C1 for commands, JavaScript took the separators for ends of lines.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                write!(f, "\\u{:04x}", u32::from(c))?;
+            }
             c => f.write_char(c)?,
         }
     }
@@ -143,6 +146,13 @@ impl fmt::Display for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminals_get_no_commands() {
+        let text = Json::text("\u{1b}\u{7f}\u{85}\u{9b}31m\u{2028}\u{2029}\u{a0}é");
+        let expected = "\"\\u001b\\u007f\\u0085\\u009b31m\\u2028\\u2029\u{a0}é\"";
+        assert_eq!(text.compact(), expected);
+    }
 
     #[test]
     fn is_read_by_others_as_it_was_meant() {

@@ -128,10 +128,10 @@ pub fn answer(server: &Server, line: &str) {
     print(complete(line, || ask(server)).1);
 }
 
-/// Prints the names of the contexts.
-pub fn answer_contexts(environment: &[(String, String)]) {
+/// Prints the names of the contexts that begin as typed.
+pub fn answer_contexts(environment: &[(String, String)], typed: &str) {
     let file = contexts::place(environment, credentials::home_of(environment).as_deref());
-    print(file.map(|file| contexts::names(&file)).unwrap_or_default());
+    print(beginning(typed, file.map(|file| contexts::names(&file)).unwrap_or_default()));
 }
 
 fn print(words: Vec<String>) {
@@ -147,10 +147,15 @@ pub fn ask(server: &Server) -> Vec<Name> {
     thread::spawn(move || {
         let answer = server.call("supervisor.getAllProcessInfo", &[]);
         let infos = answer.and_then(|answer| list::<Info>(&answer)).unwrap_or_default();
-        let names: Vec<Name> = infos.into_iter().map(|info| (info.group, info.name)).collect();
-        let _ = send.send(names);
+        let _ = send.send(showable(infos.into_iter().map(|info| (info.group, info.name))));
     });
     receive.recv_timeout(PATIENCE).unwrap_or_default()
+}
+
+/// The names that a terminal can show as they are.
+fn showable(names: impl Iterator<Item = Name>) -> Vec<Name> {
+    let commands = |name: &str| name.contains(char::is_control);
+    names.filter(|(group, name)| !commands(group) && !commands(name)).collect()
 }
 
 /// Names that were asked for a moment ago.
@@ -226,6 +231,14 @@ mod tests {
         assert_eq!(complete("start c", names).0, 6);
         assert_eq!(complete("start\u{3000}c", names).0, 8);
         assert_eq!(complete("", names).0, 0);
+    }
+
+    #[test]
+    fn names_with_commands_for_a_terminal_are_not_offered() {
+        let pair = |group: &str, name: &str| (group.to_owned(), name.to_owned());
+        let names =
+            [pair("é", "b"), pair("a\u{1b}[1m", "b"), pair("a", "b\u{9b}"), pair("a", "\u{7f}")];
+        assert_eq!(showable(names.into_iter()), [pair("é", "b")]);
     }
 
     #[test]

@@ -61,10 +61,11 @@ pub fn find(name: &str, file: &str, home: Option<&str>) -> Result<Chosen, String
     }
 }
 
-/// The names of the contexts in a file; none if it cannot be used.
+/// The names of the contexts in a file that a shell can show; none if the file cannot be used.
 pub fn names(file: &str) -> Vec<String> {
     let contexts = secret::read(file).ok().flatten().and_then(|read| parse(&read.text, file).ok());
-    contexts.unwrap_or_default().into_iter().map(|(name, _)| name).collect()
+    let names = contexts.unwrap_or_default().into_iter().map(|(name, _)| name);
+    names.filter(|name| !name.contains(char::is_control)).collect()
 }
 
 /// The sections. Values are taken as they stand: no quotes, no escapes, a password may have any character.
@@ -172,7 +173,10 @@ mod tests {
             "there is no context 'x' in DIR/contexts.ini; there are: none"
         );
         let exposed = error("db", TWO, 0o644);
-        assert!(exposed.contains("holds a password and is not used: others may read"), "{exposed}");
+        assert!(
+            exposed.contains("holds a password and is not used: others may read it"),
+            "{exposed}"
+        );
         for (text, what) in [
             ("[web]\n", "write [context:NAME]"),
             ("a=b\n", "keys before the first section"),
@@ -198,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn what_others_may_write_is_not_used() {
+        let text = "[context:x]\nserverurl=http://h:1\npassword_file=/p\n";
+        for mode in [0o620, 0o602, 0o666] {
+            let error = look("x", text, mode).map(|_| ()).unwrap_err();
+            assert!(error.contains("is not used: others may change it"), "{error}");
+        }
+    }
+
+    #[test]
     fn places() {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let end = "supervisor/contexts.ini";
@@ -212,7 +225,9 @@ mod tests {
     fn names_for_completion() {
         assert!(names("/nonexistent").is_empty());
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), TWO).unwrap();
+        fs::write(file.path(), format!("{TWO}[context:a\u{1b}b]\n")).unwrap();
         assert_eq!(names(file.path().to_str().unwrap()), ["web1", "db"]);
+        fs::set_permissions(file.path(), Permissions::from_mode(0o620)).unwrap();
+        assert!(names(file.path().to_str().unwrap()).is_empty());
     }
 }

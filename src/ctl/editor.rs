@@ -11,6 +11,7 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::complete::{self, Names};
 use super::history::{self, History};
+use super::out::complain;
 use super::server::Server;
 
 /// What a look for a line came to.
@@ -75,7 +76,10 @@ impl Terminal {
                 Some(Terminal { editor, file })
             }
             Err(error) => {
-                eprintln!("The history cannot be read, this shell has none: {error}");
+                complain(
+                    &format!("The history cannot be read, this shell has none: {error}"),
+                    false,
+                );
                 Some(Terminal { editor, file: None })
             }
         }
@@ -101,7 +105,8 @@ impl Terminal {
         }
         let Some(file) = &self.file else { return };
         if let Err(error) = file.add(line) {
-            eprintln!("The history cannot be written, it is kept for this shell alone: {error}");
+            let why = format!("The history cannot be written, this shell alone has it: {error}");
+            complain(&why, false);
             self.file = None;
         }
     }

@@ -13,6 +13,7 @@ use super::escape::Cleaner;
 use super::http::{Body, Stream, get, read_head};
 use super::input::{self, Found};
 use super::interrupt::{self, Listener};
+use super::out::complain;
 use super::quote;
 use super::server::Info;
 use super::session::{Session, status};
@@ -201,6 +202,7 @@ impl Follower {
     /// Follows a log. One that cannot be followed is told of, unless it is that of stderr, which may go to the other.
     fn start(session: &Session, name: &str, channel: &str, shown: Sender<()>) -> Option<Follower> {
         let path = format!("/logtail/{name}/{channel}");
+        let raw = session.out.raw();
         match connect(session, &path) {
             Ok((stream, closer)) => {
                 let url = format!("{}{path}", session.server.url);
@@ -210,14 +212,14 @@ impl Follower {
                     if let Err(text) = show(stream, cleaner, &shown)
                         && !quiet
                     {
-                        let _ = writeln!(io::stderr(), "{url} {text}");
+                        complain(&format!("{url} {text}"), raw);
                     }
                 });
                 Some(Follower { thread, closer })
             }
             Err(trouble) => {
                 let url = &session.server.url;
-                let _ = writeln!(io::stderr(), "{url}{path} Cannot connect, error: {trouble}");
+                complain(&format!("{url}{path} Cannot connect, error: {trouble}"), raw);
                 None
             }
         }

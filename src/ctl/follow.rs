@@ -8,11 +8,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::address::Address;
-use super::escape;
 use super::http::{Body, Stream, get, read_head};
 use super::interrupt::{self, Listener};
 use super::log::{Log, last_lines};
-use super::out::Problem;
+use super::out::{Problem, complain};
 use super::server::Server;
 use super::session::{Session, status};
 use super::sink::Sink;
@@ -175,7 +174,7 @@ fn tell(session: &mut Session, log: &Log, end: End) {
         session.out.error("", Problem { code, message: &text, name: Some(&log.name) });
     } else {
         let line = format!("{}{} {text}", session.server.url, log.path);
-        let _ = writeln!(io::stderr(), "{}", escape::clean(&line));
+        complain(&line, session.out.raw());
     }
     if failed {
         session.exit = status::GENERIC;

@@ -26,6 +26,7 @@ mod shell;
 mod sink;
 pub mod table;
 mod trouble;
+mod trust;
 
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -48,7 +49,7 @@ pub fn run() -> u8 {
         })
         .collect();
     if args.get(1).is_some_and(|word| word == complete::CONTEXTS) {
-        complete::answer_contexts(&environment);
+        complete::answer_contexts(&environment, args.get(2).map_or("", String::as_str));
         return status::SUCCESS;
     }
     let options = match options::read(&args, &environment) {
@@ -61,7 +62,7 @@ pub fn run() -> u8 {
             if args.iter().any(|word| word == "--json") {
                 out::refuse(&usage, status::INVALID_ARGS);
             }
-            let _ = std::io::stderr().write_all(usage.as_bytes());
+            out::complain(usage.trim_end_matches('\n'), false);
             return status::INVALID_ARGS;
         }
     };

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
 
 use super::credentials;
-use super::out::{Color, Settings};
+use super::out::{self, Color, Settings};
 use super::quote;
 use super::table::OPTIONS;
+use super::trust;
 use crate::config::ctl::{self, Caller, Client};
 use crate::config::errors::Problems;
 use crate::config::{getopt, path, text};
@@ -92,7 +95,7 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
     let client = match (context, line.configuration.take()) {
         (Some(context), _) => context,
         (None, Some(file)) => read_file(&file, environment, program)?,
-        (None, None) => match search(program, environment) {
+        (None, None) => match search(program, environment, &here()) {
             Some(file) => read_file(&file, environment, program)?,
             None => Client::default(),
         },
@@ -149,8 +152,9 @@ pub fn is_url(text: &str) -> bool {
     })
 }
 
-/// The first configuration file that exists where they are looked for.
-fn search(program: &str, environment: &[(String, String)]) -> Option<String> {
+/// The first configuration file that exists where they are looked for. One that depends on the current directory counts
+/// only where others than the caller and root cannot have put it; it is told of else.
+fn search(program: &str, environment: &[(String, String)], here: &Path) -> Option<String> {
     let program = located(program, environment);
     let base = path::dirname(path::dirname(&program));
     let places = [
@@ -161,7 +165,21 @@ fn search(program: &str, environment: &[(String, String)]) -> Option<String> {
         "/etc/supervisord.conf".to_owned(),
         "/etc/supervisor/supervisord.conf".to_owned(),
     ];
-    places.into_iter().find(|place| fs::exists(native(place)).unwrap_or(false))
+    let exists = |place: &String| fs::exists(here.join(native(place))).unwrap_or(false);
+    places.into_iter().filter(exists).find(|place| {
+        let relative = !place.starts_with('/');
+        let why = relative.then(|| trust::doubt(&here.join(native(place)))).flatten();
+        if let Some(why) = &why {
+            let text = format!("{place} is not used: {why}; name it with -c if it is to be used");
+            out::complain(&text, false);
+        }
+        why.is_none()
+    })
+}
+
+/// The current directory.
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
 }
 
 /// The path of a program that was called by its name alone: a script is given it, a binary is not.
@@ -185,13 +203,7 @@ pub fn native(path: &str) -> std::ffi::OsString {
 
 fn read_file(file: &str, environment: &[(String, String)], program: &str) -> Result<Client, Stop> {
     let mut problems = Problems::default();
-    let cwd = std::env::current_dir().ok().map_or_else(
-        || "/".to_owned(),
-        |dir| {
-            use std::os::unix::ffi::OsStrExt;
-            text::from_bytes(dir.as_os_str().as_bytes())
-        },
-    );
+    let cwd = text::from_bytes(here().as_os_str().as_bytes());
     let client = match fs::read(native(file)) {
         Ok(bytes) => {
             let caller = Caller { cwd: &cwd, environment, home };
@@ -287,6 +299,19 @@ mod tests {
         assert_eq!(options.client.history_file.as_deref(), Some("f"));
         assert_eq!(error(&["--contex", "x"]), "Error: option --contex not recognized");
         assert_eq!(error(&["--context"]), "Error: option --context requires argument");
+    }
+
+    #[test]
+    fn the_current_directory_is_the_callers_word_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let found = || search("/nonexistent/bin/supervisorctl", &[], dir.path());
+        let file = dir.path().join("supervisord.conf");
+        fs::write(&file, "[supervisorctl]\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(found().as_deref(), Some("supervisord.conf"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o646)).unwrap();
+        assert_ne!(found().as_deref(), Some("supervisord.conf"));
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Out {
         self.settings.json
     }
 
+    /// Whether control characters are sent as they are, wherever to.
+    pub fn raw(&self) -> bool {
+        self.settings.raw
+    }
+
     /// Whether control characters are shown instead of sent.
     pub fn cleans(&self) -> bool {
         self.terminal && !self.settings.raw
@@ -183,6 +188,18 @@ impl Out {
     }
 }
 
+/// Prints a line on standard error: to a terminal without control characters, unless they are wanted.
+pub fn complain(line: &str, raw: bool) {
+    let mut error = io::stderr().lock();
+    let cleans = error.is_terminal() && !raw;
+    let _ = complain_to(&mut error, line, cleans);
+}
+
+fn complain_to(to: &mut impl Write, line: &str, cleans: bool) -> io::Result<()> {
+    let line = if cleans { escape::clean(line) } else { Cow::Borrowed(line) };
+    to.write_all(format!("{line}\n").as_bytes())
+}
+
 /// Prints the document of a call that was wrong before an action could begin; `text` is what standard error tells.
 pub fn refuse(text: &str, exit: u8) {
     let out = Out::on(Settings { json: true, ..Settings::default() }, false, true);
@@ -237,5 +254,16 @@ mod tests {
         assert_eq!(clean(false, true), "\\x1b[1m");
         assert_eq!(clean(true, true), "\x1b[1m");
         assert_eq!(clean(false, false), "\x1b[1m");
+    }
+
+    #[test]
+    fn standard_error_gets_none_either() {
+        let complained = |cleans| {
+            let mut to = Vec::new();
+            complain_to(&mut to, "a\x1b[1m\nb", cleans).unwrap();
+            String::from_utf8(to).unwrap()
+        };
+        assert_eq!(complained(true), "a\\x1b[1m\nb\n");
+        assert_eq!(complained(false), "a\x1b[1m\nb\n");
     }
 }

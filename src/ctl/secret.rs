@@ -1,10 +1,10 @@
 //! Files that hold passwords: read only where nobody else can.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use nix::libc::O_NOCTTY;
+use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::unistd::Uid;
 
 use super::input;
@@ -15,23 +15,32 @@ use crate::config::text;
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What a file holds, and why it must not hold a secret, if so.
-pub struct Private {
+/// What a file holds, if nobody but the caller and root can have written it.
+pub struct Own {
     /// The text.
     pub text: String,
-    /// Who else may read or change it, as the middle of an error.
+    /// Why it must not hold a secret, if so: who else may read it, as the end of an error.
     pub exposed: Option<String>,
 }
 
-/// Reads a small file; `None` if there is none.
-pub fn read(path: &str) -> Result<Option<Private>, String> {
-    let open = OpenOptions::new().read(true).custom_flags(O_NOCTTY).open(native(path));
+/// Reads a small file that others cannot change; `None` if there is none.
+pub fn read(path: &str) -> Result<Option<Own>, String> {
+    // A FIFO without a writer is not waited for.
+    let flags = O_NOCTTY | O_NONBLOCK;
+    let open = OpenOptions::new().read(true).custom_flags(flags).open(native(path));
     let file = match open {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot read {path}: {error}")),
     };
-    let exposed = exposed(&file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let about = file.metadata().map_err(|error| format!("cannot read {path}: {error}"))?;
+    if !about.is_file() {
+        return Err(format!("{path} is not used: it is no regular file"));
+    }
+    if let Some(why) = changeable(about.mode(), about.uid(), Uid::effective()) {
+        return Err(format!("{path} is not used: {why}"));
+    }
+    let exposed = exposed(about.mode());
     let mut bytes = Vec::new();
     let length = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
     match length {
@@ -41,20 +50,21 @@ pub fn read(path: &str) -> Result<Option<Private>, String> {
         }
         Ok(_) => {}
     }
-    Ok(Some(Private { text: text::from_bytes(&bytes), exposed }))
+    Ok(Some(Own { text: text::from_bytes(&bytes), exposed }))
 }
 
-fn exposed(file: &File) -> std::io::Result<Option<String>> {
-    let about = file.metadata()?;
-    let caller = Uid::effective();
-    let mode = about.mode() & 0o7777;
-    Ok(if mode & 0o077 != 0 {
-        Some(format!("others may read or change it (mode {mode:04o}): chmod 600 it"))
-    } else if !caller.is_root() && about.uid() != 0 && about.uid() != caller.as_raw() {
-        Some(format!("it belongs to another user (uid {})", about.uid()))
-    } else {
-        None
-    })
+/// How others than the caller and root could have changed a file.
+fn changeable(mode: u32, owner: u32, caller: Uid) -> Option<String> {
+    if owner != 0 && owner != caller.as_raw() {
+        return Some(format!("it belongs to another user (uid {owner})"));
+    }
+    let mode = mode & 0o7777;
+    (mode & 0o022 != 0).then(|| format!("others may change it (mode {mode:04o}): chmod 600 it"))
+}
+
+fn exposed(mode: u32) -> Option<String> {
+    let mode = mode & 0o7777;
+    (mode & 0o077 != 0).then(|| format!("others may read it (mode {mode:04o}): chmod 600 it"))
 }
 
 /// The password in the first line of a file that nobody else can read. `-` asks for it: on the terminal, unseen, or
@@ -114,8 +124,31 @@ mod tests {
         let (_dir, path) = file("\nx\n", 0o600);
         assert!(password(&path).unwrap_err().contains("no password in its first line"));
         assert!(password("/nonexistent").unwrap_err().ends_with("does not exist"));
-        assert!(password("/").unwrap_err().contains("cannot read") || Uid::effective().is_root());
+        assert!(password("/").unwrap_err().ends_with("it is no regular file"));
         let (_dir, path) = file(&"x".repeat(70_000), 0o600);
         assert!(password(&path).unwrap_err().contains("longer than"));
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = password(path.to_str().unwrap()).unwrap_err();
+        assert!(error.ends_with("it is no regular file"), "{error}");
+    }
+
+    #[test]
+    fn only_the_callers_and_roots_files_are_taken() {
+        let (root, me) = (Uid::from_raw(0), Uid::from_raw(1000));
+        for (mode, owner, caller) in [(0o644, 0, root), (0o644, 0, me), (0o600, 1000, me)] {
+            assert_eq!(changeable(mode, owner, caller), None);
+        }
+        for (owner, caller) in [(1000, root), (1001, me)] {
+            assert!(changeable(0o600, owner, caller).unwrap().contains("another user"));
+        }
+        for mode in [0o100_620, 0o100_602] {
+            assert!(changeable(mode, 1000, me).unwrap().contains("others may change it"));
+        }
     }
 }

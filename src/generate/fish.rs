@@ -1,6 +1,6 @@
 //! Completions for fish.
 
-use super::{CONTROL, DAEMON};
+use super::{CONTROL, DAEMON, kinds};
 use crate::config::getopt::{Opt, Takes};
 use crate::ctl::table::ACTIONS;
 
@@ -30,33 +30,17 @@ fn option(program: &str, option: &Opt, condition: &str) -> String {
     format!("complete -c {program}{condition}{short} -l {long}{value} -d {help}\n")
 }
 
-/// Both forms of these options.
-fn forms<'o>(options: impl Iterator<Item = &'o Opt>) -> String {
-    let forms = options.flat_map(|option| {
-        let short = option.short.map(|letter| format!("-{letter}"));
-        short.into_iter().chain([format!("--{}", option.long)])
-    });
-    forms.collect::<Vec<_>>().join(" ")
-}
-
-/// What finds the action, and asks the program what can follow.
-fn functions() -> String {
-    let told = ["configuration", "serverurl", "username", "password-file", "context"];
-    let server = forms(CONTROL.iter().filter(|option| told.contains(&option.long)));
-    let password = forms(CONTROL.iter().filter(|option| option.long == "password"));
-    let other = |option: &&Opt| {
-        option.value.is_some() && !told.contains(&option.long) && option.long != "password"
-    };
-    let other = forms(CONTROL.iter().filter(other));
+/// What finds the action.
+fn action_function() -> String {
+    let valued = kinds().concat().join(" ");
     format!(
-        r#"{HEAD}
-# The action and what follows it, up to the cursor.
+        r#"# The action and what follows it, up to the cursor.
 function __supervisorctl_action
     set -l tokens (commandline -opc)
     set -e tokens[1]
     while set -q tokens[1]
         switch $tokens[1]
-            case {server} {password} {other}
+            case {valued}
                 set -e tokens[1]
                 set -q tokens[1]; and set -e tokens[1]
             case '-*'
@@ -69,7 +53,15 @@ function __supervisorctl_action
     return 1
 end
 
-function __supervisorctl_words
+"#
+    )
+}
+
+/// What asks the program what can follow.
+fn words_function() -> String {
+    let [server, password, other] = kinds().map(|forms| forms.join(" "));
+    format!(
+        r#"function __supervisorctl_words
     set -l tokens (commandline -opc)
     set -e tokens[1]
     set -l pass
@@ -101,13 +93,13 @@ function __supervisorctl_words
     supervisorctl $pass __complete "$line" 2> /dev/null < /dev/null
 end
 
-complete -c supervisorctl -f
 "#
     )
 }
 
 pub fn supervisorctl() -> String {
-    let mut made = functions();
+    let mut made = format!("{HEAD}\n{}{}", action_function(), words_function());
+    made.push_str("complete -c supervisorctl -f\n");
     let none = " -n 'not __supervisorctl_action > /dev/null'";
     for one in CONTROL {
         made.push_str(&option("supervisorctl", one, none));

@@ -171,8 +171,8 @@ pub fn supervisorctl() -> String {
     page.paragraph(
         "Options that Supervisor has may be abbreviated; --password-file and --context must be written out. The \
          configuration file is searched for beside the program (../etc/supervisord.conf, ../supervisord.conf), in the \
-         current directory (supervisord.conf, etc/supervisord.conf), then as /etc/supervisord.conf and \
-         /etc/supervisor/supervisord.conf.",
+         current directory (supervisord.conf, etc/supervisord.conf; only where nobody but you and root could have put it \
+         there), then as /etc/supervisord.conf and /etc/supervisor/supervisord.conf.",
     );
     page.section("ACTIONS");
     ACTIONS.iter().for_each(|action| page.action(action));

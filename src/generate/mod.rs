@@ -18,6 +18,30 @@ use crate::ctl::table;
 const CONTROL: &[Opt] = table::OPTIONS;
 const DAEMON: &[Opt] = config::options::OPTIONS;
 
+/// What the program is to be asked with, if the line has it before the action. The password is told by the environment.
+const TOLD: [&str; 5] = ["configuration", "serverurl", "username", "password-file", "context"];
+
+/// The client's options that take a value, as completions need them: those of [`TOLD`], the password, and the others.
+fn kinds() -> [Vec<String>; 3] {
+    let is_told = |option: &Opt| TOLD.contains(&option.long);
+    let is_password = |option: &Opt| option.long == "password";
+    let other = |option: &Opt| option.value.is_some() && !is_told(option) && !is_password(option);
+    [
+        forms(CONTROL.iter().filter(|option| is_told(option))),
+        forms(CONTROL.iter().filter(|option| is_password(option))),
+        forms(CONTROL.iter().filter(|option| other(option))),
+    ]
+}
+
+/// Both forms of these options.
+fn forms<'o>(options: impl IntoIterator<Item = &'o Opt>) -> Vec<String> {
+    let forms = options.into_iter().flat_map(|option| {
+        let short = option.short.map(|letter| format!("-{letter}"));
+        short.into_iter().chain([format!("--{}", option.long)])
+    });
+    forms.collect()
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

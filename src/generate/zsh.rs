@@ -1,8 +1,8 @@
 //! Completions for zsh.
 
-use super::{CONTROL, DAEMON};
+use super::{CONTROL, DAEMON, TOLD, forms};
 use crate::config::getopt::{Opt, Takes};
-use crate::ctl::table::ACTIONS;
+use crate::ctl::table::{ACTIONS, Action};
 
 const HEAD: &str =
     "# Made from the tables that the program reads its command line by. Do not edit.\n";
@@ -42,29 +42,26 @@ fn specs(options: &[Opt]) -> String {
     options.iter().map(|option| format!("        {} \\\n", spec(option))).collect()
 }
 
+/// What the program is to be asked with, from what is typed, of which nothing but a leading `~/` is expanded.
+fn passed() -> String {
+    let told = CONTROL.iter().filter(|option| TOLD.contains(&option.long));
+    let pass = |form: &String| {
+        let value = format!("${{${{(Q)opt_args[{form}]}}/#\\~\\//$HOME/}}");
+        format!("    (( ${{+opt_args[{form}]}} )) && pass+=({form} \"{value}\")\n")
+    };
+    forms(told).iter().map(pass).collect()
+}
+
+/// The actions and what they do.
+fn actions() -> String {
+    let line = |action: &Action| {
+        let summary = quoted(action.summary).replace("\\:", ":");
+        format!("            '{}:{summary}'\n", action.name)
+    };
+    ACTIONS.iter().map(line).collect()
+}
+
 pub fn supervisorctl() -> String {
-    let told = ["configuration", "serverurl", "username", "password-file", "context"];
-    let mut pass = String::new();
-    for option in CONTROL.iter().filter(|option| told.contains(&option.long)) {
-        for form in option
-            .short
-            .map(|letter| format!("-{letter}"))
-            .into_iter()
-            .chain([format!("--{}", option.long)])
-        {
-            pass.push_str(&format!(
-                "    (( ${{+opt_args[{form}]}} )) && pass+=({form} ${{~${{(Q)opt_args[{form}]}}}})\n"
-            ));
-        }
-    }
-    let mut actions = String::new();
-    for action in ACTIONS {
-        actions.push_str(&format!(
-            "            '{}:{}'\n",
-            action.name,
-            quoted(action.summary).replace("\\:", ":")
-        ));
-    }
     format!(
         r#"#compdef supervisorctl
 {HEAD}
@@ -99,7 +96,9 @@ _supervisorctl() {{
 
 _supervisorctl "$@"
 "#,
+        pass = passed(),
         specs = specs(CONTROL),
+        actions = actions(),
     )
 }
 
@@ -107,4 +106,25 @@ pub fn supervisord() -> String {
     let specs = specs(DAEMON);
     let specs = specs.trim_end_matches(" \\\n");
     format!("#compdef supervisord\n{HEAD}\n_arguments -s \\\n{specs}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    #[test]
+    fn what_is_typed_is_not_expanded() {
+        assert!(!super::passed().contains("${~"));
+        let drive = format!(
+            "typeset -A opt_args; typeset -a pass; opt_args=(-c '~/c' -s '\\$HOME~/*')
+             {}print -rl -- $pass",
+            super::passed()
+        );
+        let zsh = Command::new("zsh").args(["-f", "-c", &drive]).env("HOME", "/home/x").output();
+        // Not every machine has it.
+        if let Ok(output) = zsh {
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "-c\n/home/x/c\n-s\n$HOME~/*\n");
+        }
+    }
 }

@@ -71,8 +71,8 @@ fn bash_completes_options_actions_and_names() {
             assert_eq!(at("sta"), ["start", "status"]);
             assert_eq!(at("restart ca"), ["cat"]);
             // Of a name with a colon bash replaces what follows it alone.
-            assert_eq!(at("stop web:"), ["*", "web_0", "web_1"]);
-            assert_eq!(at("stop we"), ["web:*", "web:web_0", "web:web_1"]);
+            assert_eq!(at("stop web:"), ["\\*", "web_0", "web_1"]);
+            assert_eq!(at("stop we"), ["web:\\*", "web:web_0", "web:web_1"]);
             assert_eq!(at("update "), ["cat", "stubborn", "web"]);
             assert_eq!(at("signal US"), ["USR1", "USR2"]);
             assert_eq!(at("signal HUP web:web_1 c"), ["cat"]);

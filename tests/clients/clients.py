@@ -128,6 +128,13 @@ def main():
     # Those that take longest come first.
     known = [*tools.tools(options.clients, options.reference), *talkers(options.clients, options.reference)]
     chosen = [client for client in known if options.only in client.name]
+    # What this machine could not get.
+    with open(os.path.join(options.clients, "absent"), encoding="ascii") as file:
+        absent = tuple(file.read().split())
+    for client in chosen:
+        if client.name.startswith(absent):
+            print("skip {}: IT COULD NOT BE INSTALLED HERE".format(client.name))
+    chosen = [client for client in chosen if not client.name.startswith(absent)]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, contextlib.ExitStack() as leaving:
         jobs = [pool.submit(run, client, commands) for client in chosen]

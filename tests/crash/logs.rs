@@ -135,11 +135,12 @@ fn missing<const CUT: bool>(text: &str) -> Vec<(u64, u64)> {
 #[test]
 fn a_clear_takes_one_run_of_lines_and_nothing_after_it() {
     let room = Room::new();
-    let daemon = paced(&room, &room.text("log"), ROTATING);
+    // Slow enough that a clear comes long before what is written then.
+    let daemon = paced_lines(&room, (LINES, 10), &room.text("log"), ROTATING);
     let mut clears = Vec::new();
     meanwhile(&room, |n| {
         // Far from the end: a clear that takes the last line would have it waited for in vain.
-        if n % 3 == 0 && last_number(&room, "log") < LINES / 2 {
+        if n % 3 == 0 && last_number(&room, "log") < LINES - 10_000 {
             daemon.ask("supervisor.clearProcessLogs", &["p".into()]);
             // Everything up to a line that was written before the call may be gone; what comes after is not.
             clears.push(last_number(&room, "log"));
@@ -298,7 +299,12 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
     let room = Room::new();
     let (dev, socket) = (room.directory("dev").display().to_string(), room.text("syslog"));
     let first = syslogd(&room);
-    fs::write(room.path("go"), "").expect("a file");
+    // The program takes the file away after its line: only then is there place for the next.
+    let go = || {
+        wait_for("the file to go", || !room.path("go").exists());
+        fs::write(room.path("go"), "").expect("a file");
+    };
+    go();
     let command = format!(
         "/bin/sh -c \"n=0; while :; do test -e {} && n=$((n+1)) && echo line $n && rm {}; sleep 0.01; done\"",
         room.text("go"),
@@ -314,10 +320,10 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
     assert_eq!(message(&first), "supervisord: p line 1");
     drop(first);
     let second = syslogd(&room);
-    fs::write(room.path("go"), "").expect("a file");
+    go();
     assert_eq!(message(&second), "supervisord: p line 2");
     daemon.replace_broker();
-    fs::write(room.path("go"), "").expect("a file");
+    go();
     assert_eq!(message(&second), "supervisord: p line 3");
 }
 

@@ -117,8 +117,9 @@ fn framed(dice: &mut Dice) -> Vec<u8> {
         "Cookie: \u{80}\u{ff}\r\n",
         "Accept-Encoding: \t\r\n",
     ]);
-    // A body that is not wanted ends the connection.
-    let call = method == "POST" && path.starts_with("/RPC2") && !headers.starts_with("Origin");
+    // A body that is not wanted ends the connection; browsers are not wanted there.
+    let browser = ["Origin", "Cookie"].iter().any(|name| headers.starts_with(name));
+    let call = method == "POST" && path.starts_with("/RPC2") && !browser;
     let body = if call { dice.of(&BODIES) } else { "" };
     let length = body.len();
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}")

@@ -111,7 +111,7 @@ sys.stdout.buffer.write(shown)
 fn base(room: &Room) -> Config {
     let user = room.path("user");
     if !user.exists() {
-        room.file("user", &crate::broker_user().to_string());
+        room.file("user", &system_tests::config::broker_user().to_string());
     }
     let user = std::fs::read_to_string(user).expect("cannot read a file of the test");
     Config::new(room).daemon(&format!("broker_user={user}"))

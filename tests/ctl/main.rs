@@ -9,8 +9,6 @@ mod logs;
 mod shell;
 mod terminal;
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use system_tests::dist::{Dist, reference};
 use system_tests::{Config, Daemon, Launch, Room};
 
@@ -26,7 +24,7 @@ pub struct Place {
 fn programs(room: &Room) -> Config {
     let log = |name: &str| format!("stdout_logfile={}", room.text(name));
     Config::new(room)
-        .daemon(&format!("broker_user={}", broker_user()))
+        .daemon(&format!("broker_user={}", system_tests::config::broker_user()))
         .program("cat", "/bin/cat", &log("cat.out"))
         .program(
             "web",
@@ -39,13 +37,6 @@ fn programs(room: &Room) -> Config {
             // Which it does not heed.
             "autostart=false\nstartsecs=0\nstopsignal=WINCH\nstopwaitsecs=100000\n",
         )
-}
-
-/// A user for a broker alone, so that the few spare ones are left to tests that need one found.
-fn broker_user() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let own = std::process::id().wrapping_mul(64) % 1024;
-    62_000 + own + NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Both daemons, one after the other, each with this configuration.

@@ -2,8 +2,16 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::room::Room;
+
+/// A user for a broker alone, so that the few spare ones are left to tests that need one found.
+pub fn broker_user() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(64) % 1024;
+    62_000 + own + NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// A configuration whose files all lie in a room.
 #[derive(Debug, Clone)]

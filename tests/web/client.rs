@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
+use system_tests::config::broker_user;
 use system_tests::dist::Dist;
 use system_tests::wait::PATIENCE;
 use system_tests::{Config, Daemon, Launch, Room, net};
@@ -66,7 +67,8 @@ impl Site {
     pub fn start(room: &Room, config: &Config, lines: &str) -> Site {
         let address = net::address();
         let server = format!("[inet_http_server]\nport={address}:{PORT}\n{lines}");
-        let file = config.clone().section(&server).write(room);
+        let own = format!("broker_user={}", broker_user());
+        let file = config.clone().daemon(&own).section(&server).write(room);
         let daemon = Launch::new(room, Dist::plain().supervisord()).config(&file).ready();
         Site { daemon, address }
     }

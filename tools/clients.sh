@@ -50,6 +50,6 @@ exporter() {
 }
 exporter || without debian/prometheus
 
-# crates.io.
+# Cargo.
 CARGO_TARGET_DIR="$there/rust" cargo build --quiet --locked --manifest-path tests/clients/rust/Cargo.toml
 touch "$there/ready"

@@ -38,6 +38,7 @@ impl Broker {
     fn carry_out(&self, output: Output) {
         match output {
             Output::Ask(request) => self.ask(request),
+            Output::Event(_) => {}
             Output::Log(level, text) => self.line(level, &text),
             Output::Reply(ticket, outcomes) => {
                 let waiting = self.state.borrow_mut().tickets.remove(&ticket);

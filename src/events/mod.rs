@@ -8,10 +8,17 @@
 //! and tell [`Input::Staged`]. [`Output::Splice`]: move what is staged to the listener's standard input, and when all
 //! of it is there tell [`Input::Spliced`]. The next round, or the next event, comes only then.
 
+mod desk;
 mod event;
 mod exchange;
 mod kind;
+mod pool;
+mod protocol;
 mod python;
+mod seat;
+mod snapshot;
+mod tape;
+mod ticks;
 
 use std::rc::Rc;
 

@@ -2,6 +2,13 @@
 
 use std::fmt::Write;
 
+/// Bytes as Python's `repr` shows them.
+pub(super) fn shown(from: &[u8]) -> String {
+    let mut text = String::new();
+    bytes(from, &mut text);
+    text
+}
+
 /// Appends bytes as Python's `repr` shows them.
 pub(super) fn bytes(bytes: &[u8], to: &mut String) {
     let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
@@ -25,14 +32,10 @@ pub(super) fn bytes(bytes: &[u8], to: &mut String) {
 
 /// A text, or how the reference writes bytes that are none.
 pub(super) fn text(from: &[u8]) -> String {
-    str::from_utf8(from).map_or_else(
-        |_| {
-            let mut text = String::from("Undecodable: ");
-            bytes(from, &mut text);
-            text
-        },
-        str::to_owned,
-    )
+    match str::from_utf8(from) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("Undecodable: {}", shown(from)),
+    }
 }
 
 /// What Python's `int` reads in these bytes, if that is not negative: white space around, a sign, single underscores
@@ -63,12 +66,6 @@ pub(super) fn integer(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shown(from: &[u8]) -> String {
-        let mut text = String::new();
-        bytes(from, &mut text);
-        text
-    }
 
     #[test]
     fn bytes_are_shown_as_python_shows_them() {

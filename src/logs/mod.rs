@@ -229,6 +229,14 @@ impl Logs {
             for key in keys {
                 self.resume(key, now);
             }
+            let nowhere = self.streams.iter().filter(|(_, s)| s.stuck.is_some() && s.log.is_none());
+            let nowhere: Vec<Token> = nowhere.map(|(token, _)| *token).collect();
+            for token in nowhere {
+                if let Some(stream) = self.streams.get_mut(&token) {
+                    stream.stuck = None;
+                }
+                self.turn(token, now);
+            }
         }
     }
 

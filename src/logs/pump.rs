@@ -97,7 +97,8 @@ impl Logs {
         let free = !self.taking_over;
         let file = key.and_then(|key| files.get_mut(&key)).filter(|file| free && !file.held(now));
         let target = match (stream.log, file) {
-            (None, _) => Target::Nowhere,
+            (None, _) if free => Target::Nowhere,
+            (None, _) => Target::Held,
             (Some(_), Some(file)) => Target::File(file),
             (Some(_), None) => Target::Held,
         };

@@ -20,6 +20,13 @@ mod snapshot;
 mod tape;
 mod ticks;
 
+#[cfg(test)]
+mod bed;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod rows_of_death;
+
 use std::rc::Rc;
 
 use privsep::request::{Instance, Slot};

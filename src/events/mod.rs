@@ -26,6 +26,8 @@ mod bed;
 mod rows;
 #[cfg(test)]
 mod rows_of_death;
+#[cfg(test)]
+mod storm;
 
 use std::rc::Rc;
 

@@ -174,7 +174,7 @@ impl Life {
             1 => ("RESULT 0\n", Answer::Rejects(serial)),
             2 if dice.percent(20) => {
                 self.rogue = true;
-                ("FOOBAR 2\nOK", Answer::Breaks)
+                ("FOOBAR 2\n", Answer::Breaks)
             }
             _ => ("RESULT 2\nOK", Answer::Accepts(serial)),
         };

@@ -206,38 +206,3 @@ fn what_is_retired_is_out_of_reach_and_leaves_nothing() {
     assert_eq!(after.1, before.1, "descriptors");
     assert!(after.0 <= before.0 + SLACK_KIB, "{} KiB before, {} KiB after", before.0, after.0);
 }
-
-#[test]
-fn what_is_staged_outlives_the_broker_and_no_program_has_the_pipe() {
-    let room = Room::new();
-    let dist = Dist::hooks().copy(&room);
-    dist.replace("supervisor-broker", &dist::helper("hostile-broker"));
-    let runs = "dist/libexec/supervisor/runs".to_owned();
-    room.directory(&runs);
-    room.mode(&runs, 0o777);
-    room.file(&format!("{runs}/staging"), "");
-    let lines = "user=nobody\nautostart=false\nstdout_logfile=NONE\nstderr_logfile=NONE";
-    let config = Config::new(&room)
-        .section(&format!("[eventlistener:canary]\ncommand=/bin/cat\nevents=TICK_60\n{lines}"))
-        .program("other", "/bin/sleep 100000", lines);
-    let daemon =
-        Launch::new(&room, dist.supervisord()).args(&["-n"]).config(&config.write(&room)).start();
-    let siege = Siege { room, daemon, runs };
-    let broker = siege.wait_staying(2);
-    assert_eq!(siege.read("breach"), "");
-
-    // A pipe of which the spawner has both ends: that of the one instance which runs.
-    let mut own: Vec<_> = procfs::descriptors(siege.daemon.pid).into_values().collect();
-    own.retain(|path| path.to_string_lossy().starts_with("pipe:"));
-    own.sort();
-    let both: Vec<_> = own.windows(2).filter(|pair| pair[0] == pair[1]).collect();
-    assert_eq!(both.len(), 1, "{own:?}");
-    let programs: Vec<i32> =
-        procfs::children(siege.daemon.pid).into_iter().filter(|pid| *pid != broker).collect();
-    assert_eq!(programs.len(), 2);
-    for pid in programs {
-        let theirs = procfs::descriptors(pid);
-        assert_eq!(theirs.keys().copied().collect::<Vec<_>>(), [0, 1, 2], "{theirs:?}");
-        assert!(theirs.values().all(|path| *path != both[0][0]));
-    }
-}

@@ -3,22 +3,18 @@
 //! Beside it lies a directory `runs`. `count` has a byte for each run so far; while there are fewer than the number in
 //! `limit`, a run attacks and ends, later ones behave and stay. Whatever succeeds that must not is a line in `breach`.
 //!
-//! Where there is a file `staging`, runs use the staging pipe of the listener in slot 0 instead, die over it and go on.
 //! Where there is a file `victim`, runs start, end and retire the process in slot 1 instead, as often as it says.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::os::fd::RawFd;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::exit;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{SpliceFFlags, splice};
-use nix::libc::O_NONBLOCK;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, shutdown,
@@ -164,9 +160,6 @@ fn main() {
     let limit = fs::read_to_string(runs.join("limit")).unwrap_or_default();
     let limit: u64 = limit.trim().parse().unwrap_or(0);
     let mut broker = Broker::default();
-    if runs.join("staging").exists() {
-        broker.staging(before);
-    }
     if let Ok(times) = fs::read_to_string(runs.join("victim")) {
         broker.victim(before, times.trim().parse().unwrap_or(0));
     }
@@ -202,19 +195,6 @@ fn signal(slot: u32, instance: u32, signo: u8) -> Request {
 
 fn to_group() -> Request {
     Request::Signal { slot: 0, instance: 1, signo: 9, whom: Whom::Group }
-}
-
-/// One of these ends, opened anew so that it is a file.
-fn end(ends: &[RawFd], n: usize, write: bool) -> std::io::Result<File> {
-    let path = format!("/proc/self/fd/{}", ends.get(n).copied().unwrap_or(-1));
-    File::options().read(!write).write(write).custom_flags(O_NONBLOCK).open(path)
-}
-
-/// The flags that a descriptor was opened with.
-fn flags(fd: RawFd) -> Option<i32> {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-    let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-    i32::from_str_radix(octal.trim(), 8).ok()
 }
 
 /// Where two requests begin to differ.
@@ -460,100 +440,6 @@ impl Broker {
         }
         self.listen();
         exit(0)
-    }
-
-    /// What is in a listener's staging pipe is there for the next broker, arrives once, and goes with the instance.
-    fn staging(&mut self, turn: u64) -> ! {
-        self.name = "staging";
-        if turn == 0 {
-            self.handshake();
-            self.ask(Request::Spawn { slot: CANARY });
-            let (_, ends) = self.handed_over();
-            self.stage(&ends, "half of ");
-            exit(0)
-        }
-        self.ask(Request::Ready);
-        let (instance, ends) = self.handed_over();
-        if turn == 1 {
-            self.arrives(&ends, "half of ");
-            self.stage(&ends, "it");
-            exit(0)
-        }
-        self.arrives(&ends, "it");
-        self.stage(&ends, "for nobody");
-        self.ask(signal(CANARY, instance, 9));
-        self.await_reply("exit", |reply| match reply {
-            Reply::Exited { slot: CANARY, .. } => Some(()),
-            _ => None,
-        });
-        self.ask(Request::Ack { slot: CANARY, instance });
-        self.given = ends;
-        self.close_given();
-        self.ask(Request::Spawn { slot: CANARY });
-        let (_, ends) = self.handed_over();
-        self.arrives(&ends, "");
-        self.ask(Request::Spawn { slot: VICTIM });
-        self.await_reply("start", |reply| match reply {
-            Reply::Spawned { slot: VICTIM, .. } => Some(()),
-            _ => None,
-        });
-        self.stay()
-    }
-
-    /// The listener's instance and the ends of its pipes, with those of the staging pipe last.
-    fn handed_over(&mut self) -> (u32, Vec<RawFd>) {
-        loop {
-            self.given.clear();
-            match self.hear(Duration::from_secs(10)) {
-                Some(Reply::Spawned { slot: CANARY, instance, pipes, .. }) => {
-                    let ends = std::mem::take(&mut self.given);
-                    let waits = |fd: &RawFd| flags(*fd).is_none_or(|bits| bits & O_NONBLOCK == 0);
-                    if pipes != 15 || ends.len() != 5 || ends.iter().any(waits) {
-                        self.breach(&format!("pipes {pipes}, {} ends", ends.len()));
-                    }
-                    return (instance, ends);
-                }
-                Some(_) => {}
-                None => {
-                    self.breach("nothing was handed over");
-                    exit(95)
-                }
-            }
-        }
-    }
-
-    fn stage(&self, ends: &[RawFd], text: &str) {
-        if end(ends, 4, true).and_then(|mut to| to.write_all(text.as_bytes())).is_err() {
-            self.breach("cannot write to the staging pipe");
-        }
-    }
-
-    /// This very text, no more and no less, is in the staging pipe, and the program gets it.
-    fn arrives(&self, ends: &[RawFd], text: &str) {
-        let moved = || -> std::io::Result<(usize, String)> {
-            let (from, to, mut out) =
-                (end(ends, 3, false)?, end(ends, 0, true)?, end(ends, 1, false)?);
-            let (mut moved, mut bytes) = (0, [0; 64]);
-            loop {
-                match splice(&from, None, &to, None, 1 << 16, SpliceFFlags::SPLICE_F_NONBLOCK) {
-                    Err(Errno::EAGAIN) => break,
-                    step => moved += step?,
-                }
-            }
-            let mut told = 0;
-            while told < moved {
-                let mut fds = [PollFd::new(out.as_fd(), PollFlags::POLLIN)];
-                if poll(&mut fds, PollTimeout::from(10_000u16))? == 0 {
-                    break;
-                }
-                told += out.read(&mut bytes[told..])?;
-            }
-            Ok((moved, String::from_utf8_lossy(&bytes[..told]).into_owned()))
-        }();
-        match moved {
-            Ok((n, told)) if n == text.len() && told == text => {}
-            other => self.breach(&format!("{other:?} arrived, not {text:?}")),
-        }
     }
 
     fn journal(&mut self) {

@@ -193,6 +193,37 @@ fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_the_one_before_is_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = dir.path().join("journal");
+    File::create(&memory).unwrap().set_len(privsep::journal::SIZE as u64).unwrap();
+    let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
+    let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
+    let answer = "RESULT 2\nOKREADY\n";
+    let note = append::Note::turned(1, 4, answer.as_bytes(), 3);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    // The one before was told, and consumed or not; the log is not open yet.
+    for left in [answer, ""] {
+        journal.patch(1, JOURNAL_STREAMS_AT, &note);
+        let watch = Rc::new(Watch::new().unwrap());
+        let mut logs = logs(&watch, Some(journal.clone()), &[0]);
+        let notes = Rc::new(Notes::default());
+        notes.last.set(3);
+        logs.listen(Rc::<Notes>::clone(&notes));
+        logs.take_over();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        put(&writer, left);
+        let route = Route { wants, ..to(Some(0)) };
+        logs.attach((0, 1, Output::Stdout), reader, route, false);
+        put(&writer, answer);
+        logs.begin(Instant::now());
+        logs.opened(0, 0, open(&dir.path().join("log")), Instant::now());
+        logs.finish(0, 1, Instant::now());
+        assert_eq!(notes.said(), [Said::Protocol(answer.as_bytes().to_vec())]);
+    }
+}
+
+#[tokio::test]
 async fn what_a_broker_died_over_is_heard_exactly_once() {
     let left = format!("x{BEGIN}m{END}");
     let said = || vec![text("x"), message("m")];

@@ -263,7 +263,7 @@ impl Appender<'_> {
                 Lines { syslog, clock: self.clock, now: self.now, events: &mut *self.events };
             until = sender.send(work, self.buffers, there, last);
         }
-        if matches!(target, Target::Dropped) {
+        if matches!(target, Target::Dropped) && !hasty {
             self.half(there, rules, inside);
         }
         (self.buffers.cut.length == 0).then_some(until)

@@ -165,6 +165,31 @@ async fn a_listener_is_heard_as_it_speaks() {
     assert!(rig.logs.resting.is_empty());
 }
 
+#[tokio::test]
+async fn a_listener_is_heard_though_its_log_takes_nothing() {
+    let mut rig = rig(&[0]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    rig.logs.opened(0, 0, full.into(), Instant::now());
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(Some(0)) });
+    for part in ["READY\n", "RESULT 2\nOK"] {
+        put(&out, part);
+        let end = Instant::now() + Duration::from_secs(10);
+        while notes.heard.borrow().is_empty() && Instant::now() < end {
+            rig.settle().await;
+            rig.logs.due(Instant::now());
+        }
+        assert_eq!(notes.said(), [Said::Protocol(part.as_bytes().to_vec())]);
+    }
+    let lost = |event: &Event| matches!(event, Event::Works(0, 17));
+    rig.open(0, 0, "log");
+    put(&out, "READY\n");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "\nREADY\n");
+    assert!(rig.logs.events().iter().any(lost), "it is counted");
+}
+
 /// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
 /// number; and what is in the log then.
 fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {

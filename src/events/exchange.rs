@@ -59,7 +59,8 @@ impl Exchange {
     }
 
     /// What a former broker left on its tape. Any bytes give an exchange: what comes after a record that is broken does
-    /// not count, and an empty tape gives a new one. [`resume`](Exchange::resume) is to come next, then the pools.
+    /// not count, and an empty tape gives a new one. [`resume`](Exchange::resume) is to come next, then the pools, then
+    /// [`Input::Spawned`] and [`Input::Running`] of all listeners: what is known already changes nothing.
     pub fn restore(identifier: &str, tape: &[u8]) -> Exchange {
         let mut exchange = Exchange::new(identifier, 0);
         // What was to be done then has been done, or is found out by `resume`.

@@ -288,10 +288,9 @@ const CARRIED_AT: nix::libc::off_t = journal::CARRIED_AT as nix::libc::off_t;
 /// What a journal has for the next one. It means nothing here.
 pub fn carried(journal: &OwnedFd) -> [u8; CARRIED] {
     let mut carried = [0; CARRIED];
-    match pread(journal, &mut carried, CARRIED_AT) {
-        Ok(CARRIED) => carried,
-        _ => [0; CARRIED],
-    }
+    // What could not be read stays 0.
+    let _ = pread(journal, &mut carried, CARRIED_AT);
+    carried
 }
 
 /// `carried` is what the journal before it had in that place.

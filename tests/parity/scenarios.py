@@ -167,7 +167,7 @@ def status():
             until_state("s-stopping", "STOPPING"),
             "status s-stopping",
             Join(),
-            needs=program("s-stopping", "stubborn", stopwaitsecs=3),
+            needs=program("s-stopping", "stubborn", stopwaitsecs=6),
         ),
         Scenario("status-socket", "-s http://127.0.0.1:@PORT@ status s-one", needs=program("s-one")),
         Scenario("status-spaces", "status   s-one   nope", needs=program("s-one")),

@@ -8,6 +8,7 @@ mod asks;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod leftover;
 mod logs;
 mod parked;
 mod replies;
@@ -123,7 +124,8 @@ impl Broker {
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
         let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
-        logs.into_iter().chain(groups).chain([heart]).flatten().min()
+        let leftover = state.leftover.due_at();
+        logs.into_iter().chain(groups).chain([heart, leftover]).flatten().min()
     }
 
     fn due(&self) {
@@ -137,5 +139,6 @@ impl Broker {
         self.start_parked();
         self.settle_in_time();
         self.read_again();
+        self.name_leftover();
     }
 }

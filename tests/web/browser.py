@@ -72,6 +72,7 @@ def person(browser, url):
     # A link in the reference's form asks, and Cancel does nothing.
     browser.go(url + "index.html?processname=a&action=stop")
     expect("the question", browser.text("h1") == "Stop a?", browser)
+    expect("the name of what is asked", browser.text("header .identifier") == "supervisor", browser)
     browser.click("a.button")
     expect("the state after Cancel", "running" in browser.text("td.state"), browser)
     # Another site cannot press the button, with or without a form of its own.

@@ -10,6 +10,7 @@ mod editor;
 mod escape;
 mod fg;
 mod follow;
+mod follower;
 mod history;
 mod http;
 mod infos;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use privsep::request::Log;
 
-use super::append::{Appender, Target};
+use super::append::{Appender, CHUNK, Target};
 use super::file::MOMENT;
 use super::stream::{Stream, Turn};
 use super::{Event, Logs, REST, Token};
@@ -60,7 +60,14 @@ impl Logs {
                     let _ = self.tools.watch.arm_for_more(stream.pipe.as_fd(), token);
                 }
             }
-            Turn::Moved(bytes) if stream.rests(bytes, now) => self.rest(token),
+            // By edges, so that nothing has to be armed again for each answer of a listener.
+            Turn::Moved(bytes) if stream.hasty() && bytes < CHUNK => {
+                if !std::mem::replace(&mut stream.for_more, true) {
+                    let _ = self.tools.watch.arm_for_more(stream.pipe.as_fd(), token);
+                }
+            }
+            Turn::Empty if stream.hasty() && stream.for_more => {}
+            Turn::Moved(bytes) if !stream.hasty() && stream.rests(bytes, now) => self.rest(token),
             Turn::Moved(_) | Turn::Empty | Turn::End => self.arm(token),
         }
     }
@@ -86,16 +93,18 @@ impl Logs {
 
     fn move_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {
         let key = self.key(stream);
-        let Logs { tools, journal, buffers, syslogs, clock, events, files, .. } = self;
+        let Logs { tools, journal, buffers, syslogs, clock, events, files, ear, .. } = self;
         let free = !self.taking_over;
         let file = key.and_then(|key| files.get_mut(&key)).filter(|file| free && !file.held(now));
         let target = match (stream.log, file) {
-            (None, _) => Target::Nowhere,
+            (None, _) if free => Target::Nowhere,
+            (None, _) => Target::Held,
             (Some(_), Some(file)) => Target::File(file),
             (Some(_), None) => Target::Held,
         };
         let journal = journal.as_deref();
-        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, now };
+        let ear = ear.as_deref();
+        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, ear, now };
         let result = match (&stream.work, target) {
             (None, Target::Nowhere) => return stream.discard(tools.null.as_fd()),
             (None, Target::Held) => return Turn::Held,
@@ -167,7 +176,8 @@ impl Logs {
         }
         let delay = stream.look.map_or(FIRST_LOOK, |(_, delay)| delay);
         let turn = if self.is_full(&stream, now) {
-            stream.look = Some((now + NEXT_LOOK, FIRST_LOOK));
+            let next = if stream.hasty() { FIRST_LOOK } else { NEXT_LOOK };
+            stream.look = Some((now + next, FIRST_LOOK));
             self.drop_some(&mut stream, now)
         } else {
             stream.look = Some((now + delay, (delay * 2).min(LAST_LOOK)));
@@ -187,25 +197,28 @@ impl Logs {
         }
     }
 
-    /// Whether a stream's program would have to wait for a file that takes nothing.
+    /// Whether a stream's program would have to wait for a file that takes nothing. Nobody waits for a listener's log: who
+    /// waits for its answer does not care for that.
     fn is_full(&self, stream: &Stream, now: Instant) -> bool {
         let drops = match self.key(stream).and_then(|key| self.files.get(&key)) {
             Some(file) => file.drops(now),
             None => stream.stuck.is_some_and(|since| now >= since + MOMENT),
         };
         drops
-            && self
-                .tools
-                .scratch
-                .full(stream.pipe.as_fd(), self.tools.null.as_fd())
-                .unwrap_or(false)
+            && (stream.hasty()
+                || self
+                    .tools
+                    .scratch
+                    .full(stream.pipe.as_fd(), self.tools.null.as_fd())
+                    .unwrap_or(false))
     }
 
     fn drop_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {
         let key = self.key(stream);
-        let Logs { tools, journal, buffers, syslogs, clock, events, .. } = self;
+        let Logs { tools, journal, buffers, syslogs, clock, events, ear, .. } = self;
         let journal = journal.as_deref();
-        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, now };
+        let ear = ear.as_deref();
+        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, ear, now };
         match appender.turn(stream, Target::Dropped) {
             Ok((turn, dropped)) => {
                 self.count(key, stream.log, dropped);

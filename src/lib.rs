@@ -10,4 +10,6 @@ pub mod http;
 pub mod logs;
 pub mod process;
 pub mod rpc;
+#[cfg(feature = "tools")]
+pub mod tools;
 pub mod web;

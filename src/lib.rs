@@ -4,7 +4,7 @@
 pub mod broker;
 pub mod config;
 pub mod ctl;
-#[cfg(test)]
+#[cfg(all(test, feature = "tools"))]
 mod generate;
 pub mod http;
 pub mod logs;

@@ -1,16 +1,14 @@
 //! Runs a command and passes signals on to the process that a pidfile names.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::ffi::{CString, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -227,20 +225,30 @@ impl Proxy {
 
 /// Starts the command: from its path, or found in PATH, or else in the current directory.
 fn spawn(command: &str, args: &[String]) -> Result<Pid, u8> {
-    let spawn = |path: OsString| {
-        let args = args.iter().map(|word| native(word));
-        Command::new(path).arg0(native(command)).args(args).spawn()
-    };
-    let mut spawned = spawn(native(command));
-    if !command.contains('/') && spawned.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-        spawned = spawn(native(&format!("./{command}")));
+    let mut spawned = spawn_from(command, command, args);
+    if !command.contains('/') && spawned == Err(Errno::ENOENT) {
+        spawned = spawn_from(&format!("./{command}"), command, args);
     }
-    match spawned {
-        Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(0))),
-        Err(error) => {
-            say(&format!("pidproxy: cannot run {command}: {error}\n"));
-            let missing = error.kind() == ErrorKind::NotFound;
-            Err(if missing { NOT_FOUND } else { NOT_EXECUTABLE })
-        }
-    }
+    spawned.map_err(|error| {
+        say(&format!("pidproxy: cannot run {command}: {}\n", error.desc()));
+        if error == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE }
+    })
+}
+
+/// Starts a file under another name, without the mask of this process.
+fn spawn_from(path: &str, name: &str, args: &[String]) -> nix::Result<Pid> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    let flags = PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF;
+    attributes.set_flags(flags)?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    // Programs of Rust ignore it.
+    attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+    let word = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let words = std::iter::once(name).chain(args.iter().map(String::as_str));
+    let words: Vec<CString> = words.map(|w| word(text::bytes(w))).collect::<nix::Result<_>>()?;
+    let variables = std::env::vars_os()
+        .map(|(name, value)| word([name.into_vec(), b"=".to_vec(), value.into_vec()].concat()));
+    let variables: Vec<CString> = variables.collect::<nix::Result<_>>()?;
+    let actions = PosixSpawnFileActions::init()?;
+    posix_spawnp(&word(text::bytes(path))?, &actions, &attributes, &words, &variables)
 }

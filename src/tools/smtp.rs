@@ -125,6 +125,8 @@ impl Mail {
         } else {
             text.push_str(&in_base64(&self.body))
         }
+        // The end of the last line is what the end of the mail begins with.
+        let text = text.strip_suffix('\n').unwrap_or(&text);
         text.replace("\r\n", "\n").replace(['\r', '\n'], "\r\n")
     }
 }
@@ -245,7 +247,7 @@ mod tests {
         assert_eq!(
             mail(None, "dätä"),
             "Content-Type: text/plain; charset=\"utf-8\"\nMIME-Version: 1.0\n\
-             Content-Transfer-Encoding: base64\nFrom: Me <me@b>\nTo: a@b, c@d\n\nZMOkdMOk\n"
+             Content-Transfer-Encoding: base64\nFrom: Me <me@b>\nTo: a@b, c@d\n\nZMOkdMOk"
         );
     }
 
@@ -255,7 +257,7 @@ mod tests {
         assert_eq!(encoded("Prod: é"), "=?utf-8?b?UHJvZDogw6k=?=");
         assert_eq!(encoded("Café status"), "=?utf-8?q?Caf=C3=A9_status?=");
         assert_eq!(encoded("日本"), "=?utf-8?b?5pel5pys?=");
-        assert!(mail(Some("a\nBcc: z"), "").contains("Subject: a Bcc: z\n"));
+        assert!(mail(Some("a\nBcc: z"), "x").contains("Subject: a Bcc: z\n"));
     }
 
     #[test]

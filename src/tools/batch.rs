@@ -31,7 +31,7 @@ const TICK: Opt =
 const USER: Opt = option('u', "userName", Some("NAME"), "name to log in with at the server");
 const PASSWORD: Opt =
     option('p', "password", Some("TEXT"), "password to log in with; others can see it");
-const TLS: Opt = long_option("tls", None, "log in over TLS alone");
+const TLS: Opt = long_option("tls", None, "log in over TLS alone (STARTTLS)");
 
 /// The options of all three.
 pub const OPTIONS: &[Opt] = &[HELP, INTERVAL, TO, FROM, SUBJECT, HOST, TICK, USER, PASSWORD, TLS];
@@ -114,7 +114,7 @@ fn settings(tool: &Tool, start: &Start, kind: &Kind) -> Result<Settings, u8> {
     let host = value(&HOST).unwrap_or_else(|| "localhost".to_owned());
     Ok(Settings {
         interval,
-        mail: Smtp { host, credentials },
+        mail: Smtp { host, credentials, tls: value(&TLS).is_some() },
         from,
         to: to.split(',').map(|address| address.trim().to_owned()).collect(),
         subject: value(&SUBJECT).or_else(|| kind.subject.map(str::to_owned)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::tls;
 use crate::ctl::http::{Body, read_head};
 
 /// Most of a body that is read, in bytes.
@@ -20,6 +21,7 @@ pub struct Url {
     port: u16,
     /// Path and query.
     path: String,
+    tls: bool,
     /// Name and password in front of the host, which Supervisor's own web server may want.
     credentials: Option<String>,
 }
@@ -35,13 +37,15 @@ impl fmt::Display for BadUrl {
 }
 
 impl Url {
-    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`.
+    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`, or the same with `https`.
     pub fn parse(text: &str) -> Result<Url, BadUrl> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let scheme = scheme.to_ascii_lowercase();
-        if scheme != "http" {
-            return Err(BadUrl(format!("Bad scheme {scheme}")));
-        }
+        let tls = match scheme.as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(BadUrl(format!("Bad scheme {scheme}"))),
+        };
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (place, path) = rest.split_at(end);
@@ -51,17 +55,17 @@ impl Url {
         };
         let (host, port) = split_port(place);
         let port = match port {
-            None | Some("") => 80,
+            None | Some("") => default_port(tls),
             Some(port) => port.parse().map_err(|_| BadUrl(format!("nonnumeric port: '{port}'")))?,
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Url { host: host.to_owned(), port, path, credentials })
+        Ok(Url { host: host.to_owned(), port, path, tls, credentials })
     }
 
     fn host_header(&self) -> String {
         let host =
             if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
     fn request(&self) -> String {
@@ -77,6 +81,10 @@ impl Url {
         request.push_str("\r\n");
         request
     }
+}
+
+fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
 }
 
 /// What a request line cannot have.
@@ -109,10 +117,15 @@ pub fn get(url: &Url, patience: Duration) -> Result<Answer, String> {
 }
 
 fn fetch(url: &Url, patience: Duration) -> io::Result<Answer> {
-    let mut stream = connect(url, patience)?;
+    let stream = connect(url, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
+    if url.tls { exchange(tls::over(stream, &url.host)?, url) } else { exchange(stream, url) }
+}
+
+fn exchange(mut stream: impl Read + Write, url: &Url) -> io::Result<Answer> {
     stream.write_all(url.request().as_bytes())?;
+    stream.flush()?;
     let mut reader = BufReader::new(stream);
     let mut head = read_head(&mut reader)?;
     // `100 Continue` and the like come before the answer itself.
@@ -171,6 +184,8 @@ mod tests {
         let ok = |host: &str, path: &str| Ok((host.to_owned(), path.to_owned()));
         assert_eq!(url("http://localhost:8080/a/b?c=d#e"), ok("localhost:8080", "/a/b?c=d"));
         assert_eq!(url("HTTP://h"), ok("h", "/"));
+        assert_eq!(url("https://h:443/x"), ok("h", "/x"));
+        assert_eq!(url("https://h:80/x"), ok("h:80", "/x"));
         assert_eq!(url("http://h?x"), ok("h", "/?x"));
         assert_eq!(url("http://[::1]:9001/x"), ok("[::1]:9001", "/x"));
         assert_eq!(url("ftp://h"), Err(BadUrl("Bad scheme ftp".to_owned())));

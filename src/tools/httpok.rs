@@ -69,6 +69,7 @@ pub const TOOL: Tool = Tool {
         "An event listener of supervisord, to be subscribed to TICK_60 or another TICK. At each tick it asks for the \
          URL. Where no answer comes in time, or one with another status or without the text that is expected, the \
          processes that -p or -a are about are restarted if they run.",
+        "It asks whether something works, not who it is: the certificate of an https URL may be anybody's.",
     ],
     options: &[
         HELP,
@@ -135,7 +136,7 @@ fn run(tool: &Tool, start: &Start) -> u8 {
     let place = match Url::parse(url) {
         Ok(place) => place,
         Err(bad) => {
-            say(&format!("httpok: {bad}: {url} cannot be asked for, http://… can\n"));
+            say(&format!("httpok: {bad}: {url} cannot be asked for, http://… and https://… can\n"));
             return 1;
         }
     };

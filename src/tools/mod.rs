@@ -22,6 +22,7 @@ mod pidfile;
 mod pidproxy;
 mod rpc;
 mod smtp;
+mod tls;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::SmtpConnection;
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::Data;
 use lettre::transport::smtp::extension::ClientId;
 
@@ -29,6 +29,8 @@ pub struct Smtp {
     pub host: String,
     /// Name and password, where the server wants them.
     pub credentials: Option<(String, String)>,
+    /// Whether it is logged in over TLS alone.
+    pub tls: bool,
 }
 
 /// A mail.
@@ -51,10 +53,27 @@ impl Smtp {
         let hello = ClientId::Domain(name.clone());
         let mut server = SmtpConnection::connect((host, port), Some(PATIENCE), &hello, None, None)
             .map_err(|error| words(&error))?;
-        let sent = self.deliver(&mut server, mail, &name);
+        let sent = self
+            .secure(&mut server, host, &hello)
+            .and_then(|()| self.deliver(&mut server, mail, &name));
         // The mail is gone or is not: how the server takes the farewell changes nothing.
         let _ = server.quit();
         sent
+    }
+
+    /// Begins TLS where it was asked for. Without a login it is taken where the server has it.
+    fn secure(
+        &self,
+        server: &mut SmtpConnection,
+        host: &str,
+        hello: &ClientId,
+    ) -> Result<(), String> {
+        if !self.tls || self.credentials.is_none() && !server.can_starttls() {
+            return Ok(());
+        }
+        let parameters = TlsParameters::new_rustls(host.to_owned());
+        let begun = parameters.and_then(|parameters| server.starttls(&parameters, hello));
+        begun.map_err(|error| words(&error))
     }
 
     fn deliver(&self, server: &mut SmtpConnection, mail: &Mail, name: &str) -> Result<(), String> {
@@ -265,7 +284,7 @@ mod tests {
         assert_eq!(address("Me <me@b>"), "me@b");
         assert_eq!(address(" root "), "root");
         let place = |host: &str| {
-            let smtp = Smtp { host: host.to_owned(), credentials: None };
+            let smtp = Smtp { host: host.to_owned(), credentials: None, tls: false };
             smtp.place().map(|(host, port)| format!("{host} {port}"))
         };
         assert_eq!(place("mail"), Ok("mail 25".to_owned()));

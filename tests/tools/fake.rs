@@ -19,17 +19,26 @@ pub struct Sendmail {
 impl Sendmail {
     /// In a room.
     pub fn new(room: &Room) -> Sendmail {
-        let file = room.path("mails");
-        // What it prints must not reach the daemon.
+        Sendmail::named(room, "sendmail")
+    }
+
+    /// One of several; everybody may use it.
+    pub fn named(room: &Room, name: &str) -> Sendmail {
+        let file = room.directory(&format!("{name}.d")).join("mails");
+        room.mode(&format!("{name}.d"), 0o777);
         let text = format!("#!/bin/sh\ncat >>{0}\necho '<end of mail>' >>{0}\n", file.display());
-        room.file("sendmail", &text);
-        room.mode("sendmail", 0o755);
-        Sendmail { file, command: format!("{} -t -i", room.text("sendmail")) }
+        room.file(name, &text);
+        room.mode(name, 0o755);
+        Sendmail { file, command: format!("{} -t -i", room.text(name)) }
     }
 
     /// All mails since the last look.
     pub fn take(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
+        if !text.ends_with("<end of mail>\n") {
+            // None, or one that is being written.
+            return Vec::new();
+        }
         let _ = fs::remove_file(&self.file);
         let mails = text.split("<end of mail>\n").map(crate::drive::undated);
         mails.filter(|mail| !mail.is_empty()).collect()

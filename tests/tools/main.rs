@@ -9,6 +9,8 @@ mod pidproxy;
 mod sample;
 mod side_by_side;
 mod smtp;
+mod tls;
+mod under_daemons;
 
 use std::path::PathBuf;
 

@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod config;
 pub mod ctl;
+pub mod events;
 #[cfg(all(test, feature = "tools"))]
 mod generate;
 pub mod http;

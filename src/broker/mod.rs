@@ -5,11 +5,14 @@
 
 mod activity;
 mod asks;
+mod deliver;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod leftover;
 mod logs;
 mod parked;
+mod post;
 mod replies;
 mod reread;
 mod signals;
@@ -36,6 +39,7 @@ pub use start::main;
 use crate::config::settings::Settings;
 use crate::logs::clock;
 use crate::process::Input;
+use post::Post;
 use state::State;
 
 /// Messages dealt with before the loop looks at anything else.
@@ -51,6 +55,7 @@ pub(crate) struct Broker {
     link: Spawner,
     watch: Rc<Watch>,
     journal: Rc<Journal>,
+    post: Rc<Post>,
     state: RefCell<State>,
     /// A deadline may have changed outside of the loop.
     kick: Notify,
@@ -108,10 +113,14 @@ impl Broker {
     /// Pipes that have something.
     fn serve(&self, tokens: &mut Vec<u64>) {
         let now = Instant::now();
-        let mut state = self.state.borrow_mut();
         for token in tokens.drain(..) {
+            let mut state = self.state.borrow_mut();
             match stdin::slot_of(token) {
-                Some(slot) => state.stdin.ready(slot),
+                Some(slot) => {
+                    let moved = state.stdin.ready(slot);
+                    drop(state);
+                    self.moved(slot, moved);
+                }
                 None => state.logs.ready(token, now),
             }
         }
@@ -121,9 +130,11 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
+        let post = self.post.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
         let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
-        logs.into_iter().chain(groups).chain([heart]).flatten().min()
+        let leftover = state.leftover.due_at();
+        logs.into_iter().chain(groups).chain([heart, post, leftover]).flatten().min()
     }
 
     fn due(&self) {
@@ -131,11 +142,13 @@ impl Broker {
         if self.state.borrow().heart.next().is_some_and(|at| at <= mono) {
             self.input(Input::Timer);
         }
+        self.ring();
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
         self.ask_again();
         self.start_parked();
         self.settle_in_time();
         self.read_again();
+        self.name_leftover();
     }
 }

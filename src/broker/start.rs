@@ -25,6 +25,8 @@ use tokio::task::LocalSet;
 use super::Broker;
 use super::activity::Before;
 use super::groups::known_before;
+use super::leftover::{Leftover, children_of};
+use super::post::Post;
 use super::signals::{WISH_AT, Wish};
 use super::state::State;
 use super::stdin::Inputs;
@@ -32,7 +34,7 @@ use crate::config::settings::{Level, Settings};
 use crate::http;
 use crate::logs::activity::Activity;
 use crate::logs::clock::Clock;
-use crate::logs::{Logs, Tools};
+use crate::logs::{JOURNAL_STREAMS_AT, Logs, Tools};
 use crate::process::Heart;
 
 /// Exit status of a start that cannot be.
@@ -44,6 +46,7 @@ struct Made {
     null: File,
     scratch: Scratch,
     pid: i32,
+    children: Option<File>,
 }
 
 /// What the spawner gives first.
@@ -78,6 +81,7 @@ fn make() -> io::Result<Made> {
     // already shows as the end of the socket.
     set_pdeathsig(Signal::SIGKILL)?;
     let socket = inherited::socket();
+    let pid = getppid().as_raw();
     Ok(Made {
         socket: socket.ok_or_else(|| io::Error::other("it is started by supervisord alone"))?,
         null: OpenOptions::new()
@@ -87,7 +91,8 @@ fn make() -> io::Result<Made> {
         scratch: Scratch::new()
             .map_err(io::Error::from)
             .map_err(failed("a pipe cannot be made"))?,
-        pid: getppid().as_raw(),
+        pid,
+        children: children_of(pid),
     })
 }
 
@@ -102,15 +107,21 @@ fn run(made: Made) -> io::Result<()> {
             null: made.null,
         };
         let locked = policy::broker_lockdown(false).map_err(|e| io::Error::other(e.to_string()))?;
-        take_over(link, tools, made.pid, &locked).await
+        take_over(link, tools, (made.pid, made.children), &locked).await
     })
 }
 
 /// Says that it is ready, takes what it is given, and serves to the end.
-async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -> io::Result<()> {
+async fn take_over(
+    link: Spawner,
+    tools: Tools,
+    (pid, children): (i32, Option<File>),
+    locked: &LockedDown,
+) -> io::Result<()> {
     let Some((broker, listeners)) = prepare(link, tools, pid, locked.missing()).await? else {
         return Ok(());
     };
+    broker.state.borrow_mut().leftover = Leftover::new(children);
     serve(&broker, listeners, locked);
     ended(broker.run().await)
 }
@@ -206,15 +217,20 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let left = in_force(text.as_deref(), before);
     let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
+    let journal = Rc::new(journal);
+    let post = Rc::new(Post::new(&active, Rc::clone(&journal)));
+    for (cell, payload) in post.redo() {
+        journal.patch(cell, 0, payload.get(..JOURNAL_STREAMS_AT).unwrap_or_default());
+    }
     let slots = active.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
     let cells: Vec<_> = (0..slots.map_or(1, |n| n + 2)).map(|n| journal.read(n)).collect();
     let wish = cells.first().and_then(|cell| cell.as_ref()?.get(WISH_AT).copied());
-    let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
     let clock = Clock::new(&active.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&active.activity, greeting.stdout, clock);
     let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&active.zone));
+    logs.listen(Rc::<Post>::clone(&post));
     logs.configure(&active.logs, active.activity.log);
     if succeeds {
         logs.take_over();
@@ -228,7 +244,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(active.processes.keys());
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
-    Broker { active, zone, pid, link, watch, journal, state, kick: Notify::new() }
+    Broker { active, zone, pid, link, watch, journal, post, state, kick: Notify::new() }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;

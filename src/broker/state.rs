@@ -9,11 +9,13 @@ use std::time::Instant;
 use privsep::request::{Instance, Log, Mode, Request, Slot};
 use tokio::sync::oneshot;
 
+use super::leftover::Leftover;
 use super::parked::Parked;
 use super::reread::Readings;
 use super::signals::Wish;
 use super::stdin::Inputs;
 use crate::config::settings::Settings;
+use crate::events::Kept;
 use crate::logs::Logs;
 use crate::logs::activity::Activity;
 use crate::process::{Heart, Outcome, Ticket};
@@ -54,6 +56,7 @@ pub(super) struct State {
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Vec<Outcome>>>,
     pub(super) last_ticket: u64,
+    pub(super) leftover: Leftover,
     /// Starts that wait for logs to be opened.
     pub(super) parked: Parked,
     /// Logs that the spawner is opening.
@@ -67,6 +70,8 @@ pub(super) struct State {
     pub(super) exits: BTreeMap<Slot, Exit>,
     /// All that ran before has been handed back.
     pub(super) complete: bool,
+    /// Listeners that were handed back.
+    pub(super) kept: Vec<Kept>,
     /// What is to become of the daemon.
     pub(super) wish: Wish,
     /// The last reading that was accepted.
@@ -104,6 +109,7 @@ impl State {
             pending: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
+            leftover: Leftover::default(),
             parked: Parked::default(),
             opening: BTreeSet::new(),
             unopened: BTreeSet::new(),
@@ -112,6 +118,7 @@ impl State {
             again_at: None,
             exits: BTreeMap::new(),
             complete: false,
+            kept: Vec::new(),
             wish: Wish::End,
             readings: Readings::default(),
             made: latest.groups.iter().map(|group| group.name.clone()).collect(),

@@ -145,4 +145,7 @@ fn listeners_and_daemons_may_be_mixed() {
     assert!(original.mails[1].contains("memmon.py restarted the process named hog:hog at TIME"));
     assert!(original.batches[1].2.contains("Process hopeless:hopeless failed to start"));
     assert_eq!(world(theirs(), Whose::Ours, page), original);
+    let ours = || Dist::plain().supervisord();
+    assert_eq!(world(ours(), Whose::Theirs, page), original);
+    assert_eq!(world(ours(), Whose::Ours, page), original);
 }

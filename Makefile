@@ -81,7 +81,9 @@ fuzz:
 install:
 	@test -x $(DIST)/bin/supervisord || { echo 'nothing to install yet: run `make build` first' >&2; exit 1; }
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
-	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
+	for file in $(DIST)/bin/*; do \
+	  if [ -L "$$file" ]; then cp -P --remove-destination "$$file" $(DESTDIR)$(PREFIX)/bin/; \
+	  else install -m 0755 "$$file" $(DESTDIR)$(PREFIX)/bin/; fi || exit 1; done
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
 	find $(DIST)/share -type f -printf '%P\n' | while read -r file; do \
 	  install -D -m 0644 "$(DIST)/share/$$file" "$(DESTDIR)$(PREFIX)/share/$$file" || exit 1; done

@@ -23,6 +23,7 @@ import time
 sys.dont_write_bytecode = True
 
 import ctl  # noqa: E402
+import events  # noqa: E402
 import life  # noqa: E402
 import logs  # noqa: E402
 import quirks  # noqa: E402
@@ -38,11 +39,13 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Where the worlds are described.
-WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell)
+WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell, events)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
 # Set when no further scenario is to be played.
 ENDING = threading.Event()
+# Set when what the reference shows is to be printed.
+SHOWN = threading.Event()
 
 
 def execute(step, sides):
@@ -70,6 +73,8 @@ def play(scenario, sides, of, lasting):
                 step(side.daemon)
             continue
         line, (reference, ours) = execute(step, sides)
+        if SHOWN.is_set() and reference is not None:
+            print("{}: {}\n{}\n".format(scenario.name, line, reference), end="", flush=True)
         if reference == ours:
             continue
         reason = deliberate(scenario.name, of, reference or "", ours or "")
@@ -163,7 +168,10 @@ def main():
     parser.add_argument("--supervisord", type=shlex.split, metavar="CMD")
     parser.add_argument("--supervisorctl", type=shlex.split, metavar="CMD")
     parser.add_argument("--only", default="", metavar="NAME", help="part of a scenario's name")
+    parser.add_argument("--show", action="store_true", help="print what the reference shows, too")
     options = parser.parse_args()
+    if options.show:
+        SHOWN.set()
     # Ended from outside, it still ends its daemons.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     daemon = [options.reference + "/bin/supervisord"]

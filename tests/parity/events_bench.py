@@ -163,8 +163,10 @@ class Pool:
 
     def leave(self):
         def left(daemon):
-            call(daemon, "stopProcessGroup", self.name)
-            call(daemon, "removeProcessGroup", self.name)
+            # Not waited for in the call: a daemon of the reference that nobody asks notices an end late.
+            call(daemon, "stopProcessGroup", self.name, False)
+            if not poll(15, lambda: call(daemon, "removeProcessGroup", self.name) is True):
+                raise RuntimeError("{} cannot be removed on {}".format(self.name, daemon.name))
             os.remove(path(daemon, "conf.d/{}.conf".format(self.name)))
 
         return Do("remove " + self.name, left)
@@ -198,9 +200,12 @@ def kind(record):
 
 
 def plain(record, first=None):
-    """A record without what chance decides. With `first`, serials are counted from this one on, else not shown."""
-    serial = "N" if first is None else "+{}".format(number(record, "serial") - first)
-    header = re.sub(r"\bserial:\d+", "serial:" + serial, record["header"])
+    """A record without what chance decides. With `first`, serials are counted from this one on, else none is shown."""
+    if first is None:
+        header = re.sub(r"serial:\d+", "serial:N", record["header"])
+    else:
+        serial = "serial:+{}".format(number(record, "serial") - first)
+        header = re.sub(r"\bserial:\d+", serial, record["header"])
     payload = re.sub(r"\bpid:[1-9]\d*", "pid:N", record["payload"])
     payload = re.sub(r"\bwhen:\d+", "when:W", payload)
     if payload != record["payload"]:

@@ -73,8 +73,9 @@ def play(scenario, sides, of, lasting):
                 step(side.daemon)
             continue
         line, (reference, ours) = execute(step, sides)
-        if SHOWN.is_set() and reference is not None:
-            print("{}: {}\n{}\n".format(scenario.name, line, reference), end="", flush=True)
+        if SHOWN.is_set() and reference is not None and line != "states":
+            rows = ["    " + row for row in reference.split("\n")]
+            print("\n".join(["{}: {}".format(scenario.name, line), *rows]), flush=True)
         if reference == ours:
             continue
         reason = deliberate(scenario.name, of, reference or "", ours or "")

@@ -252,7 +252,8 @@ def go(name):
     return Do("go " + name, lambda daemon: daemon.write(name, "", 0o644))
 
 
-WORDS = r"event|->|UNKNOWN|rebuffer|overflow|bad result|epipe"
+# What is buffered again, and how often, is chance where more than one event waits.
+WORDS = r"(?<!rebuffering )event|->|UNKNOWN|overflow|bad result|epipe"
 
 
 def said(daemon, name, words=WORDS, first=None):

@@ -111,7 +111,6 @@ def groups():
     def rewrite(name, text):
         return Do("write " + name, lambda daemon: daemon.write("conf.d/{}.conf".format(name), text + "\n", 0o644))
 
-    first, second = (off("e-updated", SLEEP, priority=priority) for priority in (1, 2))
     started = several("e-many", 2, autostart="false")
     member = [off("e-left"), off("e-right"), group("e-pair", "e-left", "e-right")]
     end = [remote("end-e-many"), heard("all", 1, "end-e-many"), in_order("e-many")]
@@ -124,7 +123,6 @@ def groups():
         about("e-group-runs", begin("e-group-runs"), reached("e-group-runs", "RUNNING"),
               tell("removeProcessGroup", "e-group-runs"), needs=off("e-group-runs")),
         about("e-updated", rewrite("u", program("e-updated")), "update e-updated", reached("e-updated", "RUNNING"),
-              rewrite("u", program("e-updated", priority=5)), "update e-updated", reached("e-updated", "RUNNING"),
               rewrite("u", ""), "update e-updated"),
     ]
 

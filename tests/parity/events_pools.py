@@ -217,8 +217,8 @@ def begin_and_end():
         return [row for row in rows if "z-first" not in row and "z-all" not in row.partition("\n")[2]]
 
     # They take their time, so that the listener hears of it before its own end.
-    slow = "/bin/sh -c 'trap \"sleep 0.6; exit 0\" TERM; while :; do sleep 0.05; done'"
-    programs = [program("z-first", slow, priority=1), program("z-last", slow, priority=5),
+    slow = "/bin/sh -c 'trap \"sleep {}; exit 0\" TERM; while :; do sleep 0.05; done'"
+    programs = [program("z-first", slow.format(1.5), priority=1), program("z-last", slow.format(0.3), priority=5),
                 off("z-tries", "/bin/sh -c 'exit 1'", priority=9, startsecs=5, startretries=9)]
     start = [reached("z-last", "RUNNING"), heard("z-all", 3, "z-first"), heard("z-all", 3, "z-last"), remote("z"),
              heard("z-all", 1, "z"), Look("at the start", at_start)]
@@ -261,6 +261,18 @@ def ticks():
     return stage("event-ticks", [scenario("z-tick", *steps)], pools)
 
 
+def unknown():
+    """A process that cannot be signalled: the daemon runs without the right to do so."""
+    pool = Pool("z-hears", "PROCESS_STATE,REMOTE_COMMUNICATION", buffer_size=100)
+    heard_of = Look("events of z-foreign", lambda d: [plain(row) for row in events(d, "z-hears", "z-foreign")])
+    steps = [begin("z-foreign"), reached("z-foreign", "RUNNING"), tell("stopProcess", "z-foreign"), remote("end"),
+             heard("z-hears", 1, "end"), heard_of]
+    foreign = off("z-foreign", "/bin/sleep 40", user="nobody", stdout_logfile="NONE", stderr_logfile="NONE")
+    made = stage("event-unknown", [scenario("z-unknown", *steps)], [pool], [foreign])
+    made.wrapper = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
+    return made
+
+
 def worlds():
     return [
         stage("event-order", order()),
@@ -268,4 +280,5 @@ def worlds():
         stage("event-numbers", numbers()),
         *begin_and_end(),
         ticks(),
+        unknown(),
     ]

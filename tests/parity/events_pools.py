@@ -6,7 +6,7 @@ from events_bench import FAIL, OK, READY, STAY, Pool, activity, compare, events,
 from events_bench import scenario, stage, until_said, who, with_pool
 from events_protocol import until_ready
 from life import off
-from looks import Do, Look, begin, reached, read, send, tell, until
+from looks import Do, Look, begin, call, reached, read, send, tell, until
 from scenarios import program
 
 
@@ -227,6 +227,8 @@ def begin_and_end():
         begin("z-tries").function(daemon)
         reached("z-tries", "BACKOFF").function(daemon)
         send(daemon, signal.SIGTERM)
+        # A daemon of the reference looks at signals when something happens, or after a second.
+        call(daemon, "getState")
 
     end = [Do("TERM in BACKOFF", term), Do("it ends", lambda daemon: daemon.ended(30)), Look("at the end", at_end)]
     life = [scenario("z-start", *start), scenario("z-end", *end)]
@@ -234,7 +236,7 @@ def begin_and_end():
     again = Pool("z-again")
     restart = scenario(
         "z-restart",
-        remote("z", "1"), remote("z", "2"), heard("z-again", 2),
+        remote("z", "1"), remote("z", "2"), heard("z-again", 2), until_ready("z-again", 3),
         Do("HUP", lambda daemon: send(daemon, signal.SIGHUP)),
         until("it is started again", lambda d: read(d, "main.log").count("spawned: 'z-again'") == 2),
         until_ready("z-again", 4),

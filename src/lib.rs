@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod config;
 pub mod ctl;
+pub mod events;
 #[cfg(test)]
 mod generate;
 pub mod http;

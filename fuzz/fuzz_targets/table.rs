@@ -10,6 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(table.encode(), bytes);
         assert!(table.keeps(&table));
         for entry in table.entries.iter().flatten() {
+            assert!(!entry.staging || entry.stdin.is_none());
             assert!(entry.stdout_log.is_none_or(|log| table.log(log).is_some()));
         }
         if table.permit(0).is_ok()

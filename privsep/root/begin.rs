@@ -173,7 +173,8 @@ fn report(caller: Option<&OwnedFd>, status: u8) {
 /// Raises our own limit of descriptors to what the table can need. Gives the limits of programs, and our own.
 fn raise_limits(start: &Start, table: &Table) -> (Limit, Limit, Limit) {
     let (soft, hard) = start.nofile;
-    let want = u64::try_from(table.entries.len()).unwrap_or(0).saturating_mul(8) + 768;
+    let staging = table.entries.iter().flatten().filter(|entry| entry.staging).count();
+    let want = u64::try_from(table.entries.len() * 8 + staging * 2).unwrap_or(0) + 768;
     // A later reading may need more: root asks for all that any table can need.
     let most = want.max(1 << 17);
     let raised = |to: u64| (soft.max(to), hard.max(to));

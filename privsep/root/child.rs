@@ -185,6 +185,7 @@ pub mod tests {
             redirect_stderr: false,
             stdin: None,
             listen: Vec::new(),
+            staging: false,
             wave: 0,
             stop_signal: 15,
             stop_group: false,

@@ -273,6 +273,9 @@ impl Spawner {
         }
         let error = if entry.redirect_stderr { None } else { Some(pipe(true)?) };
         let (stderr, stderr_end) = error.unzip();
+        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let both = || pipe2(flags).map(|(r, w)| [sys::aside(r), sys::aside(w)]);
+        let staging = entry.staging.then(both).transpose().map_err(at(Stage::Pipes))?;
         let (report, mut report_end) = pipe(true)?;
         if !listen.is_empty() {
             report_end = above(&report_end).map_err(at(Stage::Pipes))?;
@@ -294,7 +297,7 @@ impl Spawner {
             child::run(&self.sealed, entry, &ends)
         };
         let process = Process { pidfd: sys::aside(process.pidfd), ..process };
-        let live = Live { process, stdin, stdout, stderr, failure: None, exit: None };
+        let live = Live { process, stdin, stdout, stderr, staging, failure: None, exit: None };
         Ok(Starting { live, report, ends: Some(ends), deadline: now + CHILD })
     }
 

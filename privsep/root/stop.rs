@@ -185,8 +185,15 @@ mod tests {
         spawner.store.make_room(2, 0, 0);
         for of in &mut spawner.store.slots {
             let (process, stdout) = (Process { pid: 0, pidfd: null() }, null());
-            let live =
-                Live { process, stdin: None, stdout, stderr: None, failure: None, exit: None };
+            let live = Live {
+                process,
+                stdin: None,
+                stdout,
+                stderr: None,
+                staging: None,
+                failure: None,
+                exit: None,
+            };
             of.life = Life::Running(live);
         }
         let mut stop = Stop::new(None);

@@ -21,6 +21,8 @@ pub struct Live {
     pub stdin: Option<OwnedFd>,
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
+    /// Both ends of the pipe for what is on its way to its standard input; no child has one.
+    pub staging: Option<[OwnedFd; 2]>,
     /// A step before exec failed; it is about to leave with 127.
     pub failure: Option<Failure>,
     /// How it ended: on record until the broker acknowledges it.

@@ -1,6 +1,6 @@
 //! Root. Telling the broker: every message is made from the state as it is, when the socket has room for it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use privsep::reply::{self, Cause, Reply};
 
@@ -87,12 +87,13 @@ impl Spawner {
         }
         if let (Some(News::Spawned(seq)), Some(live)) = (of.news, of.live()) {
             let (instance, pid, failure) = (of.instance, live.process.pid, live.failure);
-            let there = |end: &Option<OwnedFd>, bit| if end.is_some() { bit } else { 0 };
-            let pipes = there(&live.stdin, reply::STDIN)
+            let there = |is, bit| if is { bit } else { 0 };
+            let pipes = there(live.stdin.is_some(), reply::STDIN)
                 | reply::STDOUT
-                | there(&live.stderr, reply::STDERR);
-            let outputs = live.outputs().into_iter().flatten();
-            let fds: Vec<_> = live.stdin.iter().chain(outputs).map(AsFd::as_fd).collect();
+                | there(live.stderr.is_some(), reply::STDERR)
+                | there(live.staging.is_some(), reply::STAGING);
+            let rest = live.outputs().into_iter().flatten().chain(live.staging.iter().flatten());
+            let fds: Vec<_> = live.stdin.iter().chain(rest).map(AsFd::as_fd).collect();
             let spawned = Reply::Spawned { seq, slot, instance, pid, failure, pipes };
             broker.tell(&spawned, &fds, now)?;
             of.news = of.exit().map(|_| News::Exited);

@@ -1,7 +1,8 @@
 //! What a broker leaves to the next one: fixed cells in shared memory, read as input.
 //!
 //! Behind the cells is room for two copies of one long text, the settings of the groups that are in force when that
-//! is not the latest reading as a whole.
+//! is not the latest reading as a whole; and behind those a tape, for what has to be kept in order: two halves, one of
+//! which counts.
 //!
 //! Each cell has two copies with a sequence number and a checksum; a broker writes the older copy, so that one copy
 //! is whole at every moment. A payload means nothing here and grants nothing anywhere.
@@ -11,7 +12,7 @@ use crate::start::SETTINGS_MAX;
 use crate::table::MAX_SLOTS;
 
 /// Bytes of payload in a cell.
-pub const PAYLOAD: usize = 112;
+pub const PAYLOAD: usize = 120;
 /// Bytes of one copy: checksum, sequence number, payload.
 pub const COPY: usize = PAYLOAD + 16;
 /// Bytes of one cell.
@@ -24,8 +25,12 @@ pub type Payload = [u8; PAYLOAD];
 pub const CELLS: usize = (MAX_SLOTS + 1) * CELL;
 /// Bytes of one copy of the long text: checksum, sequence number, length, text.
 pub const LONG: usize = 24 + SETTINGS_MAX;
+/// Bytes of one half of the tape.
+pub const TAPE: usize = 64 << 20;
+/// Where the tape's halves begin, on a page whatever a page is; before them is room for a head.
+pub const TAPE_AT: usize = (CELLS + 2 * LONG).next_multiple_of(1 << 16) + (1 << 16);
 /// Bytes of a journal. What was never written takes no memory.
-pub const SIZE: usize = CELLS + 2 * LONG;
+pub const SIZE: usize = TAPE_AT + 2 * TAPE;
 
 /// The bytes of one copy.
 pub fn encode(seq: u64, payload: &Payload) -> [u8; COPY] {

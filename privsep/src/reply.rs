@@ -7,8 +7,6 @@ use crate::request::{Instance, Log, Slot};
 
 /// Length of every reply in bytes.
 pub const SIZE: usize = 64;
-/// The most descriptors that one message carries.
-pub const MAX_DESCRIPTORS: usize = 3;
 const MAGIC: u16 = 0x5654;
 
 tagged! {
@@ -81,6 +79,11 @@ pub const STDIN: u8 = 1;
 pub const STDOUT: u8 = 2;
 /// See [`STDIN`].
 pub const STDERR: u8 = 4;
+/// See [`STDIN`]: two, the reading and the writing end of a pipe that the program has no end of. Only with [`STDIN`].
+pub const STAGING: u8 = 8;
+const ENDS: [u8; 5] = [STDIN, STDOUT, STDERR, STAGING, STAGING];
+/// The most descriptors that one message carries.
+pub const MAX_DESCRIPTORS: usize = ENDS.len();
 /// No wait status: of a process that a stop could not reach.
 pub const LIVES: i32 = -1;
 
@@ -122,7 +125,7 @@ pub enum Reply {
         pid: i32,
         /// A step after the descriptors were in place failed: the child is about to exit with 127.
         failure: Option<Failure>,
-        /// Which of [`STDIN`], [`STDOUT`], [`STDERR`] follow, in this order.
+        /// Which of [`STDIN`], [`STDOUT`], [`STDERR`], [`STAGING`] follow, in this order.
         pipes: u8,
     },
     /// An instance could not be started; there is no pid.
@@ -204,7 +207,7 @@ impl Reply {
         match self {
             Reply::Hello { stdout, .. } => 2 + usize::from(*stdout),
             Reply::Listener { .. } | Reply::Opened { .. } | Reply::Reading { .. } => 1,
-            Reply::Spawned { pipes, .. } => usize::try_from(pipes.count_ones()).unwrap_or(0),
+            Reply::Spawned { pipes, .. } => ENDS.iter().filter(|bit| pipes & **bit != 0).count(),
             _ => 0,
         }
     }
@@ -217,7 +220,7 @@ impl Reply {
     /// Reads one datagram.
     pub fn decode(bytes: &[u8]) -> Result<Reply, Error> {
         match frame::unseal::<SIZE, Reply>(MAGIC, bytes)? {
-            Reply::Spawned { pipes: 8.., .. } => Err(Error::Value("pipes")),
+            Reply::Spawned { pipes: 16.. | 8 | 10 | 12 | 14, .. } => Err(Error::Value("pipes")),
             reply => Ok(reply),
         }
     }
@@ -249,6 +252,7 @@ mod tests {
                 failure: Some(failure),
                 pipes: 3,
             },
+            Reply::Spawned { seq: 1, slot: 2, instance: 3, pid: 4, failure: None, pipes: 15 },
             Reply::SpawnFailed { seq: 1, slot: 2, failure },
             Reply::Probed { seq: 1, slot: 2, failure: None },
             Reply::Probed { seq: 1, slot: 2, failure: Some(failure) },
@@ -278,6 +282,21 @@ mod tests {
         bytes[3] = 99;
         assert_eq!(Reply::decode(&bytes), Err(Error::Tag));
         assert_eq!(Reply::decode(&bytes[..63]), Err(Error::Tag));
+    }
+
+    #[test]
+    fn a_mask_tells_how_many_descriptors_come() {
+        let spawned =
+            |pipes| Reply::Spawned { seq: 1, slot: 2, instance: 3, pid: 4, failure: None, pipes };
+        for (pipes, count) in [(0, 0), (1, 1), (6, 2), (7, 3), (9, 3), (11, 4), (15, 5)] {
+            assert_eq!(spawned(pipes).descriptors(), count);
+            assert!(Reply::decode(&spawned(pipes).encode()).is_ok());
+        }
+        // What is on its way into a pipe needs that pipe.
+        for pipes in [8, 10, 12, 14, 16, 17, 31, 255] {
+            let refused = Reply::decode(&spawned(pipes).encode());
+            assert_eq!(refused, Err(Error::Value("pipes")), "{pipes}");
+        }
     }
 
     #[test]

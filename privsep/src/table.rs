@@ -142,6 +142,9 @@ pub struct Entry {
     pub stdin: Option<u32>,
     /// Numbers of the sockets to pass by the LISTEN_FDS convention, from descriptor 3 on.
     pub listen: Vec<u32>,
+    /// Whether the broker gets a pipe of its own beside standard input, for text that is on its way into that. Only where
+    /// standard input is a pipe.
+    pub staging: bool,
     /// Number of the process's group, for the spawner's own orderly stop: a higher wave is stopped earlier.
     pub wave: i64,
     /// Signal that stops it, 1 to 64.
@@ -260,6 +263,7 @@ impl Table {
         ensure(e.sockets().all(|n| self.socket(n).is_some()), "socket number")?;
         ensure(e.listen.len() <= MAX_LISTEN, "number of sockets")?;
         ensure(!e.redirect_stderr || e.stderr_log.is_none(), "a log for a redirected stream")?;
+        ensure(!e.staging || e.stdin.is_none(), "a staging pipe before a socket")?;
         ensure((1..=64).contains(&e.stop_signal), "stop signal")?;
         ensure(e.umask.is_none_or(|mask| mask <= 0o777), "umask")
     }
@@ -454,6 +458,7 @@ mod tests {
                 redirect_stderr: true,
                 stdin: None,
                 listen: vec![1],
+                staging: true,
                 wave: -1,
                 stop_signal: 15,
                 stop_group: false,
@@ -519,6 +524,7 @@ mod tests {
         assert_eq!(refused(|t| entry(t).stdout_log = Some(1)), value("log number"));
         assert_eq!(refused(|t| entry(t).stdout_log = Some(3)), value("log number"));
         assert_eq!(refused(|t| entry(t).stdin = Some(0)), value("socket number"));
+        assert_eq!(refused(|t| entry(t).stdin = Some(1)), value("a staging pipe before a socket"));
         assert_eq!(refused(|t| entry(t).listen[0] = 2), value("socket number"));
         assert_eq!(
             refused(|t| entry(t).stderr_log = Some(0)),
@@ -540,6 +546,7 @@ mod tests {
         assert!(kept(|t| t.logs[1] = Some(Sink::Syslog)));
         assert!(!kept(|t| t.entries[0] = None));
         assert!(!kept(|t| entry(t).argv.clear()));
+        assert!(!kept(|t| entry(t).staging = false));
         assert!(!kept(|t| log(t).path.push(b'x')));
         assert!(!kept(|t| t.shared.truncate(1)));
     }

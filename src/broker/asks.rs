@@ -5,7 +5,7 @@ use privsep::request::{End, Request};
 use super::Broker;
 use super::signals::Wish;
 use super::state::Pending;
-use crate::logs::{JOURNAL_STREAMS_AT, clock};
+use crate::logs::clock;
 use crate::process::{Input, Output};
 
 impl Broker {
@@ -19,12 +19,12 @@ impl Broker {
     /// Carries out what the heart wants.
     pub(super) fn carry_out_all(&self, outputs: Vec<Output>) {
         let dirty = self.state.borrow_mut().heart.dirty();
-        // First the journal, then the asking: who comes after us must not ask twice.
-        for (cell, payload) in dirty {
-            if let Some(own) = payload.get(..JOURNAL_STREAMS_AT) {
-                self.journal.patch(cell, 0, own);
-            }
-        }
+        let tells = |output: &Output| matches!(output, Output::Event(_));
+        let (events, outputs): (Vec<_>, Vec<_>) = outputs.into_iter().partition(tells);
+        let event = |output| if let Output::Event(event) = output { Some(event) } else { None };
+        self.happened(events.into_iter().filter_map(event).collect());
+        // First the journal, then the asking: who comes after us must not ask twice, nor tell twice.
+        self.commit(&dirty);
         // Then what the spawner is to do, so that it is at work while the log is written. Only the end comes after its
         // last line.
         let (asks, rest): (Vec<_>, Vec<_>) = outputs.into_iter().partition(
@@ -33,11 +33,14 @@ impl Broker {
         for output in asks.into_iter().chain(rest) {
             self.carry_out(output);
         }
+        self.deliver();
     }
 
     fn carry_out(&self, output: Output) {
         match output {
             Output::Ask(request) => self.ask(request),
+            // Told already.
+            Output::Event(_) => {}
             Output::Log(level, text) => self.line(level, &text),
             Output::Reply(ticket, outcomes) => {
                 let waiting = self.state.borrow_mut().tickets.remove(&ticket);

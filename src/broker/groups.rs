@@ -152,6 +152,7 @@ impl Broker {
         for slot in idle {
             state.known.remove(&slot);
             // First the cell: an entry that is forgotten is not retired again by a successor.
+            self.commit(&[(cell(slot), [0; PAYLOAD])]);
             self.journal.write(cell(slot), &[0; PAYLOAD]);
             self.link.send(Request::Retire { slot });
         }

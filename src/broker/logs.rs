@@ -35,9 +35,10 @@ impl Broker {
             // What a listener writes there is its protocol.
             (route.capture, route.syslog) = (None, None);
         }
-        // At this level the activity log has a copy of it all.
+        route.wants = self.wants(slot, output);
+        // At this level the activity log has a copy of it all; the exchange says itself what it hears.
         let debug = settings.activity.level <= Level::Debug;
-        route.chunks = debug;
+        route.chunks = debug && !route.wants.protocol;
         route.messages = debug && route.capture.is_some();
         route
     }

@@ -5,11 +5,13 @@
 
 mod activity;
 mod asks;
+mod deliver;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
 mod logs;
 mod parked;
+mod post;
 mod replies;
 mod reread;
 mod signals;
@@ -36,6 +38,7 @@ pub use start::main;
 use crate::config::settings::Settings;
 use crate::logs::clock;
 use crate::process::Input;
+use post::Post;
 use state::State;
 
 /// Messages dealt with before the loop looks at anything else.
@@ -51,6 +54,7 @@ pub(crate) struct Broker {
     link: Spawner,
     watch: Rc<Watch>,
     journal: Rc<Journal>,
+    post: Rc<Post>,
     state: RefCell<State>,
     /// A deadline may have changed outside of the loop.
     kick: Notify,
@@ -108,10 +112,14 @@ impl Broker {
     /// Pipes that have something.
     fn serve(&self, tokens: &mut Vec<u64>) {
         let now = Instant::now();
-        let mut state = self.state.borrow_mut();
         for token in tokens.drain(..) {
+            let mut state = self.state.borrow_mut();
             match stdin::slot_of(token) {
-                Some(slot) => state.stdin.ready(slot),
+                Some(slot) => {
+                    let moved = state.stdin.ready(slot);
+                    drop(state);
+                    self.moved(slot, moved);
+                }
                 None => state.logs.ready(token, now),
             }
         }
@@ -121,9 +129,10 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let heart = state.heart.next().map(|at| now + at.saturating_sub(clock::now().mono));
+        let post = self.post.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
         let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
-        logs.into_iter().chain(groups).chain([heart]).flatten().min()
+        logs.into_iter().chain(groups).chain([heart, post]).flatten().min()
     }
 
     fn due(&self) {
@@ -131,6 +140,7 @@ impl Broker {
         if self.state.borrow().heart.next().is_some_and(|at| at <= mono) {
             self.input(Input::Timer);
         }
+        self.ring();
         self.state.borrow_mut().logs.due(Instant::now());
         self.open_again();
         self.ask_again();

@@ -4,20 +4,22 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use privsep::reply::{LIVES, Reply, STDERR, STDIN, STDOUT};
+use privsep::reply::{LIVES, Reply, STAGING, STDERR, STDIN, STDOUT};
 use privsep::request::{Instance, Slot};
 
 use super::Broker;
 use super::state::{Exit, Pending};
+use super::stdin::Staging;
 use crate::config::settings::Level;
-use crate::logs;
 use crate::process::{Input, texts};
+use crate::{events, logs};
 
 impl Broker {
     pub(super) fn told(&self, reply: Reply, fds: Vec<OwnedFd>) {
         match reply {
             Reply::Spawned { seq, slot, instance, pid, failure, pipes } => {
                 self.attach(slot, instance, (pipes, fds), seq != 0);
+                self.meet(slot, instance, pid);
                 if self.state.borrow().complete {
                     self.input(Input::Spawned { slot, instance, pid, failure });
                 } else {
@@ -64,6 +66,7 @@ impl Broker {
     fn begin(&self) {
         let first = !std::mem::replace(&mut self.state.borrow_mut().complete, true);
         if first {
+            self.open_post();
             self.state.borrow_mut().logs.begin(Instant::now());
             self.after_logs();
             self.input(Input::Begin);
@@ -74,9 +77,7 @@ impl Broker {
     fn attach(&self, slot: Slot, instance: Instance, pipes: (u8, Vec<OwnedFd>), fresh: bool) {
         let (mask, fds) = pipes;
         let mut fds = fds.into_iter();
-        if let Some(pipe) = Some(mask & STDIN).filter(|bit| *bit != 0).and_then(|_| fds.next()) {
-            self.state.borrow_mut().stdin.attach(slot, instance, pipe);
-        }
+        let stdin = Some(mask & STDIN).filter(|bit| *bit != 0).and_then(|_| fds.next());
         for (bit, output) in [(STDOUT, logs::Output::Stdout), (STDERR, logs::Output::Stderr)] {
             if mask & bit == 0 {
                 continue;
@@ -86,6 +87,14 @@ impl Broker {
                 let mut state = self.state.borrow_mut();
                 state.logs.attach((slot, instance, output), pipe, route, fresh);
             }
+        }
+        let staging = Some(mask & STAGING).filter(|bit| *bit != 0);
+        let staging = staging.and_then(|_| {
+            let reader = fds.next()?;
+            Some(Staging { reader, writer: fds.next()? })
+        });
+        if let Some(pipe) = stdin {
+            self.state.borrow_mut().stdin.attach((slot, instance), pipe, staging);
         }
         self.open_for(slot);
     }
@@ -126,7 +135,7 @@ impl Broker {
                 state.logs.events()
             };
             if events.is_empty() {
-                return;
+                return self.deliver();
             }
             for event in events {
                 self.log_event(event);
@@ -138,6 +147,8 @@ impl Broker {
     pub(super) fn drained(&self, slot: Slot, instance: Instance) {
         let exit = self.state.borrow_mut().exits.remove(&slot);
         if let Some(exit) = exit.filter(|exit| exit.instance == instance) {
+            self.post.put(events::Input::Ended { slot, instance });
+            self.post.part(slot, instance);
             self.input(Input::Exited {
                 slot,
                 instance,

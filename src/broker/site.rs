@@ -83,8 +83,10 @@ impl Office for Broker {
         self.state.borrow_mut().stdin.write(slot, bytes)
     }
 
-    /// No program listens yet, and what nobody wants is not kept.
-    fn announce(&self, _kind: &str, _data: &str) {}
+    fn announce(&self, kind: &str, data: &str) {
+        self.remote(kind, data);
+        self.kick.notify_one();
+    }
 
     async fn open_log(&self, log: u32) -> io::Result<File> {
         self.known(log)?;

@@ -25,6 +25,7 @@ use tokio::task::LocalSet;
 use super::Broker;
 use super::activity::Before;
 use super::groups::known_before;
+use super::post::Post;
 use super::signals::{WISH_AT, Wish};
 use super::state::State;
 use super::stdin::Inputs;
@@ -32,7 +33,7 @@ use crate::config::settings::{Level, Settings};
 use crate::http;
 use crate::logs::activity::Activity;
 use crate::logs::clock::Clock;
-use crate::logs::{Logs, Tools};
+use crate::logs::{JOURNAL_STREAMS_AT, Logs, Tools};
 use crate::process::Heart;
 
 /// Exit status of a start that cannot be.
@@ -206,15 +207,20 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let left = in_force(text.as_deref(), before);
     let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
+    let journal = Rc::new(journal);
+    let post = Rc::new(Post::new(&active, Rc::clone(&journal)));
+    for (cell, payload) in post.redo() {
+        journal.patch(cell, 0, payload.get(..JOURNAL_STREAMS_AT).unwrap_or_default());
+    }
     let slots = active.processes.last_key_value().and_then(|(slot, _)| usize::try_from(*slot).ok());
     let cells: Vec<_> = (0..slots.map_or(1, |n| n + 2)).map(|n| journal.read(n)).collect();
     let wish = cells.first().and_then(|cell| cell.as_ref()?.get(WISH_AT).copied());
-    let journal = Rc::new(journal);
     let watch = Rc::clone(&tools.watch);
     let clock = Clock::new(&active.zone);
     let zone = clock.zone().clone();
     let activity = Activity::new(&active.activity, greeting.stdout, clock);
     let mut logs = Logs::new(tools, Some(Rc::clone(&journal)), Clock::new(&active.zone));
+    logs.listen(Rc::<Post>::clone(&post));
     logs.configure(&active.logs, active.activity.log);
     if succeeds {
         logs.take_over();
@@ -228,7 +234,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(active.processes.keys());
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
-    Broker { active, zone, pid, link, watch, journal, state, kick: Notify::new() }
+    Broker { active, zone, pid, link, watch, journal, post, state, kick: Notify::new() }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;

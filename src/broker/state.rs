@@ -14,6 +14,7 @@ use super::reread::Readings;
 use super::signals::Wish;
 use super::stdin::Inputs;
 use crate::config::settings::Settings;
+use crate::events::Kept;
 use crate::logs::Logs;
 use crate::logs::activity::Activity;
 use crate::process::{Heart, Outcome, Ticket};
@@ -67,6 +68,8 @@ pub(super) struct State {
     pub(super) exits: BTreeMap<Slot, Exit>,
     /// All that ran before has been handed back.
     pub(super) complete: bool,
+    /// Listeners that were handed back.
+    pub(super) kept: Vec<Kept>,
     /// What is to become of the daemon.
     pub(super) wish: Wish,
     /// The last reading that was accepted.
@@ -112,6 +115,7 @@ impl State {
             again_at: None,
             exits: BTreeMap::new(),
             complete: false,
+            kept: Vec::new(),
             wish: Wish::End,
             readings: Readings::default(),
             made: latest.groups.iter().map(|group| group.name.clone()).collect(),

@@ -1,5 +1,9 @@
 //! Standard input of programs: text goes into their pipes, what finds no room waits here until there is some.
 //!
+//! An event for a listener goes by a pipe of its own, from which it is moved inside the kernel: what is in neither pipe
+//! was never written, so that a broker that takes over goes on at the byte. Text of clients waits until no event is
+//! half sent.
+//!
 //! Nothing here waits for a program. What waits is in memory alone: it goes with the instance it is for, and with the
 //! broker; what is in the pipe survives both.
 
@@ -7,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use link::Watch;
+use link::{Watch, bytes};
 use nix::errno::Errno;
 use nix::unistd::write;
 use privsep::request::{Instance, Slot};
@@ -23,9 +27,33 @@ const ASSURED: usize = 64 << 10;
 /// What tells the tokens of these pipes from those of the logs, which have no more than 33 bits.
 const MARK: u64 = 1 << 62;
 
+/// The pipe that events of a listener go by.
+pub(super) struct Staging {
+    pub(super) reader: OwnedFd,
+    pub(super) writer: OwnedFd,
+}
+
+/// What came of moving what is staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// There is no room yet, or nothing to be moved.
+    Later,
+    /// All of it has gone to this life of the listener.
+    All(Instance),
+    /// Nobody reads it any more.
+    Never(Instance, Errno),
+}
+
 struct Input {
     instance: Instance,
     pipe: OwnedFd,
+    staging: Option<Staging>,
+    /// What is staged is to be moved once there is room.
+    moving: bool,
+    /// A part of an event has been sent: text waits for the rest of it.
+    under_way: bool,
+    /// Text that came since.
+    later: VecDeque<u8>,
     waiting: VecDeque<u8>,
     /// The watch knows the pipe.
     watched: bool,
@@ -55,9 +83,23 @@ impl Inputs {
     }
 
     /// The pipe of an instance.
-    pub(super) fn attach(&mut self, slot: Slot, instance: Instance, pipe: OwnedFd) {
+    pub(super) fn attach(
+        &mut self,
+        (slot, instance): (Slot, Instance),
+        pipe: OwnedFd,
+        staging: Option<Staging>,
+    ) {
         self.close(slot);
-        let input = Input { instance, pipe, waiting: VecDeque::new(), watched: false };
+        let input = Input {
+            instance,
+            pipe,
+            staging,
+            moving: false,
+            under_way: false,
+            later: VecDeque::new(),
+            waiting: VecDeque::new(),
+            watched: false,
+        };
         self.inputs.insert(slot, input);
     }
 
@@ -70,7 +112,7 @@ impl Inputs {
 
     fn close(&mut self, slot: Slot) {
         if let Some(input) = self.inputs.remove(&slot) {
-            self.waiting = self.waiting.saturating_sub(input.waiting.len());
+            self.waiting = self.waiting.saturating_sub(input.count());
             if input.watched {
                 self.watch.remove(input.pipe.as_fd());
             }
@@ -80,11 +122,16 @@ impl Inputs {
     /// Writes all of it, now or later, or nothing.
     pub(super) fn write(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
         let input = self.inputs.get_mut(&slot).ok_or(Unwritten::Closed)?;
-        let waiting = input.waiting.len();
+        let waiting = input.count();
         let over = |there: usize, most| there.saturating_add(bytes.len()) > most;
         let full = over(self.waiting, MOST_IN_ALL) && over(waiting, ASSURED);
         if over(waiting, MOST) || full {
             return Err(Unwritten::Full { waiting });
+        }
+        if input.under_way {
+            input.later.extend(bytes);
+            self.waiting = self.waiting.saturating_add(bytes.len());
+            return Ok(());
         }
         let mut rest = bytes;
         while waiting == 0 && !rest.is_empty() {
@@ -106,8 +153,16 @@ impl Inputs {
         Ok(())
     }
 
-    /// A pipe has room again, or nobody reads it any more.
-    pub(super) fn ready(&mut self, slot: Slot) {
+    /// A pipe has room again, or nobody reads it any more. Says what came of an event that waited for that.
+    pub(super) fn ready(&mut self, slot: Slot) -> Moved {
+        self.flush(slot);
+        match self.inputs.get(&slot) {
+            Some(input) if input.moving => self.splice(slot, input.instance),
+            _ => Moved::Later,
+        }
+    }
+
+    fn flush(&mut self, slot: Slot) {
         let Some(input) = self.inputs.get_mut(&slot) else {
             return;
         };
@@ -126,6 +181,77 @@ impl Inputs {
         input.waiting = VecDeque::new();
     }
 
+    /// Writes what fits of an event into the pipe beside, which is empty. Gives how much that was.
+    pub(super) fn stage(
+        &mut self,
+        slot: Slot,
+        instance: Instance,
+        event: &[u8],
+    ) -> nix::Result<usize> {
+        let input = self.inputs.get_mut(&slot).filter(|input| input.instance == instance);
+        let input = input.ok_or(Errno::EPIPE)?;
+        let staging = input.staging.as_ref().ok_or(Errno::ENXIO)?;
+        input.under_way = true;
+        loop {
+            match write(&staging.writer, event) {
+                Err(Errno::EINTR) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// How much of an event is in the pipe beside.
+    pub(super) fn staged(&self, slot: Slot) -> usize {
+        let staging = self.inputs.get(&slot).and_then(|input| input.staging.as_ref());
+        staging.map_or(0, |staging| bytes::waiting(staging.reader.as_fd()).unwrap_or(0))
+    }
+
+    /// Moves what is staged, now or as soon as there is room.
+    pub(super) fn splice(&mut self, slot: Slot, instance: Instance) -> Moved {
+        let Some(input) = self.inputs.get_mut(&slot).filter(|input| input.instance == instance)
+        else {
+            return Moved::Never(instance, Errno::EPIPE);
+        };
+        let Some(staging) = &input.staging else {
+            return Moved::Never(instance, Errno::ENXIO);
+        };
+        (input.under_way, input.moving) = (true, true);
+        // Text that came before; its room is waited for already.
+        if !input.waiting.is_empty() {
+            return Moved::Later;
+        }
+        loop {
+            match bytes::drain(staging.reader.as_fd(), input.pipe.as_fd(), MOST) {
+                Ok(1..) => {}
+                Ok(0) => break,
+                Err(Errno::EAGAIN) if self.staged(slot) == 0 => break,
+                Err(Errno::EAGAIN) => {
+                    self.await_room(slot);
+                    return Moved::Later;
+                }
+                Err(errno) => {
+                    self.close(slot);
+                    return Moved::Never(instance, errno);
+                }
+            }
+        }
+        if let Some(input) = self.inputs.get_mut(&slot) {
+            input.moving = false;
+        }
+        Moved::All(instance)
+    }
+
+    /// No event is half sent: what text has come meanwhile may follow.
+    pub(super) fn event_ended(&mut self, slot: Slot) {
+        if let Some(input) = self.inputs.get_mut(&slot) {
+            input.under_way = false;
+            if !input.later.is_empty() {
+                input.waiting.append(&mut input.later);
+                self.flush(slot);
+            }
+        }
+    }
+
     fn await_room(&mut self, slot: Slot) {
         let Some(input) = self.inputs.get_mut(&slot) else {
             return;
@@ -141,6 +267,13 @@ impl Inputs {
             // Out of memory for it: what waits would wait for ever.
             self.close(slot);
         }
+    }
+}
+
+impl Input {
+    /// Bytes of text that wait.
+    fn count(&self) -> usize {
+        self.waiting.len().saturating_add(self.later.len())
     }
 }
 
@@ -162,7 +295,7 @@ mod tests {
             let watch = Rc::new(Watch::new().unwrap());
             let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
             let mut inputs = Inputs::new(Rc::clone(&watch));
-            inputs.attach(7, 1, writer);
+            inputs.attach((7, 1), writer, None);
             Bed { inputs, watch, reader: Some(reader) }
         }
 
@@ -241,12 +374,12 @@ mod tests {
         for slot in 0..16 {
             let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
             readers.push(reader);
-            bed.inputs.attach(slot, 1, writer);
+            bed.inputs.attach((slot, 1), writer, None);
             bed.inputs.write(slot, &[0; 1 << 16]).unwrap();
             bed.inputs.write(slot, &vec![0; MOST]).unwrap();
         }
         let (_reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
-        bed.inputs.attach(99, 1, writer);
+        bed.inputs.attach((99, 1), writer, None);
         let much = vec![0; ASSURED + 1];
         assert_eq!(bed.inputs.write(99, &much), Err(Unwritten::Full { waiting: 0 }));
         // A little is always taken, in the pipe and beside it.
@@ -283,7 +416,7 @@ mod tests {
         bed.inputs.ended(7, 2);
         assert!(bed.inputs.waiting > 0, "another life's end");
         let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
-        bed.inputs.attach(7, 2, writer);
+        bed.inputs.attach((7, 2), writer, None);
         assert_eq!(bed.inputs.waiting, 0);
         bed.inputs.ended(7, 1);
         assert_eq!(bed.inputs.write(7, b"new"), Ok(()));

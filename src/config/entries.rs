@@ -121,6 +121,7 @@ impl Entries {
             redirect_stderr: p.program.redirect_stderr,
             stdin: p.stdin.as_ref().map(|s| self.sockets.number(r, &p.section, s)),
             listen,
+            staging: matches!(group.of, settings::Of::Pool { .. }),
             wave: group.priority,
             stop_signal: p.program.stopsignal,
             stop_group: p.program.stopasgroup,

@@ -8,37 +8,8 @@ use super::reading::{Reading, Scope};
 use super::settings::Of;
 use super::text::near;
 use super::values::{self, boolean, integer};
+use crate::events;
 
-/// Types of events that can be asked for.
-pub const EVENTS: &[&str] = &[
-    "EVENT",
-    "PROCESS_STATE",
-    "PROCESS_STATE_STOPPED",
-    "PROCESS_STATE_EXITED",
-    "PROCESS_STATE_STARTING",
-    "PROCESS_STATE_STOPPING",
-    "PROCESS_STATE_BACKOFF",
-    "PROCESS_STATE_FATAL",
-    "PROCESS_STATE_RUNNING",
-    "PROCESS_STATE_UNKNOWN",
-    "PROCESS_COMMUNICATION",
-    "PROCESS_COMMUNICATION_STDOUT",
-    "PROCESS_COMMUNICATION_STDERR",
-    "PROCESS_LOG",
-    "PROCESS_LOG_STDOUT",
-    "PROCESS_LOG_STDERR",
-    "REMOTE_COMMUNICATION",
-    "SUPERVISOR_STATE_CHANGE",
-    "SUPERVISOR_STATE_CHANGE_RUNNING",
-    "SUPERVISOR_STATE_CHANGE_STOPPING",
-    "TICK",
-    "TICK_5",
-    "TICK_60",
-    "TICK_3600",
-    "PROCESS_GROUP",
-    "PROCESS_GROUP_ADDED",
-    "PROCESS_GROUP_REMOVED",
-];
 /// The only one there is: others are Python code.
 const HANDLER: &str = "supervisor.dispatchers:default_handler";
 
@@ -97,9 +68,9 @@ fn events(r: &mut Reading<'_>, scope: Scope<'_>) -> Vec<String> {
     let mut names = names.unwrap_or_default();
     names.sort();
     names.dedup();
-    for name in names.iter().filter(|name| !EVENTS.contains(&name.as_str())) {
+    for name in names.iter().filter(|name| events::Kinds::named(name).is_none()) {
         let mut details = vec![r.locate(section, KEY)];
-        details.extend(near(name, EVENTS.iter().copied()).map(|n| format!("did you mean {n}?")));
+        details.extend(near(name, events::names()).map(|n| format!("did you mean {n}?")));
         r.problems.error(format!("Unknown event type {name} in [{section}] events"), details);
     }
     names

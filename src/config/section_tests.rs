@@ -34,6 +34,8 @@ fn a_pool_of_event_listeners() {
     let pool = group(&settings, "e");
     assert_eq!((pool.priority, entry(&table, 0).wave), (-1, -1));
     assert_eq!(settings.processes[&0].priority, 999);
+    let staging = [0, 1, 2, 3].map(|slot| entry(&table, slot).staging);
+    assert_eq!(staging, [true, true, true, false]);
     let Of::Pool { buffer_size, events, result_handler } = &pool.of else { panic!("{pool:?}") };
     assert_eq!(
         (*buffer_size, events.as_slice()),

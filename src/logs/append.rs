@@ -16,13 +16,14 @@ use privsep::request::{Instance, Log};
 
 use super::clock::Clock;
 use super::cut::{Cut, Kind, Rules};
+use super::ear::Source;
 use super::file::LogFile;
 use super::stream::{Stream, Turn, Work};
 use super::syslog::{self, Sent, Syslog};
-use super::{Event, JOURNAL_STREAMS_AT, Output, REST, Tools};
+use super::{Ear, Event, JOURNAL_STREAMS_AT, Output, REST, Said, Tools};
 
-const CHUNK: usize = 64 << 10;
-const NOTE: usize = 20;
+pub(super) const CHUNK: usize = 64 << 10;
+const NOTE: usize = 24;
 /// The hash looks at this much of both ends of a chunk: enough to tell lines apart, little enough to cost nothing.
 const LOOKED_AT: usize = 1 << 10;
 
@@ -54,6 +55,8 @@ pub(super) struct Note {
     after: bool,
     /// Nothing was about to be appended, but so many bytes were dropped before.
     gap: Option<u64>,
+    /// The number of the chunk, where it is told to somebody.
+    turn: u32,
 }
 
 fn place(output: Output) -> usize {
@@ -68,7 +71,7 @@ impl Note {
 
     fn new(instance: Instance, at: u64, chunk: &[u8], (before, after): (bool, bool)) -> Note {
         let length = u32::try_from(chunk.len()).unwrap_or(0);
-        Note { instance, at, length, hash: hash(chunk), before, after, gap: None }
+        Note { instance, at, length, hash: hash(chunk), before, after, gap: None, turn: 0 }
     }
 
     fn encode(self) -> [u8; NOTE] {
@@ -79,7 +82,8 @@ impl Note {
         let fields = (self.instance.to_le_bytes().into_iter())
             .chain(self.gap.unwrap_or(self.at).to_le_bytes())
             .chain(length.to_le_bytes())
-            .chain(self.hash.to_le_bytes());
+            .chain(self.hash.to_le_bytes())
+            .chain(self.turn.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(fields) {
             *to = from;
         }
@@ -97,15 +101,17 @@ impl Note {
         let (instance, rest) = payload.get(at..at + NOTE)?.split_first_chunk::<4>()?;
         let (at, rest) = rest.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (hash, rest) = rest.split_first_chunk::<4>()?;
         let length = u32::from_le_bytes(*length);
         let note = Note {
             instance: u32::from_le_bytes(*instance),
             at: u64::from_le_bytes(*at),
             length: length & !(BEFORE | AFTER | GAP),
-            hash: u32::from_le_bytes(*rest.first_chunk::<4>()?),
+            hash: u32::from_le_bytes(*hash),
             before: length & BEFORE != 0,
             after: length & AFTER != 0,
             gap: (length & GAP != 0).then_some(u64::from_le_bytes(*at)),
+            turn: u32::from_le_bytes(*rest.first_chunk::<4>()?),
         };
         let length = usize::try_from(note.length).ok()?;
         let rest = note.before || note.gap.is_some();
@@ -145,6 +151,7 @@ pub(super) struct Appender<'a> {
     pub(super) syslogs: &'a mut HashMap<Log, Syslog>,
     pub(super) clock: &'a Clock,
     pub(super) events: &'a mut Vec<Event>,
+    pub(super) ear: Option<&'a dyn Ear>,
     pub(super) now: Instant,
 }
 
@@ -222,7 +229,15 @@ impl Appender<'_> {
         let bytes = bytes.get(..there).unwrap_or_default();
         let (rules, inside) =
             stream.work.as_ref().map_or_else(Default::default, |w| (w.rules, w.inside));
-        cut.make(bytes, rules, inside, last);
+        let (hasty, text) = stream
+            .work
+            .as_ref()
+            .map_or((false, false), |work| (work.wants.protocol, work.wants.text));
+        // Whoever waits for an answer does not wait for what a sequence may become.
+        cut.make(bytes, rules, inside, last || hasty);
+        if text && !last {
+            cut.leave_half_character(bytes);
+        }
         if cut.after && !last {
             let room = bytes::capacity(stream.pipe.as_fd()).unwrap_or(0) / 2;
             cut.leave_open(room.saturating_sub(SPARE).min(CHUNK / 2), there);
@@ -265,12 +280,11 @@ impl Appender<'_> {
         };
         let dropping = matches!(target, Target::Dropped);
         let cut = &self.buffers.cut;
-        let noted = end.is_some() || cut.before || cut.after;
+        let heard = self.is_heard(stream);
+        let noted = end.is_some() || cut.before || cut.after || heard;
+        let at = end.unwrap_or(u64::MAX);
         if noted {
-            let inside = (cut.before, cut.after);
-            let at = end.unwrap_or(u64::MAX);
-            let note = Note::new(stream.instance, at, self.buffers.made_from(), inside);
-            self.keep(stream, &note.encode());
+            self.note(stream, at, heard);
         }
         let text = self.buffers.text(there);
         let result = match target {
@@ -281,7 +295,12 @@ impl Appender<'_> {
             _ => Ok(text.len()),
         };
         if let Ok(written) = result {
+            let length = self.buffers.cut.length;
             self.buffers.cut.shorten(written);
+            if heard && self.buffers.cut.length < length {
+                // What is told is what leaves the pipe.
+                self.note(stream, at, heard);
+            }
             self.tell(stream);
             self.consume(stream, self.buffers.cut.length)?;
         }
@@ -322,7 +341,12 @@ impl Appender<'_> {
                 _ => None,
             };
             let arrived = end.map_or(0, |end| end.saturating_sub(note.at));
-            let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
+            let mut arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
+            if note.turn > 0 && note.turn <= stream.turn {
+                // It was told, after all of it had been appended.
+                arrived = usize::MAX;
+            }
+            stream.turn = note.turn.checked_sub(1).unwrap_or(stream.turn);
             if arrived > 0 {
                 self.buffers.cut.shorten(arrived);
                 self.tell(stream);
@@ -330,39 +354,50 @@ impl Appender<'_> {
             }
         }
         stream.note = None;
+        stream.turn = stream.turn.max(self.ear.map_or(0, |ear| ear.turn(stream.source())));
         self.keep_rest(stream);
         Ok(())
     }
 
+    /// Whether the ear will be told something of the cut.
+    fn is_heard(&self, stream: &Stream) -> bool {
+        let wants = stream.work.as_ref().map(|work| work.wants).unwrap_or_default();
+        let ends = || self.buffers.cut.kinds().any(|kind| kind == Kind::End);
+        let cut = &self.buffers.cut;
+        let said = wants.protocol || wants.text && cut.text > 0 || wants.messages && ends();
+        said && self.ear.is_some() && cut.length > 0
+    }
+
+    /// Notes what is about to be done with the cut.
+    fn note(&self, stream: &Stream, at: u64, heard: bool) {
+        let inside = (self.buffers.cut.before, self.buffers.cut.after);
+        let mut note = Note::new(stream.instance, at, self.buffers.made_from(), inside);
+        if heard {
+            note.turn = stream.turn.saturating_add(1);
+        }
+        self.keep(stream, &note.encode());
+    }
+
     /// Tells whoever wants to hear what leaves the pipe now.
     fn tell(&mut self, stream: &mut Stream) {
-        let (slot, output) = (stream.slot, stream.output);
+        let heard = self.is_heard(stream);
+        let source = stream.source();
         let Some(work) = &mut stream.work else {
             return;
         };
         work.inside = self.buffers.cut.after;
         work.sent = work.sent.saturating_sub(self.buffers.cut.text);
-        if !work.chunks && !work.messages {
-            return;
+        let mut said = Vec::new();
+        if work.chunks || work.messages || work.wants.text || work.wants.messages {
+            let mut telling = Telling { work, source, events: self.events, said: &mut said };
+            telling.runs(self.buffers.cut.of(&self.buffers.bytes));
         }
-        let mut chunk = Vec::new();
-        for (kind, run) in self.buffers.cut.of(&self.buffers.bytes) {
-            if matches!(kind, Kind::Begin | Kind::End) && !chunk.is_empty() {
-                self.events.push(Event::Chunk(slot, output, std::mem::take(&mut chunk)));
-            }
-            match kind {
-                Kind::Text if work.chunks => chunk.extend(run),
-                Kind::Captured if work.messages => keep_last(&mut work.message, run, work.most),
-                Kind::Begin => work.message.clear(),
-                Kind::End if work.messages => {
-                    let message = std::mem::take(&mut work.message);
-                    self.events.push(Event::Captured(slot, output, message));
-                }
-                _ => {}
-            }
+        if work.wants.protocol {
+            said.push(Said::Protocol(self.buffers.made_from().to_vec()));
         }
-        if !chunk.is_empty() {
-            self.events.push(Event::Chunk(slot, output, chunk));
+        if let Some(ear) = self.ear.filter(|_| heard) {
+            stream.turn = stream.turn.saturating_add(1);
+            ear.hear(source, stream.turn, said);
         }
     }
 
@@ -416,6 +451,61 @@ impl Appender<'_> {
 
 fn text_of(result: &nix::Result<usize>) -> usize {
     result.unwrap_or(0)
+}
+
+/// What a cut has for whom.
+struct Telling<'a> {
+    work: &'a mut Work,
+    source: Source,
+    events: &'a mut Vec<Event>,
+    said: &'a mut Vec<Said>,
+}
+
+impl Telling<'_> {
+    fn runs<'a>(&mut self, runs: impl Iterator<Item = (Kind, &'a [u8])>) {
+        let text = self.work.chunks || self.work.wants.text;
+        let messages = self.work.messages || self.work.wants.messages;
+        let mut chunk = Vec::new();
+        for (kind, run) in runs {
+            if matches!(kind, Kind::Begin | Kind::End) {
+                self.text(std::mem::take(&mut chunk));
+            }
+            match kind {
+                Kind::Text if text => chunk.extend(run),
+                Kind::Captured if messages => {
+                    keep_last(&mut self.work.message, run, self.work.most);
+                }
+                Kind::Begin => self.work.message.clear(),
+                Kind::End if messages => self.message(),
+                _ => {}
+            }
+        }
+        self.text(chunk);
+    }
+
+    fn text(&mut self, chunk: Vec<u8>) {
+        if chunk.is_empty() {
+            return;
+        }
+        if self.work.chunks {
+            let chunk = chunk.clone();
+            self.events.push(Event::Chunk(self.source.slot, self.source.output, chunk));
+        }
+        if self.work.wants.text {
+            self.said.push(Said::Text(chunk));
+        }
+    }
+
+    fn message(&mut self) {
+        let message = std::mem::take(&mut self.work.message);
+        if self.work.messages {
+            let copy = message.clone();
+            self.events.push(Event::Captured(self.source.slot, self.source.output, copy));
+        }
+        if self.work.wants.messages {
+            self.said.push(Said::Message(message));
+        }
+    }
 }
 
 /// Adds to a message; of one that is too long, the end is kept.

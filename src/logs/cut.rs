@@ -152,9 +152,28 @@ impl Cut {
         }
     }
 
+    /// Leaves the beginning of a character at the end of UTF-8 text in the pipe.
+    pub(super) fn leave_half_character(&mut self, bytes: &[u8]) {
+        let Some((Kind::Text, length)) = self.runs.last() else {
+            return;
+        };
+        let run = bytes.get(self.length.saturating_sub(*length)..self.length).unwrap_or_default();
+        if let Err(error) = str::from_utf8(run)
+            && error.error_len().is_none()
+        {
+            let half = run.len().saturating_sub(error.valid_up_to());
+            self.shorten(self.text.saturating_sub(half));
+        }
+    }
+
     /// Whether all of it is text.
     pub(super) fn plain(&self) -> bool {
         self.text == self.length
+    }
+
+    /// What the runs are.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.runs.iter().map(|(kind, _)| *kind)
     }
 
     /// The runs with their bytes.

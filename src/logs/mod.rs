@@ -11,6 +11,7 @@ pub mod activity;
 mod append;
 pub mod clock;
 mod cut;
+mod ear;
 mod file;
 mod pump;
 mod stream;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 
 use append::Buffers;
 use clock::Clock;
+pub use ear::{Ear, Said, Source, Wants};
 use file::LogFile;
 pub use stream::Route;
 use stream::Stream;
@@ -39,7 +41,7 @@ use syslog::{Sent, Syslog};
 
 use crate::config::settings::{self, Kind};
 
-/// Where in a journal cell the two streams of a slot keep their notes: 20 bytes each. What comes before is the heart's.
+/// Where in a journal cell the two streams of a slot keep their notes: 24 bytes each. What comes before is the heart's.
 pub const JOURNAL_STREAMS_AT: usize = 72;
 
 /// How long a busy pipe is let fill before it is looked at again.
@@ -71,7 +73,7 @@ pub enum Event {
 }
 
 /// Which of a program's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Output {
     /// Standard output.
     Stdout,
@@ -118,6 +120,7 @@ pub struct Logs {
     tools: Tools,
     journal: Option<Rc<Journal>>,
     clock: Clock,
+    ear: Option<Rc<dyn Ear>>,
     limits: BTreeMap<Log, u64>,
     syslogs: HashMap<Log, Syslog>,
     files: HashMap<Log, LogFile>,
@@ -146,6 +149,7 @@ impl Logs {
             tools,
             journal,
             clock,
+            ear: None,
             limits: BTreeMap::new(),
             syslogs: HashMap::new(),
             files: HashMap::new(),
@@ -161,6 +165,11 @@ impl Logs {
             taking_over: false,
             uneasy: false,
         }
+    }
+
+    /// Has what streams say that somebody wants told to `ear`.
+    pub fn listen(&mut self, ear: Rc<dyn Ear>) {
+        self.ear = Some(ear);
     }
 
     /// What the logs are, by their numbers. Those that are open already stay as they are.
@@ -219,6 +228,14 @@ impl Logs {
             let keys: Vec<Log> = self.files.keys().copied().collect();
             for key in keys {
                 self.resume(key, now);
+            }
+            let nowhere = self.streams.iter().filter(|(_, s)| s.stuck.is_some() && s.log.is_none());
+            let nowhere: Vec<Token> = nowhere.map(|(token, _)| *token).collect();
+            for token in nowhere {
+                if let Some(stream) = self.streams.get_mut(&token) {
+                    stream.stuck = None;
+                }
+                self.turn(token, now);
             }
         }
     }
@@ -360,8 +377,16 @@ impl Logs {
             if let (Some(log), Some(dropped)) = (route.log, note.and_then(|note| note.gap())) {
                 self.owe(log, dropped);
             }
-            let stream = Stream::new(pipe, (slot, instance, output), route, note);
+            let mut stream = Stream::new(pipe, (slot, instance, output), route, note);
+            stream.turn = self.ear.as_ref().map_or(0, |ear| ear.turn(stream.source()));
             self.streams.insert(token, stream);
+        }
+    }
+
+    /// What is wanted of a running stream has changed.
+    pub fn rewire(&mut self, slot: Slot, output: Output, route: Route) {
+        if let Some(stream) = self.streams.get_mut(&token(slot, output)) {
+            stream.rewire(route);
         }
     }
 
@@ -400,7 +425,7 @@ impl Logs {
         if stream.stuck.is_some() || stream.resting {
             return;
         }
-        if stream.for_more && stream.rests(0, now) {
+        if stream.for_more && !stream.hasty() && stream.rests(0, now) {
             return self.rest(token);
         }
         self.turn(token, now);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use privsep::request::Log;
 
-use super::append::{Appender, Target};
+use super::append::{Appender, CHUNK, Target};
 use super::file::MOMENT;
 use super::stream::{Stream, Turn};
 use super::{Event, Logs, REST, Token};
@@ -60,7 +60,14 @@ impl Logs {
                     let _ = self.tools.watch.arm_for_more(stream.pipe.as_fd(), token);
                 }
             }
-            Turn::Moved(bytes) if stream.rests(bytes, now) => self.rest(token),
+            // By edges, so that nothing has to be armed again for each answer of a listener.
+            Turn::Moved(bytes) if stream.hasty() && bytes < CHUNK => {
+                if !std::mem::replace(&mut stream.for_more, true) {
+                    let _ = self.tools.watch.arm_for_more(stream.pipe.as_fd(), token);
+                }
+            }
+            Turn::Empty if stream.hasty() && stream.for_more => {}
+            Turn::Moved(bytes) if !stream.hasty() && stream.rests(bytes, now) => self.rest(token),
             Turn::Moved(_) | Turn::Empty | Turn::End => self.arm(token),
         }
     }
@@ -86,16 +93,18 @@ impl Logs {
 
     fn move_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {
         let key = self.key(stream);
-        let Logs { tools, journal, buffers, syslogs, clock, events, files, .. } = self;
+        let Logs { tools, journal, buffers, syslogs, clock, events, files, ear, .. } = self;
         let free = !self.taking_over;
         let file = key.and_then(|key| files.get_mut(&key)).filter(|file| free && !file.held(now));
         let target = match (stream.log, file) {
-            (None, _) => Target::Nowhere,
+            (None, _) if free => Target::Nowhere,
+            (None, _) => Target::Held,
             (Some(_), Some(file)) => Target::File(file),
             (Some(_), None) => Target::Held,
         };
         let journal = journal.as_deref();
-        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, now };
+        let ear = ear.as_deref();
+        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, ear, now };
         let result = match (&stream.work, target) {
             (None, Target::Nowhere) => return stream.discard(tools.null.as_fd()),
             (None, Target::Held) => return Turn::Held,
@@ -203,9 +212,10 @@ impl Logs {
 
     fn drop_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {
         let key = self.key(stream);
-        let Logs { tools, journal, buffers, syslogs, clock, events, .. } = self;
+        let Logs { tools, journal, buffers, syslogs, clock, events, ear, .. } = self;
         let journal = journal.as_deref();
-        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, now };
+        let ear = ear.as_deref();
+        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, ear, now };
         match appender.turn(stream, Target::Dropped) {
             Ok((turn, dropped)) => {
                 self.count(key, stream.log, dropped);

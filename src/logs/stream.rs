@@ -9,6 +9,7 @@ use privsep::request::{Instance, Log, Slot};
 
 use super::append::Note;
 use super::cut::Rules;
+use super::ear::{Source, Wants};
 use super::file::LogFile;
 use super::syslog;
 use super::{BUSY, Output};
@@ -36,6 +37,8 @@ pub struct Route {
     pub chunks: bool,
     /// Whether somebody wants messages, as [`super::Event::Captured`].
     pub messages: bool,
+    /// What is told to the [`super::Ear`].
+    pub wants: Wants,
 }
 
 impl Route {
@@ -54,12 +57,13 @@ impl Route {
             strip,
             chunks: false,
             messages: false,
+            wants: Wants::default(),
         }
     }
 
     /// Whether its bytes are looked at at all.
     fn worked(&self) -> bool {
-        let heard = self.syslog.is_some() || self.chunks;
+        let heard = self.syslog.is_some() || self.chunks || self.wants.any();
         heard || self.messages || self.log.is_some() && (self.strip || self.capture.is_some())
     }
 }
@@ -71,6 +75,7 @@ pub(super) struct Work {
     pub(super) most: usize,
     pub(super) chunks: bool,
     pub(super) messages: bool,
+    pub(super) wants: Wants,
     pub(super) syslog: Option<Log>,
     /// What comes before each line in the system's log.
     pub(super) caller: String,
@@ -84,6 +89,25 @@ pub(super) struct Work {
     pub(super) full: bool,
     /// Since when half a line waits for the rest of it.
     pub(super) half_line: Option<Instant>,
+}
+
+impl Work {
+    fn new(route: Route) -> Work {
+        Work {
+            rules: Rules { capture: route.capture.is_some(), strip: route.strip },
+            most: route.capture.unwrap_or(0),
+            chunks: route.chunks,
+            messages: route.messages,
+            wants: route.wants,
+            syslog: route.syslog,
+            caller: route.caller,
+            inside: false,
+            message: Vec::new(),
+            sent: 0,
+            full: false,
+            half_line: None,
+        }
+    }
 }
 
 /// What a turn of a stream has come to.
@@ -110,6 +134,8 @@ pub(super) struct Stream {
     pub(super) log: Option<Log>,
     /// Nothing is done to a plain stream.
     pub(super) work: Option<Box<Work>>,
+    /// How many chunks of it have been told to the ear.
+    pub(super) turn: u32,
     /// What the broker before this one was about to append.
     pub(super) note: Option<Note>,
     /// So many bytes were dropped since its file last took some.
@@ -134,26 +160,16 @@ impl Stream {
         route: Route,
         note: Option<Note>,
     ) -> Stream {
-        let work = route.worked().then(|| Work {
-            rules: Rules { capture: route.capture.is_some(), strip: route.strip },
-            most: route.capture.unwrap_or(0),
-            chunks: route.chunks,
-            messages: route.messages,
-            syslog: route.syslog,
-            caller: route.caller,
-            inside: false,
-            message: Vec::new(),
-            sent: 0,
-            full: false,
-            half_line: None,
-        });
+        let log = route.log;
+        let work = route.worked().then(|| Box::new(Work::new(route)));
         Stream {
             pipe,
             slot,
             instance,
             output,
-            log: route.log,
-            work: work.map(Box::new),
+            log,
+            work,
+            turn: 0,
             gap: note.and_then(|note| note.gap()),
             note,
             stuck: None,
@@ -163,6 +179,24 @@ impl Stream {
             last: None,
             finishing: None,
         }
+    }
+
+    /// Whose stream it is.
+    pub(super) fn source(&self) -> Source {
+        Source { slot: self.slot, instance: self.instance, output: self.output }
+    }
+
+    /// What is wanted of it from now on.
+    pub(super) fn rewire(&mut self, route: Route) {
+        match &mut self.work {
+            Some(work) => work.wants = route.wants,
+            None => self.work = route.worked().then(|| Box::new(Work::new(route))),
+        }
+    }
+
+    /// Whether somebody waits for each of its bytes: it never rests.
+    pub(super) fn hasty(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.wants.protocol)
     }
 
     pub(super) fn finish(&mut self, now: Instant) {

@@ -357,7 +357,7 @@ fn a_note_is_any_bytes_or_none() {
     payload.fill(0);
     assert_eq!(append::Note::decode(&payload, Output::Stdout), None);
     let note = append::Note::of(1, 2, b"x");
-    (&mut payload[JOURNAL_STREAMS_AT + 20..]).write_all(&note).unwrap();
+    (&mut payload[JOURNAL_STREAMS_AT + 24..]).write_all(&note).unwrap();
     assert!(append::Note::decode(&payload, Output::Stderr).is_some());
 }
 

@@ -130,6 +130,7 @@ impl Proc {
         record.spawning &= matches!(record.state, State::Starting | State::Stopping);
         record.halted |= record.state == State::Stopping;
         record.halted &= !matches!(record.state, State::Starting | State::Running | State::Backoff);
+        record.renewing &= record.state == State::Stopping;
         if record.state == State::Starting && record.start.is_none() {
             record.start = Some(now);
         }

@@ -7,7 +7,7 @@ use privsep::reply::Failure;
 use privsep::request::{Request, Slot};
 
 use super::rule::Socket;
-use super::{Now, Outcome, Output, State, Ticket, Trouble};
+use super::{Event, Now, Outcome, Output, State, Ticket, Trouble};
 use crate::config::settings::Level;
 
 /// What a deadline is for.
@@ -120,6 +120,10 @@ impl Desk<'_> {
 
     pub(super) fn log(&mut self, level: Level, text: String) {
         self.out.push(Output::Log(level, text));
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -50,8 +50,8 @@ impl Proc {
     pub(super) fn end(&mut self, desk: &mut Desk<'_>, status: i32, text: &str, at: Duration) {
         let ago = desk.now.mono.saturating_sub(at);
         self.record.stop = Some(desk.now.wall.saturating_sub(ago));
+        self.forget_untold();
         self.record.spawning = false;
-        self.pid = 0;
         self.missing = false;
         self.arm(desk, None);
         let start = self.record.start.map_or(at, |s| s.mono);
@@ -61,7 +61,12 @@ impl Proc {
             let level = self.level(status);
             desk.log(level, format!("stopped: {name} ({text})"));
             self.record.exitstatus = Some(status);
+            let renew = self.record.renewing && !desk.is_stopping();
             self.down(desk);
+            self.pid = 0;
+            if renew {
+                self.spawn(desk);
+            }
         } else if quick && self.record.state != State::Unknown {
             desk.log(Level::Warn, format!("exited: {name} ({text}; not expected)"));
             desk.leave_socket(self.slot, self.rule.socket.as_ref());
@@ -72,6 +77,7 @@ impl Proc {
             self.record.exitstatus = None;
             self.record.mishap = Mishap::TooQuick;
             self.back_off(desk, at);
+            self.pid = 0;
         } else {
             self.end_of_run(desk, status, text);
         }
@@ -89,7 +95,12 @@ impl Proc {
         let line = format!("exited: {} ({text}; {how})", self.rule.name);
         desk.log(self.level(status), line);
         desk.leave_socket(self.slot, self.rule.socket.as_ref());
+        if self.record.state == State::Starting {
+            // It was up for long enough, and nobody came to see it before it ended.
+            self.pass(desk, State::Running);
+        }
         self.set(desk, State::Exited);
+        self.pid = 0;
         if self.rule.restarts_after(status) && !desk.is_stopping() {
             self.spawn(desk);
         }

@@ -7,7 +7,7 @@ use super::heart::{Group, cell_of};
 use super::proc::{Proc, SIGKILL};
 use super::record::Record;
 use super::rule::Rule;
-use super::{Heart, Output};
+use super::{Event, Heart, Output};
 use crate::config::settings::{Group as Section, Level, Of, Settings};
 
 /// Why a group was not removed.
@@ -56,6 +56,7 @@ impl Heart {
             }
         }
         try_socket(section, out);
+        out.push(Output::Event(Event::GroupAdded(section.name.clone())));
     }
 
     /// A group goes out of force, if all of it is stopped. Gives its slots.
@@ -85,6 +86,7 @@ impl Heart {
         let left = |alarm: &Alarm| alarm.slot().is_some_and(|slot| slots.contains(&slot));
         self.book.alarms.retain(|(_, alarm)| !left(alarm));
         self.book.sockets.remove(name);
+        out.push(Output::Event(Event::GroupRemoved(name.to_owned())));
         for &slot in &slots {
             self.probed(now, slot, None, out);
         }

@@ -142,6 +142,9 @@ impl Heart {
                     self.with(slot, now, out, Proc::set_out);
                 }
             }
+            Input::Renew { slot, instance } => {
+                self.with(slot, now, out, |p, d| p.renew(d, instance));
+            }
             Input::Shutdown => self.shut_down(now, out),
             Input::Timer => self.ring(now, out),
             Input::Begin => {}
@@ -215,6 +218,11 @@ impl Heart {
     /// What a process is doing.
     pub fn state(&self, slot: Slot) -> Option<State> {
         self.proc(slot).map(|p| p.record.state)
+    }
+
+    /// Whether it is being stopped only to be started again, which a stop that a client asks for prevents.
+    pub fn comes_back(&self, slot: Slot) -> bool {
+        self.proc(slot).is_some_and(|p| p.record.renewing)
     }
 
     /// What there is to know of a process.

@@ -7,6 +7,7 @@ pub mod describe;
 mod desk;
 mod ending;
 mod errand;
+mod event;
 mod groups;
 mod heart;
 mod proc;
@@ -21,6 +22,8 @@ mod wish;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod rows_of_events;
+#[cfg(test)]
 mod rows_of_groups;
 #[cfg(test)]
 mod storm;
@@ -29,6 +32,7 @@ pub(crate) mod world;
 
 use std::time::Duration;
 
+pub use event::{Event, Fact};
 pub use groups::{Kept, try_socket};
 pub use heart::{Heart, Info};
 use privsep::reply::Failure;
@@ -165,6 +169,13 @@ pub enum Input {
         /// Which, in starting order.
         slots: Vec<Slot>,
     },
+    /// An instance is of no use as it is: stop it and start it again, unless somebody wants it stopped.
+    Renew {
+        /// Which slot.
+        slot: Slot,
+        /// Which life of it; another one is left alone.
+        instance: Instance,
+    },
     /// Stop everything and leave.
     Shutdown,
     /// A deadline that `Heart::next` gave has come.
@@ -176,6 +187,8 @@ pub enum Input {
 pub enum Output {
     /// Ask the spawner.
     Ask(Request),
+    /// Tell event listeners.
+    Event(Event),
     /// Write a line to the activity log.
     Log(Level, String),
     /// Answer a client: one outcome a process that the command touched, in order of completion.

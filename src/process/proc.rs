@@ -8,7 +8,7 @@ use privsep::request::{Instance, Request, Slot, Whom};
 use super::desk::{Alarm, Desk};
 use super::record::{Mishap, Record};
 use super::rule::{Rule, seconds};
-use super::{State, Trouble, texts};
+use super::{Event, Fact, State, Trouble, texts};
 use crate::config::settings::Level;
 
 pub(super) const SIGKILL: u8 = 9;
@@ -70,12 +70,43 @@ impl Proc {
     }
 
     pub(super) fn set(&mut self, desk: &mut Desk<'_>, state: State) {
+        // A stop of what is still being started is told when it is known what came of the start.
+        if state != self.record.state && (state != State::Stopping || self.pid != 0) {
+            self.tell(desk, state);
+        }
         self.record.state = state;
         self.settle(desk);
         if state != State::Stopping {
             self.arm_report(desk, None);
         }
         desk.book.note_state(self.rule.group_priority, self.slot, state);
+    }
+
+    /// Nobody was told of a stop whose start had not come to anything yet.
+    pub(super) fn forget_untold(&mut self) {
+        if self.record.spawning && self.record.state == State::Stopping {
+            self.record.state = State::Starting;
+        }
+    }
+
+    /// Tells listeners that its state is about to change.
+    fn tell(&self, desk: &mut Desk<'_>, to: State) {
+        let fact = match to {
+            State::Starting | State::Backoff => Fact::Tries(self.record.backoff),
+            State::Running | State::Stopping | State::Stopped => Fact::Pid(self.pid),
+            State::Exited => {
+                let status = self.record.exitstatus.unwrap_or(-1);
+                Fact::Exit { expected: self.rule.expects(status), pid: self.pid }
+            }
+            State::Fatal | State::Unknown => Fact::None,
+        };
+        desk.tell(Event::State { slot: self.slot, from: self.record.state, to, fact });
+    }
+
+    /// Tells of a state that it has been in without anybody having seen it there.
+    pub(super) fn pass(&mut self, desk: &mut Desk<'_>, state: State) {
+        self.tell(desk, state);
+        self.record.state = state;
     }
 
     pub(super) fn signal(&self, signo: u8, whom: Whom) -> Request {
@@ -85,6 +116,7 @@ impl Proc {
     /// Starts it. Nothing of it runs.
     pub(super) fn spawn(&mut self, desk: &mut Desk<'_>) {
         self.record.halted = false;
+        self.record.renewing = false;
         self.record.mishap = Mishap::None;
         self.record.exitstatus = None;
         self.record.start = Some(desk.now);
@@ -122,6 +154,7 @@ impl Proc {
             return;
         }
         let stop = self.record.halted;
+        self.forget_untold();
         self.asked = false;
         self.missing = false;
         self.record.spawning = false;
@@ -183,12 +216,16 @@ impl Proc {
     }
 
     pub(super) fn fail(&mut self, desk: &mut Desk<'_>, mishap: Mishap) {
+        let stopping = self.record.state == State::Stopping;
+        self.forget_untold();
         self.record.spawning = false;
         self.record.mishap = mishap;
         desk.take_socket(self.slot, self.rule.socket.as_ref());
         desk.log(Level::Info, format!("spawnerr: {}", self.spawnerr()));
         desk.leave_socket(self.slot, self.rule.socket.as_ref());
-        if self.record.state == State::Stopping {
+        if stopping {
+            self.record.backoff = self.record.backoff.saturating_add(1);
+            self.pass(desk, State::Backoff);
             self.down(desk);
         } else {
             self.back_off(desk, desk.now.mono);
@@ -197,6 +234,7 @@ impl Proc {
 
     /// Stopped by request, and gone.
     pub(super) fn down(&mut self, desk: &mut Desk<'_>) {
+        self.forget_untold();
         desk.leave_socket(self.slot, self.rule.socket.as_ref());
         self.record.spawning = false;
         self.record.backoff = 0;

@@ -40,6 +40,8 @@ pub(super) struct Record {
     pub spawning: bool,
     /// The last word was a stop: it is not started again by itself.
     pub halted: bool,
+    /// It is being stopped in order to be started again.
+    pub renewing: bool,
     /// The last start.
     pub start: Option<Now>,
     /// The last end, since the epoch.
@@ -61,6 +63,7 @@ impl Default for Record {
             instance: 0,
             spawning: false,
             halted: false,
+            renewing: false,
             start: None,
             stop: None,
             deadline: Duration::ZERO,
@@ -78,6 +81,7 @@ const HALTED: u8 = 2;
 const STARTED: u8 = 4;
 const ENDED: u8 = 8;
 const STATUS: u8 = 16;
+const RENEWING: u8 = 32;
 
 impl Record {
     /// The cell's bytes.
@@ -87,7 +91,8 @@ impl Record {
             | bit(self.halted, HALTED)
             | bit(self.start.is_some(), STARTED)
             | bit(self.stop.is_some(), ENDED)
-            | bit(self.exitstatus.is_some(), STATUS);
+            | bit(self.exitstatus.is_some(), STATUS)
+            | bit(self.renewing, RENEWING);
         let start = self.start.unwrap_or(Now { mono: Duration::ZERO, wall: Duration::ZERO });
         let (kind, stage, number) = match self.mishap {
             Mishap::None => (0, 0, 0),
@@ -142,6 +147,7 @@ impl Record {
             instance,
             spawning: on(SPAWNING),
             halted: on(HALTED),
+            renewing: on(RENEWING),
             start: on(STARTED).then_some(start),
             stop: on(ENDED).then_some(stop),
             deadline,
@@ -191,6 +197,7 @@ mod tests {
             instance: 7,
             spawning: true,
             halted: true,
+            renewing: true,
             start: Some(Now {
                 mono: Duration::from_millis(1_500),
                 wall: Duration::from_secs(1_795_226_180),

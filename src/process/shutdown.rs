@@ -8,7 +8,7 @@ use privsep::request::{End, Request, Slot};
 use super::desk::Alarm;
 use super::heart::Phase;
 use super::proc::Proc;
-use super::{Heart, Now, Output};
+use super::{Event, Heart, Now, Output};
 use crate::config::settings::Level;
 
 /// How often those that are waited for are named.
@@ -23,6 +23,7 @@ impl Heart {
         self.book.dirty.insert(0);
         self.set_waves();
         self.set_late(self.patience.map(|patience| now.mono.saturating_add(patience)));
+        out.push(Output::Event(Event::Stopping));
         self.cancel_starts(now, out);
     }
 

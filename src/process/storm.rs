@@ -90,6 +90,8 @@ struct Storm {
     cells: Vec<Cell>,
     expected: Vec<Expected>,
     states: Vec<State>,
+    /// What listeners were told of each last.
+    told: Vec<State>,
     mail: Vec<Message>,
     open: BTreeSet<u64>,
     tickets: u64,
@@ -141,6 +143,7 @@ impl Storm {
             cells: (0..SLOTS).map(|_| Cell::default()).collect(),
             expected: vec![Expected::default(); SLOTS as usize],
             states: vec![State::Stopped; SLOTS as usize],
+            told: vec![State::Stopped; SLOTS as usize],
             mail: Vec::new(),
             open: BTreeSet::new(),
             tickets: 0,
@@ -197,6 +200,7 @@ impl Storm {
             self.journal[cell] = Some(payload);
         }
         self.check_retries(about, &out);
+        self.check_events(&out);
         if let Some((slot, instance)) = stopped {
             let kill = Request::Signal { slot, instance, signo: 9, whom: Whom::Tree };
             let at = |ask| out.iter().position(|output| *output == Output::Ask(ask));
@@ -221,7 +225,7 @@ impl Storm {
                     asks.push(request);
                     self.carry_out(request);
                 }
-                Output::Log(..) => {}
+                Output::Log(..) | Output::Event(_) => {}
                 Output::Reply(Ticket(ticket), _) => {
                     assert!(self.open.remove(&ticket), "ticket {ticket} answered twice");
                 }
@@ -419,7 +423,12 @@ impl Storm {
                 self.dies(slot, status);
             }
             80..93 => self.command(),
-            93..95 if !self.heart.shutting_down() => self.add(),
+            93 => {
+                let slot = self.dice.slot();
+                let instance = self.cells[slot as usize].lives;
+                self.send(Input::Renew { slot, instance });
+            }
+            94 if !self.heart.shutting_down() => self.add(),
             95..97 if !self.heart.shutting_down() => self.remove(),
             97..99 => self.broker_dies(),
             _ => self.settle(),
@@ -540,6 +549,7 @@ fn nonsense_does_no_harm() {
                 6 => Input::SignalFailed { slot, instance, errno: number % 5 },
                 7 => Input::Begin,
                 8 if dice.percent(10) => Input::Shutdown,
+                8 => Input::Renew { slot, instance },
                 9 | 10 => {
                     open.insert(ticket);
                     let slots = vec![slot, dice.below(9) as u32];
@@ -581,7 +591,7 @@ fn a_thousand_processes_are_no_burden() {
     let now = |ms| super::world::moment(ms);
     let mut out = Vec::new();
     heart.handle(now(0), Input::Begin, &mut out);
-    assert_eq!(out.len(), 4_000);
+    assert_eq!(out.len(), 8_000, "each is asked for and told of");
     assert_eq!(heart.dirty().len(), 4_000);
     for slot in 0..4_000u32 {
         let spawned = Input::Spawned { slot, instance: 1, pid: 5, failure: None };
@@ -591,6 +601,6 @@ fn a_thousand_processes_are_no_burden() {
     }
     out.clear();
     heart.handle(now(1_002), Input::Timer, &mut out);
-    assert_eq!(out.len(), 4_000);
+    assert_eq!(out.len(), 8_000);
     assert_eq!(heart.next(), None);
 }

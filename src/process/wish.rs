@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use privsep::request::Whom;
+use privsep::request::{Instance, Whom};
 
 use super::desk::Desk;
 use super::proc::Proc;
@@ -66,14 +66,26 @@ impl Proc {
 
     /// A client wants it down.
     pub(super) fn stop_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
-        if !self.record.state.is_running() {
+        if std::mem::take(&mut self.record.renewing) {
+            // It is being stopped already; now it is to stay so.
+        } else if !self.record.state.is_running() {
             return desk.outcome(errand, self.slot, Err(Trouble::NotRunning));
+        } else {
+            self.stop(desk);
         }
-        self.stop(desk);
         if wait && !self.record.state.is_stopped() {
             self.stoppers.push(errand);
         } else {
             desk.outcome(errand, self.slot, Ok(()));
+        }
+    }
+
+    /// It is to be stopped and started again, if it is still this life of it and nobody wants it down.
+    pub(super) fn renew(&mut self, desk: &mut Desk<'_>, instance: Instance) {
+        let up = matches!(self.record.state, State::Starting | State::Running) && self.pid != 0;
+        if up && instance == self.record.instance && !desk.is_stopping() {
+            self.record.renewing = true;
+            self.stop(desk);
         }
     }
 

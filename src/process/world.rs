@@ -6,7 +6,9 @@ use privsep::journal::Payload;
 use privsep::reply::{Failure, Stage};
 use privsep::request::{Instance, Request, Slot};
 
-use super::{Command, Heart, Info, Input, Kept, Now, Outcome, Output, State, Ticket, roster};
+use super::{
+    Command, Event, Heart, Info, Input, Kept, Now, Outcome, Output, State, Ticket, roster,
+};
 use std::collections::BTreeMap;
 
 use crate::config::settings::{
@@ -118,6 +120,7 @@ pub(crate) struct World {
     pub asks: Vec<Request>,
     pub lines: Vec<String>,
     pub replies: Vec<(u64, Vec<Outcome>)>,
+    pub events: Vec<Event>,
 }
 
 impl World {
@@ -132,6 +135,7 @@ impl World {
             asks: Vec::new(),
             lines: Vec::new(),
             replies: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -193,6 +197,7 @@ impl World {
                     };
                     self.lines.push(format!("{level} {text}"));
                 }
+                Output::Event(event) => self.events.push(event),
                 Output::Reply(ticket, outcomes) => self.replies.push((ticket.0, outcomes)),
             }
         }
@@ -270,10 +275,15 @@ impl World {
         self.asks.clear();
         self.lines.clear();
         self.replies.clear();
+        self.events.clear();
     }
 
     pub fn take_asks(&mut self) -> Vec<Request> {
         std::mem::take(&mut self.asks)
+    }
+
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     pub fn take_lines(&mut self) -> Vec<String> {

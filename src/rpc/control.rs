@@ -78,7 +78,11 @@ async fn these(office: &impl Office, slots: Vec<Slot>, order: Order<'_>) -> Resu
     let settings = office.settings();
     let slots: Vec<Slot> = office.heart(|heart| {
         let slots = slots.into_iter();
-        slots.filter(|slot| heart.state(*slot).is_some_and(|state| order.fits(state))).collect()
+        let meant = |slot: &Slot| {
+            let stop = matches!(order, Order::Stop { .. }) && heart.comes_back(*slot);
+            stop || heart.state(*slot).is_some_and(|state| order.fits(state))
+        };
+        slots.filter(meant).collect()
     });
     let outcomes = match order.command(slots.clone()) {
         Ok(command) => {

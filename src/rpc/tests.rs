@@ -92,7 +92,7 @@ impl Desk {
                 match output {
                     Output::Reply(_, outcomes) => reply = Some(outcomes),
                     Output::Ask(request) => inputs.extend(self.obey(request)),
-                    Output::Log(..) => {}
+                    Output::Log(..) | Output::Event(_) => {}
                 }
             }
         }

@@ -7,11 +7,13 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::unistd::{Whence, lseek};
 use privsep::journal::{self, COPY, Payload};
 
 const WORDS: usize = COPY / 8;
+/// Where the tape's head is: which half counts, then where each ends.
+const HEAD: usize = journal::TAPE_AT - (1 << 16);
 
 /// The mapped journal. Cell 0 is the broker's own, cell n + 1 that of slot n.
 pub struct Journal {
@@ -150,6 +152,85 @@ impl Journal {
     }
 }
 
+/// The tape. What is on it is input, and bytes beyond an end mean nothing.
+impl Journal {
+    /// Which half counts, and the ends of both.
+    fn head(&self) -> Option<&[AtomicU64; 3]> {
+        self.words().get(HEAD / 8..)?.first_chunk()
+    }
+
+    fn second(&self) -> bool {
+        self.head().is_some_and(|[which, ..]| which.load(Ordering::Acquire) & 1 == 1)
+    }
+
+    fn end(&self, second: bool) -> Option<&AtomicU64> {
+        self.head().map(|[_, a, b]| if second { b } else { a })
+    }
+
+    /// Address of a byte of a half. `at` is `TAPE` at most, so that it is inside the mapping or just behind it.
+    fn byte(&self, second: bool, at: usize) -> NonNull<u8> {
+        let at = journal::TAPE_AT + usize::from(second) * journal::TAPE + at.min(journal::TAPE);
+        // SAFETY: the mapping has `SIZE` bytes, which is where the second half ends.
+        unsafe { self.base.cast::<u8>().add(at) }
+    }
+
+    /// How many bytes are on the tape, `journal::TAPE` at most.
+    pub fn tape_len(&self) -> usize {
+        let end = self.end(self.second()).map_or(0, |end| end.load(Ordering::Acquire));
+        usize::try_from(end).map_or(journal::TAPE, |end| end.min(journal::TAPE))
+    }
+
+    /// All that is on the tape: what it was started over with, and what was appended since.
+    pub fn tape(&self) -> Vec<u8> {
+        let from = self.byte(self.second(), 0);
+        // SAFETY: as many bytes from there are inside the half, and nobody writes to it while they are copied: this
+        // process has one thread that does, and no other has the journal while it lives.
+        let bytes = unsafe { std::slice::from_raw_parts(from.as_ptr(), self.tape_len()) };
+        bytes.to_vec()
+    }
+
+    /// Writes into a half, then publishes where it ends. Says whether there was room; if not, nothing has changed.
+    fn record(&self, second: bool, at: usize, bytes: &[u8]) -> bool {
+        let new = at.checked_add(bytes.len()).filter(|new| *new <= journal::TAPE);
+        let new = new.and_then(|new| u64::try_from(new).ok());
+        let (Some(new), Some(end)) = (new, self.end(second)) else {
+            return false;
+        };
+        // SAFETY: as many bytes from there are inside the half, as was just checked; `bytes` is not, since nobody gets
+        // a reference into the mapping.
+        unsafe {
+            let to = self.byte(second, at);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len());
+        }
+        end.store(new, Ordering::Release);
+        true
+    }
+
+    /// Appends to the tape: if we are killed here, all of it is there or nothing. False: there is no room, and nothing
+    /// has changed.
+    pub fn append(&self, bytes: &[u8]) -> bool {
+        self.record(self.second(), self.tape_len(), bytes)
+    }
+
+    /// Puts this on the tape instead of all that is there: if we are killed here, one or the other is there as a whole.
+    /// Gives back the memory of what was there. False: there is no room for it, and nothing has changed.
+    pub fn start_over(&self, bytes: &[u8]) -> bool {
+        let old = self.second();
+        let Some([which, ..]) = self.head().filter(|_| self.record(!old, 0, bytes)) else {
+            return false;
+        };
+        which.store(u64::from(!old), Ordering::Release);
+        if let Some(end) = self.end(old) {
+            end.store(0, Ordering::Release);
+        }
+        // SAFETY: the half is whole pages of a shared mapping of ours, and nobody holds a reference into it. A system
+        // that cannot do it keeps the memory.
+        let _ =
+            unsafe { madvise(self.byte(old, 0).cast(), journal::TAPE, MmapAdvise::MADV_REMOVE) };
+        true
+    }
+}
+
 impl Drop for Journal {
     fn drop(&mut self) {
         // SAFETY: exactly the mapping that `map` made; `words` borrows `self`, so nobody holds a reference into it.
@@ -167,12 +248,16 @@ fn load(copy: &[AtomicU64]) -> [u8; COPY] {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
 
     use super::*;
 
-    fn memfd(size: usize) -> std::fs::File {
-        let file = tempfile::tempfile().unwrap();
+    fn memfd(size: usize) -> File {
+        let file = File::from(memfd_create("journal", MFdFlags::MFD_CLOEXEC).unwrap());
         file.set_len(u64::try_from(size).unwrap()).unwrap();
         file
     }
@@ -227,11 +312,11 @@ mod tests {
     fn two_hands_write_one_cell() {
         let file = memfd(journal::SIZE);
         let journal = Journal::map(file.as_fd()).unwrap();
-        journal.patch(1, 72, &[5; 40]);
+        journal.patch(1, 72, &[5; 48]);
         journal.patch(1, 0, &[6; 72]);
-        journal.patch(1, 100, &[7; 13]);
+        journal.patch(1, 100, &[7; 21]);
         let payload = journal.read(1).unwrap();
-        assert_eq!((&payload[..72], &payload[72..]), (&[6; 72][..], &[5; 40][..]));
+        assert_eq!((&payload[..72], &payload[72..]), (&[6; 72][..], &[5; 48][..]));
     }
 
     #[test]
@@ -258,6 +343,99 @@ mod tests {
         }
         assert!(journal.write_text(b"again"));
         assert_eq!(journal.text().as_deref(), Some(&b"again"[..]));
+    }
+
+    #[test]
+    fn a_second_broker_goes_on_with_the_tape() {
+        let file = memfd(journal::SIZE);
+        let first = Journal::map(file.as_fd()).unwrap();
+        assert_eq!((first.tape(), first.tape_len()), (vec![], 0));
+        assert!(first.append(b"one,") && first.append(b"") && first.append(b"two,"));
+        drop(first);
+        let second = Journal::map(file.as_fd()).unwrap();
+        assert_eq!(second.tape(), b"one,two,");
+        assert!(second.append(b"three") && second.start_over(b"from here:"));
+        assert!(second.append(b"four"));
+        drop(second);
+        let third = Journal::map(file.as_fd()).unwrap();
+        assert_eq!((third.tape(), third.tape_len()), (b"from here:four".to_vec(), 14));
+        assert!(third.start_over(b"") && third.append(b"five"));
+        assert_eq!(third.tape(), b"five");
+    }
+
+    #[test]
+    fn a_writer_that_dies_leaves_the_tape_before() {
+        let file = memfd(journal::SIZE);
+        let journal = Journal::map(file.as_fd()).unwrap();
+        assert!(journal.append(b"whole"));
+        // Killed while it appended: bytes are there that no end speaks of.
+        file.write_all_at(b"half of it", (journal::TAPE_AT + 5) as u64).unwrap();
+        assert_eq!(journal.tape(), b"whole");
+        assert!(journal.append(b" again"));
+        assert_eq!(journal.tape(), b"whole again");
+        // Killed while it started over, before the switch.
+        assert!(journal.record(true, 0, b"never counted, and rather long"));
+        assert_eq!(journal.tape(), b"whole again");
+        assert!(journal.start_over(b"new"));
+        assert_eq!(journal.tape(), b"new");
+        // Killed after the switch, before the end of the old half was taken back.
+        journal.end(false).unwrap().store(11, Ordering::Relaxed);
+        assert_eq!(journal.tape(), b"new");
+        assert!(journal.start_over(b"newer") && journal.append(b"!"));
+        assert_eq!(journal.tape(), b"newer!");
+    }
+
+    #[test]
+    fn a_full_tape_takes_nothing() {
+        let file = memfd(journal::SIZE);
+        let journal = Journal::map(file.as_fd()).unwrap();
+        let most = vec![b'm'; journal::TAPE - 3];
+        assert!(journal.append(&most) && journal.append(b"ab"));
+        assert!(!journal.append(b"cd") && !journal.start_over(&vec![b'm'; journal::TAPE + 1]));
+        assert_eq!(journal.tape_len(), journal::TAPE - 1);
+        assert!(journal.append(b"e") && journal.append(b"") && !journal.append(b"f"));
+        assert!(journal.tape().ends_with(b"mabe"));
+        assert!(journal.start_over(&vec![b'n'; journal::TAPE]) && !journal.append(b"o"));
+        assert_eq!(journal.tape().iter().filter(|byte| **byte == b'n').count(), journal::TAPE);
+        assert!(journal.start_over(b"p"));
+        assert_eq!(journal.tape(), b"p");
+        // What is behind it, and in front of it, is as it was.
+        assert_eq!((journal.text(), journal.read(0)), (None, None));
+        assert_eq!(file.metadata().unwrap().len(), journal::SIZE as u64);
+    }
+
+    #[test]
+    fn any_head_of_a_tape_is_read() {
+        let file = memfd(journal::SIZE);
+        let journal = Journal::map(file.as_fd()).unwrap();
+        assert!(journal.append(b"begin"));
+        let most = journal::TAPE as u64;
+        for (which, end) in [(0, most + 1), (2, u64::MAX), (u64::MAX - 1, 1 << 63), (0, most)] {
+            for (word, value) in journal.head().unwrap().iter().zip([which, end, 7]) {
+                word.store(value, Ordering::Relaxed);
+            }
+            assert_eq!(journal.tape_len(), journal::TAPE);
+            assert!(journal.tape().starts_with(b"begin\0"));
+            assert!(!journal.append(b"x"));
+        }
+        journal.head().unwrap()[0].store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(journal.tape(), [0; 7]);
+        assert!(journal.append(b"x") && journal.start_over(b"y"));
+        assert_eq!(journal.tape(), b"y");
+    }
+
+    #[test]
+    fn an_old_half_gives_its_memory_back() {
+        let file = memfd(journal::SIZE);
+        let journal = Journal::map(file.as_fd()).unwrap();
+        let kept = || file.metadata().unwrap().blocks() / 2;
+        assert!(journal.tape().is_empty() && journal.read(0).is_none());
+        assert!(kept() <= 3 * 64, "{} KiB for a tape that nobody used", kept());
+        for _ in 0..5 {
+            assert!(journal.append(&vec![1; 8 << 20]) && kept() > 8 << 10);
+            assert!(journal.start_over(b"little"));
+            assert!(kept() < 1 << 10, "{} KiB", kept());
+        }
     }
 
     #[test]

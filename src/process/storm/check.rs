@@ -5,7 +5,7 @@ use std::time::Duration;
 use privsep::request::{Request, Slot};
 
 use super::{SLOTS, Storm};
-use crate::process::{Output, State};
+use crate::process::{Event, Fact, Output, State};
 
 impl Storm {
     /// Whether an end of this slot's process is the end of a stop that is to leave no descendant.
@@ -32,10 +32,10 @@ impl Storm {
             if before == State::Backoff && spawns {
                 assert!(expected.due.is_none_or(|due| self.now.mono >= due), "too early");
             }
-            let exited = format!("exited: {} ", rule.name);
-            let ended = out
-                .iter()
-                .any(|output| matches!(output, Output::Log(_, text) if text.starts_with(&exited)));
+            let ends = ["exited", "stopped"].map(|how| format!("{how}: {} ", rule.name));
+            let says = |text: &str| ends.iter().any(|end| text.starts_with(end));
+            let ended =
+                out.iter().any(|output| matches!(output, Output::Log(_, text) if says(text)));
             if spawns && (ended || before.is_stopped()) {
                 // An end and a new start within one input: the count begins anew.
                 expected.fails = 0;
@@ -72,6 +72,39 @@ impl Storm {
                 State::Stopped | State::Exited | State::Fatal => expected.fails = 0,
                 _ => {}
             }
+        }
+    }
+
+    /// What listeners are told: a chain of changes without a gap, which ends in what is the case, whichever broker tells.
+    pub(super) fn check_events(&mut self, out: &[Output]) {
+        for output in out {
+            let Output::Event(Event::State { slot, from, to, fact }) = output else {
+                continue;
+            };
+            let told = &mut self.told[*slot as usize];
+            assert!(*from == *told || self.forged, "slot {slot}: {from:?} after {told:?}");
+            assert_ne!(from, to);
+            *told = *to;
+            let fits = match (to, fact) {
+                (State::Starting | State::Backoff, Fact::Tries(_)) => true,
+                (State::Stopping, Fact::Pid(pid)) => *pid > 1_000,
+                // 0 where it ended before it was handed back.
+                (State::Running, Fact::Pid(pid)) => *pid == 0 || *pid > 1_000,
+                (State::Stopped, Fact::Pid(pid)) => *from != State::Backoff || *pid == 0,
+                (State::Exited, Fact::Exit { .. }) => true,
+                (State::Fatal | State::Unknown, Fact::None) => true,
+                _ => false,
+            };
+            assert!(fits || self.forged, "slot {slot}: {to:?} with {fact:?}");
+        }
+        for slot in 0..SLOTS {
+            let told = self.told[slot as usize];
+            let Some(state) = self.heart.state(slot).filter(|_| !self.forged) else {
+                continue;
+            };
+            // Of the stop of what is still being started nobody is told before there is something to stop.
+            let early = (state, told) == (State::Stopping, State::Starting);
+            assert!(state == told || early, "slot {slot} is {state:?}, told was {told:?}");
         }
     }
 }

@@ -16,6 +16,7 @@ impl Storm {
         for slot in 0..SLOTS {
             if self.settings.process(slot).is_none() {
                 self.states[slot as usize] = State::Stopped;
+                self.told[slot as usize] = State::Stopped;
                 self.expected[slot as usize] = Expected::default();
             }
         }

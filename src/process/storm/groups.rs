@@ -34,6 +34,7 @@ impl Storm {
         roster::enter(&mut self.settings, &latest, &group.name);
         for slot in &group.slots {
             self.states[*slot as usize] = State::Stopped;
+            self.told[*slot as usize] = State::Stopped;
             self.expected[*slot as usize] = Expected::default();
         }
         let mut out = Vec::new();
@@ -42,6 +43,7 @@ impl Storm {
             self.journal[cell] = Some(payload);
         }
         self.fresh.extend(&group.slots);
+        self.check_events(&out);
         self.carry_out_all(out);
     }
 
@@ -66,7 +68,11 @@ impl Storm {
             self.shelf.push(alone);
             roster::leave(&mut self.settings, &group.name);
         }
-        self.heart.dirty();
+        for (cell, payload) in self.heart.dirty() {
+            self.journal[cell] = Some(payload);
+        }
+        self.check_retries(None, &out);
+        self.check_events(&out);
         self.carry_out_all(out);
     }
 

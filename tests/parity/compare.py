@@ -187,6 +187,20 @@ DELIBERATE = [
         "what a process gets anew by an update is a change",
     ),
     Deliberate(
+        r"events-s-cut-character",
+        "daemon",
+        r"(?s:.*Undecodable: b'a.*Undecodable: b'.*)",
+        r"(?s:.*channel:stdout\\na'\n.*channel:stdout\\n\u20acb\\n'\n.*)",
+        "a character whose bytes come in two reads stays whole",
+    ),
+    Deliberate(
+        r"events-d-stdin-closed",
+        "daemon",
+        r"DEBG .* -> READY\nDEBG epipe occurred [^\n]*",
+        r"DEBG .* -> READY\nDEBG epipe occurred [^\n]*\nDEBG event N sent to listener d-stdin-closed",
+        "an event is said to be sent when it is on its way",
+    ),
+    Deliberate(
         r"events-f-flood",
         "daemon",
         r"more than 20 in a second\nTrue",

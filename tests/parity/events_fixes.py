@@ -50,7 +50,7 @@ def words():
 
     def lines(name):
         """What is said of the first answer."""
-        return Look("said of " + name, lambda daemon: said(daemon, name, "processed|rejected|bad result|UNKNOWN")[:2])
+        return Look("said of " + name, lambda daemon: said(daemon, name, "event was|bad result|has entered")[:2])
 
     foobar = with_pool(
         "f-word", remote("f"), heard("f-word", 1), until_said("f-word", "BUSY ->"), lines("f-word"),

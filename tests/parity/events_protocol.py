@@ -118,6 +118,8 @@ def waits():
                   lives=[{"begin": [b"ha\n", STAY]}]),
         with_pool("w-no-line", remote("w"), heard("w-no-line", 1), until_file("w-no-line.out", "RESULT"),
                   activity("w-no-line"), lives=[{"always": [b"RESULT 2", STAY]}]),
+        with_pool("w-huge", remote("w"), heard("w-huge", 1), until_file("w-huge.out", "OK"), activity("w-huge"),
+                  lives=[{"always": [b"RESULT 99999999999999999999999999\nOK", STAY]}]),
         with_pool("w-no-body", remote("w"), heard("w-no-body", 1), until_file("w-no-body.out", "RESULT 2\nO"),
                   activity("w-no-body"), lives=[{"always": [b"RESULT 2\nO", STAY]}]),
         scenario(

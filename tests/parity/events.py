@@ -6,6 +6,8 @@ import events_pools
 import events_protocol
 import events_streams
 
+MODULES = (events_kinds, events_streams, events_protocol, events_pools, events_fixes)
+
 
 def worlds():
-    return [world for module in (events_kinds, events_streams, events_protocol, events_pools, events_fixes) for world in module.worlds()]
+    return [world for module in MODULES for world in module.worlds()]

@@ -98,14 +98,6 @@ STAY = ("stay", 0)
 INCLUDE = "[include]\nfiles=@ROOT@/conf.d/*.conf"
 
 
-def accept():
-    return [OK, READY]
-
-
-def reject():
-    return [FAIL, READY]
-
-
 class Pool:
     """An event listener section and what its listeners are to do.
 

@@ -1,13 +1,12 @@
 """What the reference does wrong with events, and what is done instead: each scenario differs on purpose."""
 
 from daemon import poll
-from events_bench import FAIL, OK, READY, STAY, Pool, activity, compare, events, heard, kind, number, plain, records, remote
-from events_bench import said, scenario, stage, until_said, with_pool
+from events_bench import FAIL, READY, STAY, Pool, compare, events, heard, kind, number, plain, records, remote, said, scenario
+from events_bench import stage, until_said, with_pool
 from events_protocol import until_ready
 from events_streams import ALL, BEGIN, CAPTURE, END, EVENTS, REST, SCRIPTS, message, spoken
 from life import off
-from looks import Do, Look, begin, pause, reached
-from scenarios import SLEEP
+from looks import Look, begin, pause, reached
 
 
 def rejections():
@@ -91,7 +90,8 @@ def again():
     def lives(daemon):
         poll(2, lambda: len(events(daemon, "f-again")) > 1)
         begun = sum("life" in row for row in records(daemon, "f-again"))
-        return ["lives: {}".format(begun), *(plain(row, number(events(daemon, "f-again")[0], "serial")) for row in events(daemon, "f-again"))]
+        rows = events(daemon, "f-again")
+        return ["lives: {}".format(begun), *(plain(row, number(rows[0], "serial")) for row in rows)]
 
     return with_pool(
         "f-again", remote("f"), until_said("f-again", "UNKNOWN"), Look("what comes after", lives),

@@ -180,8 +180,8 @@ def numbers():
     )
     pool = Pool("n-rejoined")
     rejoined = scenario(
-        "n-rejoined", pool.join(), remote("n", "1"), remote("n", "2"), heard(pool.name, 2), pool.leave(), remote("n", "unheard"),
-        pool.join(), remote("n", "3"), heard(pool.name, 3), compare(pool.name), pool.leave(),
+        "n-rejoined", pool.join(), remote("n", "1"), remote("n", "2"), heard(pool.name, 2), pool.leave(),
+        remote("n", "unheard"), pool.join(), remote("n", "3"), heard(pool.name, 3), compare(pool.name), pool.leave(),
     )
     dropped = Pool("n-dropped", lives=[{"always": [STAY]}])
     drops = scenario(
@@ -258,11 +258,13 @@ def ticks():
     def tick(daemon):
         row = [row for row in events(daemon, "tick") if kind(row) == "TICK_5"][0]
         when = int(row["payload"].partition(":")[2])
-        return [plain(row), "a multiple" if when % 5 == 0 else when, "in time" if 0 <= row["at"] - when < 2.5 else row["at"] - when]
+        late = row["at"] - when
+        return [plain(row), "a multiple" if when % 5 == 0 else when, "in time" if 0 <= late < 2.5 else late]
 
     pools = [Pool("tick", "TICK"), Pool("tick-five", "TICK_5"), Pool("tick-minute", "TICK_60,REMOTE_COMMUNICATION")]
     steps = [heard("tick", 1), heard("tick-five", 1), Look("tick", tick),
-             Look("tick of five seconds", lambda d: kind(events(d, "tick-five")[0])), remote("end"), heard("tick-minute", 1, "end"),
+             Look("tick of five seconds", lambda d: kind(events(d, "tick-five")[0])),
+             remote("end"), heard("tick-minute", 1, "end"),
              Look("none yet", lambda d: [kind(row) for row in events(d, "tick-minute") if "TICK_5" in row["header"]])]
     return stage("event-ticks", [scenario("z-tick", *steps)], pools)
 

@@ -11,7 +11,8 @@ def good():
     def bytewise(*words):
         return [piece for byte in b"".join(words) for piece in (bytes([byte]), ("sleep", 0.01))]
 
-    results = (b"RESULT 2", b"RESULT  2", b"RESULT 2 ", b"RESULT +2", b"RESULT 02", b"RESULT 2\r", b"RESULT \t2 ", b"RESULT 0_2")
+    numbers = (b"2", b" 2", b"2 ", b"+2", b"02", b"2\r", b"\t2 ", b"0_2")
+    results = [b"RESULT " + number for number in numbers]
     return [
         with_pool("p-one-write", remote("a"), remote("b"), heard("p-one-write", 2), until_ready("p-one-write", 3),
                   compare("p-one-write"), activity("p-one-write"), lives=[{"always": [OK + READY]}]),
@@ -168,6 +169,7 @@ def surroundings():
         return [dict(sorted(one.items())) for one in found]
 
     noisy = [("error", b"a warning\n"), OK, READY]
+    told = b"<!--XSUPERVISOR:BEGIN-->told<!--XSUPERVISOR:END-->"
     return [
         with_pool("x-environment", until("it says what it finds", variables), Look("variables", variables),
                   lives=[{"begin": [("env", 0), READY]}], environment='OWN="1"'),
@@ -175,10 +177,10 @@ def surroundings():
                   until_file("x-logs.err", "warning"), content("x-logs.err"), lives=[{"always": noisy}]),
         with_pool("x-stderr-events", remote("x"), heard("x-stderr-events", 2), compare("x-stderr-events"),
                   activity("x-stderr-events", "'x-stderr-events'", "comm event"),
-                  lives=[{"answers": [[("error", b"<!--XSUPERVISOR:BEGIN-->told<!--XSUPERVISOR:END-->" + b"." * 40), OK, READY]]}],
+                  lives=[{"answers": [[("error", told + b"." * 40), OK, READY]]}],
                   events="REMOTE_COMMUNICATION,PROCESS_COMMUNICATION_STDERR", stderr_capture_maxbytes="1KB"),
-        with_pool("x-stdout-tags", remote("x"), heard("x-stdout-tags", 1), until_said("x-stdout-tags", "rejected"),
-                  activity("x-stdout-tags"), lives=[{"always": [b"RESULT 49\n<!--XSUPERVISOR:BEGIN-->told<!--XSUPERVISOR:END-->", STAY]}]),
+        with_pool("x-stdout-tags", remote("x"), heard("x-stdout-tags", 1), until_said("x-stdout-tags", "BUSY ->"),
+                  activity("x-stdout-tags"), lives=[{"always": [b"RESULT 50\n" + told, STAY]}]),
         with_pool("x-status", "status x-status", reached("x-status", "RUNNING")),
     ]
 

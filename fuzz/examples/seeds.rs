@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use privsep::files::{Answer, Ask};
 use privsep::frame::Wire;
@@ -10,6 +11,7 @@ use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{End, Mode, Request, Whom};
 use privsep::start::Start;
 use privsep::table::{Entry, Identity, LogFile, Shared, Sink, Socket, Sweep, Table};
+use supervisor::events::{Event, Exchange, Input, Kinds, Now, Pool};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let below = std::env::args().nth(1).ok_or("usage: seeds DIRECTORY")?;
@@ -22,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("start", vec![start().encode()]),
         ("xmlrpc", calls()),
         ("head", heads()),
+        ("listener", listeners()),
         ("config", vec![CONFIG.replace('|', "\0").into_bytes()]),
     ] {
         let folder = Path::new(&below).join(target);
@@ -69,6 +72,37 @@ fn calls() -> Vec<Vec<u8>> {
     ];
     let calls = params.iter().map(|params| call(params));
     calls.chain(answers.map(str::to_owned)).map(String::into_bytes).collect()
+}
+
+/// A tape of some length; what listeners say; acts.
+fn listeners() -> Vec<Vec<u8>> {
+    let kinds = Kinds::named("EVENT").unwrap_or_default();
+    let listeners = vec![(0, "l0".to_owned())];
+    let pool = Pool { name: "a".to_owned(), buffer_size: 2, kinds, listeners };
+    let (slot, instance, turn) = (0, 1, 1);
+    let mut exchange = Exchange::new("supervisor", 3);
+    let mut tape = vec![0];
+    tape.extend(exchange.snapshot());
+    for input in [
+        Input::Pools(vec![pool]),
+        Input::Spawned { slot, instance },
+        Input::Running { slot, instance, running: true },
+        Input::Heard { slot, instance, turn, bytes: b"READY\n".to_vec() },
+        Input::Happened(vec![Event::remote("t", "x"), Event::remote("t", "y")]),
+        Input::Staged { slot, instance, done: 5 },
+        Input::Spliced { slot, instance },
+        Input::Broken { slot, instance },
+        Input::Timer,
+    ] {
+        exchange.handle(Now { mono: Duration::ZERO, wall: Duration::ZERO }, input, &mut Vec::new());
+        exchange.commit_cells(&[(1, [7; privsep::journal::PAYLOAD])]);
+        tape.extend(exchange.records());
+    }
+    let whole = [&[0], &*exchange.snapshot()].concat();
+    let said = b"\x01READY\nRESULT 2\nOKREADY\nRESULT 4\nFAILREADY\nRESULT 0\n";
+    let acts = b"\x02\x04\x05\x00\x06READY\n\x0e\x03abc\x07\xff\x08\x00\x11RESULT 2\nOKREADY\n\x0a\x0b\x40\x09\x06\
+                 \x0c\x02\xff\x00\x0d\x02";
+    vec![tape, whole, said.to_vec(), acts.to_vec()]
 }
 
 fn heads() -> Vec<Vec<u8>> {

@@ -1,15 +1,14 @@
 //! Root. What the spawner does: starts, signals and logs of the table, asked for by number and told from state.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::mkdirat;
-use nix::unistd::{Pid, UnlinkatFlags, getpgid, pipe2, read, unlinkat, write};
+use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
 use privsep::frame::Wire;
-use privsep::reply::{Cause, Failure, LIVES, Reply, Stage};
+use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{Mode, Request, Whom};
 use privsep::start::Start;
 use privsep::table::{Entry, Limit, Table};
@@ -102,8 +101,6 @@ pub struct Spawner {
     /// Children that are no program and no broker: log openers, failed starts.
     pub ours: BTreeSet<i32>,
     pub strangers: VecDeque<(i32, i32)>,
-    /// Those of them that live on and were told of.
-    left: BTreeSet<i32>,
     /// Signals to the daemon and since when: not told, and told but not acknowledged.
     pub untold: BTreeMap<u8, u64>,
     pub unheard: BTreeMap<u8, u64>,
@@ -122,7 +119,6 @@ impl Spawner {
             jobs: Vec::new(),
             ours: BTreeSet::new(),
             strangers: VecDeque::new(),
-            left: BTreeSet::new(),
             untold: BTreeMap::new(),
             unheard: BTreeMap::new(),
             leaving: false,
@@ -195,11 +191,7 @@ impl Spawner {
             Request::Spawn { slot } => self.spawn(seq, slot, now),
             Request::Probe { slot } => self.probe(seq, slot, now),
             Request::Signal { slot, signo, whom, .. } => {
-                let result = self.signal(slot, signo, whom);
-                if whom == Whom::Tree && result != Ok(true) {
-                    self.find_left(slot);
-                }
-                self.done(seq, result.map(drop));
+                self.done(seq, self.signal(slot, signo, whom));
             }
             // The file is open already: its description is handed out again.
             Request::OpenLog { log, mode: Mode::Write }
@@ -341,16 +333,17 @@ impl Spawner {
         self.jobs.push(Job { seq, what, errand, deadline });
     }
 
-    /// Whether all who are meant were reached: of a tree, without a cgroup, the process group alone is.
-    pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<bool, Errno> {
+    /// ENOTSUP for a tree without a cgroup, of which nobody but the process group can be reached.
+    pub fn signal(&self, slot: u32, signo: u8, whom: Whom) -> Result<(), Errno> {
         let of = self.store.slot(slot).ok_or(Errno::ESRCH)?;
         let live = of.live().ok_or(Errno::ESRCH)?;
         let alive = live.exit.is_none();
         let tree = whom == Whom::Tree && signo == 9;
         if tree && self.kill_tree(slot, of.instance).is_ok() {
-            return Ok(true);
+            return Ok(());
         }
-        live.process.signal(signo, whom != Whom::Process, alive).map(|()| !tree)
+        let sent = live.process.signal(signo, whom != Whom::Process, alive);
+        if tree && (sent.is_ok() || !alive) { Err(Errno::ENOTSUP) } else { sent }
     }
 
     fn kill_tree(&self, slot: u32, instance: u32) -> Result<(), Errno> {
@@ -358,27 +351,6 @@ impl Spawner {
         let path = [self.cgroup_name(slot, instance).as_slice(), b"/cgroup.kill"].concat();
         let file = openat(base, path.as_slice(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, mode(0))?;
         write(&file, b"1").map(drop)
-    }
-
-    /// Without a cgroup, whoever left a program's process group lives on, as a child of ours once its parent is gone. The
-    /// first of them are told of, each once.
-    fn find_left(&mut self, slot: u32) {
-        let group = self.store.slot(slot).and_then(|of| of.live()).map(|live| live.process.pid);
-        let mut bytes = [0; 4096];
-        let children = std::fs::File::open("/proc/thread-self/children");
-        let n = children.and_then(|mut file| file.read(&mut bytes)).unwrap_or(0);
-        // Each number is followed by a blank: what stands behind the last one is cut.
-        let whole = bytes.get(..n).and_then(|read| read.rsplitn(2, |byte| *byte == b' ').nth(1));
-        let text = std::str::from_utf8(whole.unwrap_or_default()).unwrap_or_default();
-        for pid in text.split(' ').filter_map(|word| word.parse().ok()) {
-            let broker = self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid);
-            let known = broker || self.store.pids.contains_key(&pid) || self.ours.contains(&pid);
-            let reached = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw) == group;
-            let room = self.strangers.len() < STRANGERS;
-            if room && !known && !reached && self.left.insert(pid) {
-                self.strangers.push_back((pid, LIVES));
-            }
-        }
     }
 
     /// A child works on that log, or rotates that file under another number: what is open is about to be the old one.
@@ -516,7 +488,6 @@ impl Spawner {
         // The reference hears of orphans as pid 1 alone.
         let init = std::process::id() == 1;
         while let Some((pid, exit)) = sys::reap(now) {
-            self.left.remove(&pid);
             if let Some(slot) = self.store.pids.get(&pid).copied() {
                 // A dead child's report is complete.
                 self.finish_start(slot, true, now);

@@ -84,8 +84,6 @@ pub const STAGING: u8 = 8;
 const ENDS: [u8; 5] = [STDIN, STDOUT, STDERR, STAGING, STAGING];
 /// The most descriptors that one message carries.
 pub const MAX_DESCRIPTORS: usize = ENDS.len();
-/// No wait status: of a process that a stop could not reach.
-pub const LIVES: i32 = -1;
 
 tagged! {
 /// One message.
@@ -146,7 +144,8 @@ pub enum Reply {
         /// What would fail.
         failure: Option<Failure>,
     },
-    /// Answer to `Signal`, `ClearLog` and a failed log request: an error number, 0 for success.
+    /// Answer to `Signal`, `ClearLog` and a failed log request: an error number, 0 for success. ENOTSUP of a signal to a
+    /// tree: there is no cgroup, and the process group alone was reached.
     7 Done {
         /// The request that it answers.
         seq: u32,
@@ -182,11 +181,11 @@ pub enum Reply {
         /// Which.
         signo: u8,
     },
-    /// A process that nobody here started was reaped, or lives on.
+    /// A process that nobody here started was reaped.
     11 Stranger {
         /// Its process id.
         pid: i32,
-        /// The raw wait status, or [`LIVES`].
+        /// The raw wait status.
         status: i32,
     },
     /// Answer to `Reread`, with a descriptor of what the reader wrote.

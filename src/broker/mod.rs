@@ -9,6 +9,7 @@ mod deliver;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
+mod leftover;
 mod logs;
 mod parked;
 mod post;
@@ -132,7 +133,8 @@ impl Broker {
         let post = self.post.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
         let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
-        logs.into_iter().chain(groups).chain([heart, post]).flatten().min()
+        let leftover = state.leftover.due_at();
+        logs.into_iter().chain(groups).chain([heart, post, leftover]).flatten().min()
     }
 
     fn due(&self) {
@@ -147,5 +149,6 @@ impl Broker {
         self.start_parked();
         self.settle_in_time();
         self.read_again();
+        self.name_leftover();
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use privsep::reply::{LIVES, Reply, STAGING, STDERR, STDIN, STDOUT};
+use privsep::reply::{Reply, STAGING, STDERR, STDIN, STDOUT};
 use privsep::request::{Instance, Slot};
 
 use super::Broker;
@@ -40,13 +40,6 @@ impl Broker {
                 self.exited(slot, Exit { instance, status, at })
             }
             Reply::SignalReceived { signo } => self.signalled(signo),
-            Reply::Stranger { pid, status: LIVES } => {
-                let text = format!(
-                    "pid {pid} lives on, left behind by a program, perhaps by one just stopped with killtree=true; it is \
-                     in no process group of a program, and without a writable cgroup v2 nothing tells whose it is"
-                );
-                self.line(Level::Warn, &text);
-            }
             Reply::Stranger { pid, status } => {
                 let (_, how) = texts::exit(status);
                 self.line(Level::Info, &format!("reaped unknown pid {pid} ({how})"));
@@ -100,6 +93,7 @@ impl Broker {
     }
 
     fn done(&self, seq: u32, errno: i32) {
+        let errno = self.after_signal(errno);
         let pending = self.state.borrow_mut().pending.remove(&seq);
         let result = match errno {
             0 => Ok(()),

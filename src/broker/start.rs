@@ -25,6 +25,7 @@ use tokio::task::LocalSet;
 use super::Broker;
 use super::activity::Before;
 use super::groups::known_before;
+use super::leftover::{Leftover, children_of};
 use super::post::Post;
 use super::signals::{WISH_AT, Wish};
 use super::state::State;
@@ -45,6 +46,7 @@ struct Made {
     null: File,
     scratch: Scratch,
     pid: i32,
+    children: Option<File>,
 }
 
 /// What the spawner gives first.
@@ -79,6 +81,7 @@ fn make() -> io::Result<Made> {
     // already shows as the end of the socket.
     set_pdeathsig(Signal::SIGKILL)?;
     let socket = inherited::socket();
+    let pid = getppid().as_raw();
     Ok(Made {
         socket: socket.ok_or_else(|| io::Error::other("it is started by supervisord alone"))?,
         null: OpenOptions::new()
@@ -88,7 +91,8 @@ fn make() -> io::Result<Made> {
         scratch: Scratch::new()
             .map_err(io::Error::from)
             .map_err(failed("a pipe cannot be made"))?,
-        pid: getppid().as_raw(),
+        pid,
+        children: children_of(pid),
     })
 }
 
@@ -103,15 +107,21 @@ fn run(made: Made) -> io::Result<()> {
             null: made.null,
         };
         let locked = policy::broker_lockdown(false).map_err(|e| io::Error::other(e.to_string()))?;
-        take_over(link, tools, made.pid, &locked).await
+        take_over(link, tools, (made.pid, made.children), &locked).await
     })
 }
 
 /// Says that it is ready, takes what it is given, and serves to the end.
-async fn take_over(link: Spawner, tools: Tools, pid: i32, locked: &LockedDown) -> io::Result<()> {
+async fn take_over(
+    link: Spawner,
+    tools: Tools,
+    (pid, children): (i32, Option<File>),
+    locked: &LockedDown,
+) -> io::Result<()> {
     let Some((broker, listeners)) = prepare(link, tools, pid, locked.missing()).await? else {
         return Ok(());
     };
+    broker.state.borrow_mut().leftover = Leftover::new(children);
     serve(&broker, listeners, locked);
     ended(broker.run().await)
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use privsep::request::{Instance, Log, Mode, Request, Slot};
 use tokio::sync::oneshot;
 
+use super::leftover::Leftover;
 use super::parked::Parked;
 use super::reread::Readings;
 use super::signals::Wish;
@@ -55,6 +56,7 @@ pub(super) struct State {
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Vec<Outcome>>>,
     pub(super) last_ticket: u64,
+    pub(super) leftover: Leftover,
     /// Starts that wait for logs to be opened.
     pub(super) parked: Parked,
     /// Logs that the spawner is opening.
@@ -107,6 +109,7 @@ impl State {
             pending: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
+            leftover: Leftover::default(),
             parked: Parked::default(),
             opening: BTreeSet::new(),
             unopened: BTreeSet::new(),

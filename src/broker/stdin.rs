@@ -44,10 +44,13 @@ pub(super) enum Moved {
     Never(Instance, Errno),
 }
 
+/// Standard input of one life of a process.
 struct Input {
     instance: Instance,
     pipe: OwnedFd,
     staging: Option<Staging>,
+    /// How much is in it, once known.
+    staged: Option<usize>,
     /// What is staged is to be moved once there is room.
     moving: bool,
     /// A part of an event has been sent: text waits for the rest of it.
@@ -94,6 +97,7 @@ impl Inputs {
             instance,
             pipe,
             staging,
+            staged: None,
             moving: false,
             under_way: false,
             later: VecDeque::new(),
@@ -195,7 +199,12 @@ impl Inputs {
         loop {
             match write(&staging.writer, event) {
                 Err(Errno::EINTR) => {}
-                other => return other,
+                Ok(0) => return Err(Errno::EIO),
+                Ok(bytes) => {
+                    input.staged = Some(bytes);
+                    return Ok(bytes);
+                }
+                Err(errno) => return Err(errno),
             }
         }
     }
@@ -220,12 +229,14 @@ impl Inputs {
         if !input.waiting.is_empty() {
             return Moved::Later;
         }
-        loop {
-            match bytes::drain(staging.reader.as_fd(), input.pipe.as_fd(), MOST) {
-                Ok(1..) => {}
+        let there = || bytes::waiting(staging.reader.as_fd()).unwrap_or(0);
+        let mut left = input.staged.unwrap_or_else(there);
+        while left > 0 {
+            match bytes::drain(staging.reader.as_fd(), input.pipe.as_fd(), left) {
                 Ok(0) => break,
-                Err(Errno::EAGAIN) if self.staged(slot) == 0 => break,
+                Ok(moved) => left = left.saturating_sub(moved),
                 Err(Errno::EAGAIN) => {
+                    input.staged = Some(left);
                     self.await_room(slot);
                     return Moved::Later;
                 }
@@ -235,9 +246,7 @@ impl Inputs {
                 }
             }
         }
-        if let Some(input) = self.inputs.get_mut(&slot) {
-            input.moving = false;
-        }
+        (input.moving, input.staged) = (false, Some(0));
         Moved::All(instance)
     }
 

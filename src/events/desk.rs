@@ -4,6 +4,9 @@ use super::seat::Item;
 use super::{Now, Output};
 use crate::config::settings::Level;
 
+/// Bytes of events that all pools hold at most, of what waits: the tape has room for as much when it starts over.
+pub(super) const HELD: usize = 48 << 20;
+
 pub(super) struct Desk<'a> {
     pub now: Now,
     /// The daemon's identifier.
@@ -25,6 +28,11 @@ impl Desk<'_> {
     /// An event is held from now on.
     pub(super) fn hold(&mut self, item: &Item) {
         *self.held = self.held.saturating_add(item.weight());
+    }
+
+    /// Whether a good part of the room for all events is free.
+    pub(super) fn roomy(&self) -> bool {
+        *self.held <= HELD / 4 * 3
     }
 
     /// An event is held no longer.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::journal::Payload;
 use privsep::request::{Instance, Slot};
 
-use super::desk::Desk;
+use super::desk::{Desk, HELD};
 use super::event::Event;
 use super::pool::{InForce, after};
 use super::seat::Seat;
@@ -14,9 +14,6 @@ use super::snapshot::State;
 use super::tape::{self, Record, Unit};
 use super::{Channel, Input, Kept, Kind, Kinds, Now, Output, Pool};
 use crate::config::settings::Level;
-
-/// Bytes of events that all pools hold at most, of what waits: the tape has room for as much when it starts over.
-const HELD: usize = 48 << 20;
 
 /// All pools with what waits in them, and their listeners.
 ///
@@ -128,7 +125,8 @@ impl Exchange {
         let gone = alive.iter().filter(|seat| of(seat).is_none());
         let gone: Vec<_> = gone.map(|seat| (seat.slot, seat.instance)).collect();
         // What was under way before anything else is handed out.
-        let under_way: Vec<_> = alive.iter().filter_map(of).copied().collect();
+        let under_way = alive.iter().filter(|seat| seat.has_business());
+        let under_way: Vec<_> = under_way.filter_map(of).copied().collect();
 
         for Kept { slot, instance, .. } in kept.iter().copied().filter(|kept| !kept.running) {
             self.handle(now, Input::Running { slot, instance, running: false }, out);
@@ -350,7 +348,7 @@ impl Exchange {
             let Some((1.., at)) = waiting.max() else {
                 return;
             };
-            self.with(at, now, out, |pool, desk| pool.give_up_oldest(HELD, desk));
+            self.with(at, now, out, |pool, desk| pool.give_up_oldest(desk));
         }
     }
 

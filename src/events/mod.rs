@@ -20,6 +20,15 @@ mod snapshot;
 mod tape;
 mod ticks;
 
+#[cfg(test)]
+mod bed;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod rows_of_death;
+#[cfg(test)]
+mod storm;
+
 use std::rc::Rc;
 
 use privsep::request::{Instance, Slot};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::request::{Instance, Slot};
 
 use super::Pool;
-use super::desk::Desk;
+use super::desk::{Desk, HELD};
 use super::event::Event;
 use super::kind::Kinds;
 use super::python;
@@ -170,8 +170,8 @@ impl InForce {
     }
 
     /// Gives up the oldest event, because all pools together hold too much.
-    pub(super) fn give_up_oldest(&mut self, most: usize, desk: &mut Desk<'_>) {
-        let why = format!(", all that wait take more than {} MiB", most >> 20);
+    pub(super) fn give_up_oldest(&mut self, desk: &mut Desk<'_>) {
+        let why = format!(", all that wait take more than {} MiB", HELD >> 20);
         self.discard(0, &why, desk);
     }
 
@@ -225,7 +225,7 @@ impl InForce {
     fn have_room(&mut self, desk: &mut Desk<'_>) {
         let most = usize::try_from(self.buffer_size).unwrap_or(usize::MAX);
         let counted = if self.awake.is_some() { self.counted() } else { self.queue.len() };
-        if self.discarded.count > 0 && counted <= most / 2 {
+        if self.discarded.count > 0 && counted <= most / 2 && desk.roomy() {
             self.tell_discarded(desk);
         }
     }

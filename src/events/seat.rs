@@ -134,6 +134,11 @@ impl Seat {
         self.protocol.state == State::Unknown
     }
 
+    /// Whether something was asked for that may not have been done.
+    pub(super) fn has_business(&self) -> bool {
+        self.sending.is_some() || self.restart == Restart::Asked
+    }
+
     /// Another life begins. Gives back the event of the last one.
     pub(super) fn begin(&mut self, instance: Instance) -> Option<Item> {
         let event = self.end();

@@ -275,7 +275,7 @@ impl Appender<'_> {
         target: Target<'_>,
     ) -> nix::Result<Done> {
         let end = match &target {
-            Target::File(file) => bytes::end_of(file.fd())?,
+            Target::File(file) if self.buffers.cut.text > 0 => bytes::end_of(file.fd())?,
             _ => None,
         };
         let dropping = matches!(target, Target::Dropped);

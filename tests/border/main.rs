@@ -5,4 +5,5 @@ mod hostile_reader;
 mod later_reader;
 mod log_lines;
 mod log_paths;
+mod staging;
 mod stopped_child;

@@ -1,6 +1,7 @@
 //! The broker dies, hangs or stays away: nothing is lost, and TERM still stops everything.
 
 mod build;
+mod events;
 mod killed;
 mod logs;
 mod many;

@@ -1,6 +1,7 @@
 //! The journal's mapping: what this broker leaves to the next, and what the last one left.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
@@ -21,6 +22,8 @@ pub struct Journal {
     bytes: NonZeroUsize,
     /// Number and copy of the text that was left last, once known: looking for it reads both copies.
     last: Cell<Option<(u64, bool)>>,
+    /// What was written to each cell last, by number and copy: nobody else writes while we live.
+    written: RefCell<HashMap<usize, (u64, bool, Payload)>>,
 }
 
 impl Journal {
@@ -38,7 +41,7 @@ impl Journal {
         // SAFETY: no address is asked for, so no mapping of ours is replaced; the object's size was just read, and the
         // spawner has sealed it, so that the pages stay there.
         let base = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, fd, 0) }?;
-        Ok(Journal { base: base.cast(), bytes, last: Cell::new(None) })
+        Ok(Journal { base: base.cast(), bytes, last: Cell::new(None), written: RefCell::default() })
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -56,6 +59,9 @@ impl Journal {
 
     /// The newest whole payload of a cell; `None` when it was never written or does not exist.
     pub fn read(&self, cell: usize) -> Option<Payload> {
+        if let Some((.., payload)) = self.written.borrow().get(&cell) {
+            return Some(*payload);
+        }
         let (first, second) = self.copies(cell)?;
         journal::newest(&load(first), &load(second)).map(|(_, payload, _)| payload)
     }
@@ -66,11 +72,16 @@ impl Journal {
         let Some((first, second)) = self.copies(cell) else {
             return;
         };
-        let newest = journal::newest(&load(first), &load(second));
-        let (seq, older, newer) = match newest {
-            Some((seq, _, true)) => (seq, first, second),
-            Some((seq, _, false)) => (seq, second, first),
-            None => (0, first, second),
+        let mut written = self.written.borrow_mut();
+        let known = written.get(&cell).map(|(seq, is_second, _)| (*seq, *is_second));
+        let newest = || {
+            let newest = journal::newest(&load(first), &load(second));
+            newest.map(|(seq, _, is_second)| (seq, is_second))
+        };
+        let (seq, older, newer, is_second) = match known.or_else(newest) {
+            Some((seq, true)) => (seq, first, second, false),
+            Some((seq, false)) => (seq, second, first, true),
+            None => (0, first, second, false),
         };
         let next = seq.checked_add(1);
         if next.is_none() {
@@ -81,6 +92,7 @@ impl Journal {
         for (word, bytes) in older.iter().zip(bytes.as_chunks::<8>().0) {
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
+        written.insert(cell, (next.unwrap_or(1), is_second, *payload));
     }
 }
 
@@ -262,6 +274,11 @@ mod tests {
         file
     }
 
+    /// The next broker's.
+    fn next(file: &File) -> Journal {
+        Journal::map(file.as_fd()).unwrap()
+    }
+
     #[test]
     fn a_second_broker_reads_what_the_first_wrote() {
         let file = memfd(journal::SIZE);
@@ -292,6 +309,7 @@ mod tests {
         for n in 2..=4 {
             journal.write(0, &[n; journal::PAYLOAD]);
             assert_eq!(journal.read(0), Some([n; journal::PAYLOAD]));
+            assert_eq!(next(&file).read(0), Some([n; journal::PAYLOAD]));
         }
     }
 
@@ -303,9 +321,10 @@ mod tests {
         journal.write(0, &[2; journal::PAYLOAD]);
         // The second copy holds the newer payload; a writer that dies half-way leaves it like this.
         journal.words()[WORDS + 5].store(0, Ordering::Relaxed);
+        let journal = next(&file);
         assert_eq!(journal.read(0), Some([1; journal::PAYLOAD]));
         journal.write(0, &[3; journal::PAYLOAD]);
-        assert_eq!(journal.read(0), Some([3; journal::PAYLOAD]));
+        assert_eq!(next(&file).read(0), Some([3; journal::PAYLOAD]));
     }
 
     #[test]
@@ -315,7 +334,7 @@ mod tests {
         journal.patch(1, 72, &[5; 48]);
         journal.patch(1, 0, &[6; 72]);
         journal.patch(1, 100, &[7; 21]);
-        let payload = journal.read(1).unwrap();
+        let payload = next(&file).read(1).unwrap();
         assert_eq!((&payload[..72], &payload[72..]), (&[6; 72][..], &[5; 48][..]));
     }
 

@@ -20,6 +20,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, shutdown,
 };
 use nix::unistd::{Pid, getppid};
+use privsep::journal;
 use privsep::reply::{Reply, SIZE as REPLY_SIZE};
 use privsep::request::{End, Mode, Request, SIZE, Whom};
 use privsep::start::SOCKET;
@@ -452,7 +453,12 @@ impl Broker {
         if file.set_len(0).is_ok() || file.set_len(size + 4096).is_ok() {
             self.breach("changed the size of the journal");
         }
-        let _ = file.write_all_at(&vec![0xa5; usize::try_from(size).unwrap_or(0)], 0);
+        // Its cells and the texts behind them, then the head of the tape and the beginning of both halves.
+        let tape = journal::TAPE_AT;
+        for (at, bytes) in [(0, tape), (tape - (1 << 16), 1 << 20), (tape + journal::TAPE, 1 << 20)]
+        {
+            let _ = file.write_all_at(&vec![0xa5; bytes], u64::try_from(at).unwrap_or(0));
+        }
     }
 
     fn settings(&mut self) {

@@ -10,11 +10,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{fstat, umask};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
+use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{
     UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
     read, setsid, unlinkat, write,
 };
-use privsep::journal;
+use privsep::journal::{self, CARRIED};
 use privsep::start::Start;
 use privsep::table::{Limit, Sink, Socket, Table, endpoint};
 
@@ -63,13 +64,13 @@ struct Pidfile {
 
 /// Everything up to the broker. An error has been said already; it is the exit status. Paths and limits mean what they
 /// meant at the `first` start, whatever the daemon has changed about itself since, but it may have become another user.
-pub fn begin(run: u32, first: &Start) -> Result<Begun, u8> {
+pub fn begin(run: u32, first: &Start, carried: [u8; CARRIED]) -> Result<Begun, u8> {
     let helpers = Helpers::open()?;
     let signals = crate::signals().ok_or_else(|| fail(&[b"could not take signals"]))?;
     let start = Start { uid: geteuid().as_raw(), gid: getegid().as_raw(), ..first.clone() };
     let (table, settings) = reading::read(&helpers, &start)?;
     let caller = if table.daemon && run == 1 { Some(detach()?) } else { None };
-    let (spawner, pidfile) = establish(helpers, start, (table, settings.into()), run)
+    let (spawner, pidfile) = establish(helpers, start, (table, settings.into()), (run, carried))
         .inspect_err(|status| report(caller.as_ref(), *status))?;
     Ok(Begun { spawner, signals, pidfile, caller })
 }
@@ -79,7 +80,7 @@ fn establish(
     helpers: Helpers,
     start: Start,
     (table, settings): (Table, OwnedFd),
-    run: u32,
+    (run, carried): (u32, [u8; CARRIED]),
 ) -> Result<(Spawner, Option<Pidfile>), u8> {
     let limits = raise_limits(&start, &table);
     if let Some(user) = &table.user {
@@ -91,7 +92,7 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len(), table.shared.len());
     activity_log(&table, &mut store)?;
-    let journal = make_journal().map_err(|errno| cannot(&[b"make the journal"], errno))?;
+    let journal = make_journal(carried).map_err(|errno| cannot(&[b"make the journal"], errno))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed {
@@ -281,9 +282,22 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
         .map_err(|errno| cannot(&[b"open the log file ", path], errno))
 }
 
-fn make_journal() -> Result<OwnedFd, Errno> {
+const CARRIED_AT: nix::libc::off_t = journal::CARRIED_AT as nix::libc::off_t;
+
+/// What a journal has for the next one. It means nothing here.
+pub fn carried(journal: &OwnedFd) -> [u8; CARRIED] {
+    let mut carried = [0; CARRIED];
+    match pread(journal, &mut carried, CARRIED_AT) {
+        Ok(CARRIED) => carried,
+        _ => [0; CARRIED],
+    }
+}
+
+/// `carried` is what the journal before it had in that place.
+fn make_journal(carried: [u8; CARRIED]) -> Result<OwnedFd, Errno> {
     let journal = memfd("journal")?;
     ftruncate(&journal, i64::try_from(journal::SIZE).map_err(|_| Errno::EFBIG)?)?;
+    pwrite(&journal, &carried, CARRIED_AT)?;
     seal(&journal, SealFlag::empty())?;
     Ok(journal.into())
 }

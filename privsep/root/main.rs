@@ -42,6 +42,7 @@ use nix::sys::signal::Signal::{
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
+use privsep::journal::CARRIED;
 use privsep::reply::Cause;
 use privsep::request::End;
 
@@ -65,9 +66,9 @@ fn main() {
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let first = begin::start_record();
-    let mut run = 1;
+    let (mut run, mut carried) = (1, [0; CARRIED]);
     let status = loop {
-        match begin::begin(run, &first).and_then(serve) {
+        match begin::begin(run, &first, carried).and_then(|begun| serve(begun, &mut carried)) {
             Ok(End::Restart) => run += 1,
             Ok(End::Exit) => break 0,
             Err(status) => break status,
@@ -83,8 +84,9 @@ fn signals() -> Option<SignalFd> {
     SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok()
 }
 
-/// Serves until the end. An error is the exit status of a start that failed.
-fn serve(mut begun: begin::Begun) -> Result<End, u8> {
+/// Serves until the end. An error is the exit status of a start that failed. What the next daemon's journal is to have
+/// of this one's is left in `carried`.
+fn serve(mut begun: begin::Begun, carried: &mut [u8; CARRIED]) -> Result<End, u8> {
     begun.spawner.succession.restart_at = Some(now());
     let mut ready = false;
     loop {
@@ -111,6 +113,7 @@ fn serve(mut begun: begin::Begun) -> Result<End, u8> {
         spawner.leave_without_broker();
         if spawner.step_stop(at) {
             let end = spawner.stop.as_ref().and_then(|stop| stop.end);
+            *carried = begin::carried(&spawner.sealed.journal);
             return Ok(end.unwrap_or(End::Exit));
         }
     }

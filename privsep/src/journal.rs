@@ -29,6 +29,10 @@ pub const LONG: usize = 24 + SETTINGS_MAX;
 pub const TAPE: usize = 64 << 20;
 /// Where the tape's halves begin, on a page whatever a page is; before them is room for a head.
 pub const TAPE_AT: usize = (CELLS + 2 * LONG).next_multiple_of(1 << 16) + (1 << 16);
+/// Where eight bytes stand that the next daemon's journal has too when this one starts over.
+pub const CARRIED_AT: usize = TAPE_AT - CARRIED;
+/// How many these are.
+pub const CARRIED: usize = 8;
 /// Bytes of a journal. What was never written takes no memory.
 pub const SIZE: usize = TAPE_AT + 2 * TAPE;
 

@@ -49,7 +49,8 @@ impl Post {
         let tape = journal.tape();
         let fresh = tape.is_empty();
         let mut exchange = match fresh {
-            true => Exchange::new(&settings.identifier, 0),
+            // A daemon that started over goes on with its numbers.
+            true => Exchange::new(&settings.identifier, journal.carried()),
             false => Exchange::restore(&settings.identifier, &tape),
         };
         exchange.log_from(settings.activity.level);
@@ -94,17 +95,21 @@ impl Post {
         let mut exchange = self.exchange.borrow_mut();
         exchange.commit_cells(cells);
         let records = exchange.records();
-        if records.is_empty() {
-            return;
+        if !records.is_empty() {
+            self.keep(&exchange, &records);
+            self.journal.carry(exchange.serial());
         }
+    }
+
+    fn keep(&self, exchange: &Exchange, records: &[u8]) {
         let long = self.journal.tape_len().saturating_add(records.len()) > self.limit.get();
-        if !long && self.journal.tape_len() > 0 && self.journal.append(&records) {
+        if !long && self.journal.tape_len() > 0 && self.journal.append(records) {
             return;
         }
         let snapshot = exchange.snapshot();
         if self.journal.start_over(&snapshot) {
             self.limit.set(SHORT.max(snapshot.len().saturating_mul(TIMES)));
-        } else if !self.journal.append(&records) {
+        } else if !self.journal.append(records) {
             self.full.set(true);
         }
     }

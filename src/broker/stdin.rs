@@ -434,4 +434,90 @@ mod tests {
         bed.inputs.ended(7, 2);
         assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
     }
+
+    /// With a pipe for events.
+    fn listening() -> Bed {
+        let mut bed = Bed::new();
+        let (reader, to_listener) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        let (from, to) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        bed.inputs.attach((7, 1), to_listener, Some(Staging { reader: from, writer: to }));
+        bed.reader = Some(reader);
+        bed
+    }
+
+    fn read_some(bed: &Bed) -> Vec<u8> {
+        let mut bytes = vec![0; 1 << 20];
+        let n = read(bed.reader.as_ref().unwrap(), &mut bytes).unwrap_or(0);
+        bytes.truncate(n);
+        bytes
+    }
+
+    #[tokio::test]
+    async fn an_event_is_staged_before_it_is_moved() {
+        let mut bed = listening();
+        assert_eq!(bed.inputs.stage(7, 2, b"x"), Err(Errno::EPIPE), "another life");
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        assert_eq!((bed.inputs.staged(7), read_some(&bed)), (5, vec![]));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        assert_eq!((bed.inputs.staged(7), read_some(&bed)), (0, b"event".to_vec()));
+        // A broker that takes over finds some there and moves that alone.
+        let staging = bed.inputs.inputs[&7].staging.as_ref().unwrap();
+        write(&staging.writer, b"rest").unwrap();
+        bed.inputs.inputs.get_mut(&7).unwrap().staged = None;
+        assert_eq!(bed.inputs.staged(7), 4);
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        assert_eq!(read_some(&bed), b"rest");
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1), "nothing was left");
+    }
+
+    #[tokio::test]
+    async fn text_waits_for_the_end_of_an_event_and_an_event_for_the_end_of_text() {
+        let mut bed = listening();
+        assert_eq!(bed.inputs.stage(7, 1, b"<half"), Ok(5));
+        bed.inputs.write(7, b"text").unwrap();
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        assert_eq!(bed.inputs.stage(7, 1, b" event>"), Ok(7));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        assert_eq!(read_some(&bed), b"<half event>");
+        bed.inputs.event_ended(7);
+        assert_eq!(read_some(&bed), b"text");
+        assert_eq!(bed.inputs.waiting, 0);
+        let mut expected = bed.fill();
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::Later);
+        expected.extend_from_slice(b"event");
+        let (mut all, mut tokens) = (Vec::new(), Vec::new());
+        while all.len() < expected.len() {
+            all.extend(read_some(&bed));
+            let ready = bed.watch.ready(&mut tokens);
+            let soon = std::time::Duration::from_millis(200);
+            if tokio::time::timeout(soon, ready).await.is_ok() {
+                tokens.drain(..).for_each(|_| drop(bed.inputs.ready(7)));
+            }
+        }
+        assert!(all == expected);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_finds_no_room_goes_on_when_there_is_some() {
+        let mut bed = listening();
+        let text = vec![b'x'; 1 << 16];
+        bed.inputs.write(7, &text).unwrap();
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::Later);
+        assert_eq!(read_some(&bed), text);
+        let mut tokens = Vec::new();
+        bed.watch.ready(&mut tokens).await.unwrap();
+        assert_eq!(bed.inputs.ready(7), Moved::All(1));
+        assert_eq!(read_some(&bed), b"event");
+    }
+
+    #[tokio::test]
+    async fn an_event_for_nobody_is_told_so() {
+        let mut bed = listening();
+        bed.reader = None;
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::Never(1, Errno::EPIPE));
+        assert_eq!(bed.inputs.stage(7, 1, b"next"), Err(Errno::EPIPE));
+    }
 }

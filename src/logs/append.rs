@@ -95,6 +95,14 @@ impl Note {
         Note::new(instance, u64::try_from(at).unwrap(), chunk, (false, false)).encode().to_vec()
     }
 
+    /// The same of a chunk with a number.
+    #[cfg(test)]
+    pub(super) fn turned(instance: Instance, at: usize, chunk: &[u8], turn: u32) -> Vec<u8> {
+        let at = u64::try_from(at).unwrap();
+        let note = Note::new(instance, at, chunk, (false, false));
+        Note { turn, ..note }.encode().to_vec()
+    }
+
     /// The note of this stream in its slot's cell; any bytes give a note or none.
     pub(super) fn decode(payload: &Payload, output: Output) -> Option<Note> {
         let at = place(output);

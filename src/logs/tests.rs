@@ -1,5 +1,7 @@
 //! Pipelines on real pipes and files.
 
+mod ears;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;

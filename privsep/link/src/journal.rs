@@ -164,6 +164,25 @@ impl Journal {
     }
 }
 
+/// What outlives a daemon that starts over.
+impl Journal {
+    fn carried_word(&self) -> Option<&AtomicU64> {
+        self.words().get(journal::CARRIED_AT / 8)
+    }
+
+    /// The number that was left with [`carry`](Journal::carry), by a broker of the daemon before this one too; 0 at first.
+    pub fn carried(&self) -> u64 {
+        self.carried_word().map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// Leaves a number to whoever comes.
+    pub fn carry(&self, number: u64) {
+        if let Some(word) = self.carried_word() {
+            word.store(number, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The tape. What is on it is input, and bytes beyond an end mean nothing.
 impl Journal {
     /// Which half counts, and the ends of both.
@@ -325,6 +344,20 @@ mod tests {
         assert_eq!(journal.read(0), Some([1; journal::PAYLOAD]));
         journal.write(0, &[3; journal::PAYLOAD]);
         assert_eq!(next(&file).read(0), Some([3; journal::PAYLOAD]));
+    }
+
+    #[test]
+    fn a_number_is_left_beside_the_tape() {
+        let file = memfd(journal::SIZE);
+        let journal = next(&file);
+        assert_eq!(journal.carried(), 0);
+        assert!(journal.append(b"tape"));
+        journal.carry(u64::MAX);
+        let journal = next(&file);
+        assert_eq!((journal.carried(), journal.tape().as_slice()), (u64::MAX, &b"tape"[..]));
+        let mut bytes = [0; journal::CARRIED];
+        file.read_exact_at(&mut bytes, journal::CARRIED_AT as u64).unwrap();
+        assert_eq!(bytes, [255; 8], "where the spawner looks for it");
     }
 
     #[test]

@@ -1,0 +1,207 @@
+//! Tests: who hears what programs write, when, and that nobody hears it twice.
+
+use std::cell::RefCell;
+
+use super::*;
+
+/// Notes what it is told, and how much was in the pipe then; knows the number of the last chunk.
+#[derive(Default)]
+struct Notes {
+    heard: RefCell<Vec<(u32, Vec<Said>, usize)>>,
+    pipe: RefCell<Option<OwnedFd>>,
+    last: std::cell::Cell<u32>,
+}
+
+impl Ear for Notes {
+    fn hear(&self, _: Source, turn: u32, said: Vec<Said>) {
+        // As whoever keeps numbers does: what is not later is a repeat.
+        if turn > self.last.replace(turn.max(self.last.get())) {
+            let waiting = self
+                .pipe
+                .borrow()
+                .as_ref()
+                .map_or(0, |pipe| link::bytes::waiting(pipe.as_fd()).unwrap());
+            self.heard.borrow_mut().push((turn, said, waiting));
+        }
+    }
+
+    fn turn(&self, _: Source) -> u32 {
+        self.last.get()
+    }
+}
+
+impl Notes {
+    fn said(&self) -> Vec<Said> {
+        self.heard.borrow_mut().drain(..).flat_map(|(_, said, _)| said).collect()
+    }
+}
+
+const ALL: Wants = Wants { text: true, messages: true, protocol: false };
+
+fn wanting(log: Option<Log>, wants: Wants) -> Route {
+    Route { capture: Some(1_000), wants, ..to(log) }
+}
+
+fn text(text: &str) -> Said {
+    Said::Text(text.as_bytes().to_vec())
+}
+
+fn message(text: &str) -> Said {
+    Said::Message(text.as_bytes().to_vec())
+}
+
+fn listening(rig: &mut Rig) -> Rc<Notes> {
+    let notes = Rc::new(Notes::default());
+    rig.logs.listen(Rc::<Notes>::clone(&notes));
+    notes
+}
+
+/// A stream of this route whose pipe the notes look into.
+fn attach(rig: &mut Rig, notes: &Notes, route: Route) -> OwnedFd {
+    let (reader, writer) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+    *notes.pipe.borrow_mut() = Some(reader.try_clone().unwrap());
+    rig.logs.attach((0, 1, Output::Stdout), reader, route, true);
+    writer
+}
+
+#[tokio::test]
+async fn it_is_told_before_it_leaves_the_pipe_and_with_numbers() {
+    for log in [None, Some(0)] {
+        let mut rig = rig(&[0]);
+        rig.open(0, 0, "log");
+        let notes = listening(&mut rig);
+        let out = attach(&mut rig, &notes, wanting(log, ALL));
+        let first = format!("one {BEGIN}two{END}three\n");
+        put(&out, &first);
+        rig.settle().await;
+        put(&out, "four\n");
+        rig.settle().await;
+        let heard = notes.heard.take();
+        let expected = [
+            (1, vec![text("one "), message("two"), text("three\n")], first.len()),
+            (2, vec![text("four\n")], 5),
+        ];
+        assert_eq!(heard, expected);
+        if log.is_some() {
+            assert_eq!(rig.text("log"), "one three\nfour\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_is_told() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let notes = listening(&mut rig);
+    let out = attach(&mut rig, &notes, wanting(Some(0), Wants::default()));
+    put(&out, &format!("a{BEGIN}1{END}"));
+    rig.settle().await;
+    assert_eq!(notes.said(), []);
+    // Somebody listens from now on, to a stream that runs.
+    let messages = Wants { messages: true, ..Wants::default() };
+    rig.logs.rewire(0, Output::Stdout, wanting(Some(0), messages));
+    put(&out, &format!("b{BEGIN}2{END}"));
+    rig.settle().await;
+    assert_eq!(notes.said(), [message("2")]);
+    rig.logs.rewire(0, Output::Stdout, wanting(Some(0), Wants::default()));
+    put(&out, &format!("c{BEGIN}3{END}"));
+    rig.settle().await;
+    assert_eq!(notes.said(), []);
+    assert_eq!(rig.text("log"), "abc");
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_kept_is_heard_when_somebody_wants_it() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let out = attach(&mut rig, &notes, wanting(None, Wants::default()));
+    put(&out, "for nobody");
+    rig.settle().await;
+    rig.logs.rewire(0, Output::Stdout, wanting(None, ALL));
+    put(&out, "for somebody");
+    rig.settle().await;
+    assert_eq!(notes.said(), [text("for somebody")]);
+}
+
+#[tokio::test]
+async fn no_character_is_cut() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let out = attach(&mut rig, &notes, wanting(None, ALL));
+    let whole = "aé€😀".as_bytes();
+    for byte in whole {
+        write(&out, &[*byte]).unwrap();
+        rig.settle().await;
+    }
+    assert_eq!(notes.said(), ["a", "é", "€", "😀"].map(text));
+    // What is no UTF-8 does not wait for what would make it so.
+    write(&out, b"\xe4\xffx\xe4").unwrap();
+    rig.settle().await;
+    assert_eq!(notes.said(), [Said::Text(b"\xe4\xffx\xe4".to_vec())]);
+    // Half a character at the end of all is what it is.
+    write(&out, b"end\xe2\x82").unwrap();
+    rig.settle().await;
+    assert_eq!(notes.said(), [text("end")]);
+    rig.logs.finish(0, 1, Instant::now());
+    assert_eq!(notes.said(), [Said::Text(b"\xe2\x82".to_vec())]);
+}
+
+#[tokio::test]
+async fn a_listener_is_heard_as_it_speaks() {
+    let mut rig = rig(&[0]);
+    rig.open(0, 0, "log");
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let route = Route { strip: true, wants, ..to(Some(0)) };
+    let out = attach(&mut rig, &notes, route);
+    for part in ["READY\n", "\x1b[1mRESULT 2\n", "OK\x1b["] {
+        put(&out, part);
+        rig.settle().await;
+    }
+    let protocol = |text: &str| Said::Protocol(text.as_bytes().to_vec());
+    let parts = ["READY\n", "\x1b[1mRESULT 2\n", "OK\x1b["].map(protocol);
+    assert_eq!(notes.said(), parts, "at once, and nothing is taken out");
+    assert_eq!(rig.text("log"), "READY\nRESULT 2\nOK\x1b[");
+    assert!(rig.logs.resting.is_empty());
+}
+
+/// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
+/// number; and what is in the log then.
+fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    std::fs::write(&path, wrote).unwrap();
+    let memory = dir.path().join("journal");
+    File::create(&memory).unwrap().set_len(privsep::journal::SIZE as u64).unwrap();
+    let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
+    let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
+    let at = if log.is_some() { 4 } else { usize::MAX };
+    let note = append::Note::turned(1, at, left.as_bytes(), 3);
+    journal.patch(1, JOURNAL_STREAMS_AT, &note);
+    let watch = Rc::new(Watch::new().unwrap());
+    let mut logs = logs(&watch, Some(journal.clone()), &[0]);
+    let notes = Rc::new(Notes::default());
+    notes.last.set(heard);
+    logs.listen(Rc::<Notes>::clone(&notes));
+    logs.opened(0, 0, open(&path), Instant::now());
+    let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+    put(&writer, left);
+    logs.attach((0, 1, Output::Stdout), reader, wanting(log, ALL), false);
+    logs.finish(0, 1, Instant::now());
+    assert_eq!(append::Note::decode(&journal.read(1).unwrap(), Output::Stdout), None);
+    (notes.said(), std::fs::read_to_string(&path).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_broker_died_over_is_heard_exactly_once() {
+    let left = format!("x{BEGIN}m{END}");
+    let said = || vec![text("x"), message("m")];
+    let told = |heard| if heard < 3 { said() } else { vec![] };
+    // The file has it or not; it was told after that, or not.
+    assert_eq!(succeeds(Some(0), "old ", &left, 2), (told(2), "old x".into()));
+    assert_eq!(succeeds(Some(0), "old x", &left, 2), (told(2), "old x".into()));
+    assert_eq!(succeeds(Some(0), "old x", &left, 3), (told(3), "old x".into()));
+    // Nothing keeps it: the number alone decides.
+    assert_eq!(succeeds(None, "", &left, 2).0, told(2));
+    assert_eq!(succeeds(None, "", &left, 3).0, told(3));
+}

@@ -241,7 +241,6 @@ def begin_and_end():
         until("it is started again", lambda d: read(d, "main.log").count("spawned: 'z-again'") == 2),
         until_ready("z-again", 4),
         remote("z", "3"), remote("z", "4"), heard("z-again", 4), compare("z-again"),
-        ignored="serials begin again when the daemon restarts",
     )
     odd = Pool("z-odd")
     named = scenario("z-identifier", remote("z"), heard("z-odd", 1), compare("z-odd", relative=False))

@@ -201,6 +201,13 @@ DELIBERATE = [
         "an event is said to be sent when it is on its way",
     ),
     Deliberate(
+        r"events-x-output",
+        "daemon",
+        r"'x-output' stdout output:\nb'READY\\n'",
+        r"'x-output' stdout output:\\nb'READY\\n'",
+        "a line of the activity log is one line, whatever was written",
+    ),
+    Deliberate(
         r"events-f-flood",
         "daemon",
         r"more than 20 in a second\nTrue",

@@ -188,11 +188,17 @@ def numbers():
         "n-dropped", dropped.join(), remote("n", "1"), remote("n", "waits"), heard(dropped.name, 1), dropped.leave(),
         dropped.join(), remote("n", "3"), heard(dropped.name, 2), compare(dropped.name), dropped.leave(),
     )
+    wider = Pool("n-changed", "REMOTE_COMMUNICATION,TICK_3600")
+    changed = with_pool(
+        "n-changed", remote("n", "1"), remote("n", "2"), heard("n-changed", 2),
+        Do("change it", lambda daemon: daemon.write("conf.d/n-changed.conf", wider.section() + "\n", 0o644)),
+        "update n-changed", remote("n", "3"), heard("n-changed", 3), compare("n-changed"),
+    )
     waiting = with_pool(
         "n-waits-for-listener", tell("stopProcess", "n-waits-for-listener"), remote("n", "1"), remote("n", "2"),
         tell("startProcess", "n-waits-for-listener"), heard("n-waits-for-listener", 2), compare("n-waits-for-listener"),
     )
-    return [*twice, unasked, rejoined, drops, waiting]
+    return [*twice, unasked, rejoined, drops, changed, waiting]
 
 
 def begin_and_end():

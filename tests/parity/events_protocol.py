@@ -1,8 +1,10 @@
 """What listeners say, and what becomes of the event: READY, RESULT, and all that is neither."""
 
+import re
+
 from events_bench import FAIL, OK, READY, STAY, Pool, activity, compare, heard, records, remote, scenario, stage, until_said
 from events_bench import with_pool
-from looks import Look, content, reached, read, tell, until, until_file
+from looks import Look, ask, content, reached, read, tell, until, until_file
 
 
 def good():
@@ -168,6 +170,9 @@ def surroundings():
         found = [record["env"] for record in records(daemon, "x-environment") if "env" in record]
         return [dict(sorted(one.items())) for one in found]
 
+    def output(daemon):
+        return re.findall(r"'x-output' stdout output:\n?.*", read(daemon, "main.log"))
+
     noisy = [("error", b"a warning\n"), OK, READY]
     told = b"<!--XSUPERVISOR:BEGIN-->told<!--XSUPERVISOR:END-->"
     return [
@@ -181,8 +186,24 @@ def surroundings():
                   events="REMOTE_COMMUNICATION,PROCESS_COMMUNICATION_STDERR", stderr_capture_maxbytes="1KB"),
         with_pool("x-stdout-tags", remote("x"), heard("x-stdout-tags", 1), until_said("x-stdout-tags", "BUSY ->"),
                   activity("x-stdout-tags"), lives=[{"always": [b"RESULT 50\n" + told, STAY]}]),
+        with_pool("x-stderr-log", remote("x"), heard("x-stderr-log", 2), compare("x-stderr-log"),
+                  lives=[{"answers": [[("error", b"a warning\n"), OK, READY]]}],
+                  events="REMOTE_COMMUNICATION,PROCESS_LOG_STDERR", stderr_events_enabled="true"),
+        with_pool("x-output", until_ready("x-output", 1), Look("output in the activity log", output),
+                  differs=True),
+        with_pool("x-cleared", remote("x"), heard("x-cleared", 1), until_ready("x-cleared", 2),
+                  until_file("x-cleared.out", "OKREADY\n"), ask("clearProcessLogs", "x-cleared"), remote("x"),
+                  heard("x-cleared", 2), until_file("x-cleared.out", "OKREADY\n"), content("x-cleared.out")),
+        with_pool("x-read", remote("x"), heard("x-read", 1), until_file("x-read.out", "OKREADY\n"),
+                  ask("readProcessStdoutLog", "x-read", 0, 0), ask("tailProcessStdoutLog", "x-read", 0, 6)),
         with_pool("x-status", "status x-status", reached("x-status", "RUNNING")),
     ]
+
+
+def ansi():
+    """Sequences of a terminal are no READY, and not in the log."""
+    return with_pool("x-ansi", until_said("x-ansi", "UNKNOWN"), until_file("x-ansi.out", "READY"), content("x-ansi.out"),
+                     activity("x-ansi", words="UNKNOWN"), lives=[{"begin": [b"\x1b[1mREADY\n", STAY]}] + [{"begin": [STAY]}] * 3)
 
 
 def worlds():
@@ -190,5 +211,6 @@ def worlds():
         stage("event-good", [*good(), *waits()]),
         stage("event-rejected", rejected()),
         stage("event-bad", bad()),
+        stage("event-ansi", [ansi()], lines="strip_ansi=true\n"),
         stage("event-deaths", [*lives_and_deaths(), *surroundings()]),
     ]

@@ -4,6 +4,7 @@ mod examples;
 mod idle;
 mod many;
 mod misuse;
+mod replaced;
 
 use std::fs;
 

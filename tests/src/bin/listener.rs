@@ -4,7 +4,10 @@
 //! `listener held FILE GO`        the same; the first event of a life is answered when the file GO is there
 //! `listener rejects FILE EACH`   the same; each EACH-th event that is heard is rejected
 //! `listener breaks FILE AFTER`   the same; the answer to the event that comes after so many is no result
-//! `listener says FIRST LAST GO`  a message between tags for each number, once the file GO is there; then rests
+//! `listener dies FILE AFTER`     the same; it ends without an answer to the event that comes after so many
+//! `listener says FIRST LAST GO [SIZE]`
+//!     a message between tags for each number, once the file GO is there; then rests. Lines of x before the number make
+//!     messages of about this size, and there is a pause after each
 #![forbid(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -34,7 +37,12 @@ fn main() -> io::Result<()> {
             let after = number(after);
             listen(file, |nth| if nth > after { "this is no result\n" } else { OK })
         }
-        ["says", first, last, go] => says(number(first), number(last), go),
+        ["dies", file, after] => {
+            let after = number(after);
+            listen(file, |nth| if nth > after { std::process::exit(1) } else { OK })
+        }
+        ["says", first, last, go] => says(number(first), number(last), go, 0),
+        ["says", first, last, go, size] => says(number(first), number(last), go, number(size)),
         _ => {
             eprintln!("listener: what is to be done?");
             std::process::exit(64);
@@ -87,11 +95,17 @@ fn listen(file: &str, mut answer: impl FnMut(u64) -> &'static str) -> io::Result
     Ok(())
 }
 
-fn says(first: u64, last: u64, go: &str) -> io::Result<()> {
+fn says(first: u64, last: u64, go: &str, size: u64) -> io::Result<()> {
     rest_until(go);
+    let line = format!("{}\n", "x".repeat(999));
+    let lines = line.repeat(usize::try_from(size / 1000).unwrap_or(0));
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     for n in first..=last {
-        write!(out, "<!--XSUPERVISOR:BEGIN-->{n}<!--XSUPERVISOR:END-->")?;
+        write!(out, "<!--XSUPERVISOR:BEGIN-->{lines}{n}<!--XSUPERVISOR:END-->")?;
+        if size > 0 {
+            out.flush()?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
     out.flush()?;
     loop {

@@ -24,6 +24,7 @@ import time
 sys.dont_write_bytecode = True
 
 import ctl  # noqa: E402
+import events  # noqa: E402
 import life  # noqa: E402
 import logs  # noqa: E402
 import quirks  # noqa: E402
@@ -39,13 +40,15 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "config
 import check  # noqa: E402
 
 # Where the worlds are described.
-WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell)
+WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell, events)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
 # Set when no further scenario is to be played.
 ENDING = threading.Event()
 # All of it takes a few minutes; after so many seconds it hangs.
 HANGS = 1200
+# Set when what the reference shows is to be printed.
+SHOWN = threading.Event()
 
 
 def execute(step, sides):
@@ -73,6 +76,9 @@ def play(scenario, sides, of, lasting):
                 step(side.daemon)
             continue
         line, (reference, ours) = execute(step, sides)
+        if SHOWN.is_set() and reference is not None and line != "states":
+            rows = ["    " + row for row in reference.split("\n")]
+            print("\n".join(["{}: {}".format(scenario.name, line), *rows]), flush=True)
         if reference == ours:
             continue
         reason = deliberate(scenario.name, of, reference or "", ours or "")
@@ -182,7 +188,10 @@ def main():
     parser.add_argument("--supervisord", type=shlex.split, metavar="CMD")
     parser.add_argument("--supervisorctl", type=shlex.split, metavar="CMD")
     parser.add_argument("--only", default="", metavar="NAME", help="part of a scenario's name")
+    parser.add_argument("--show", action="store_true", help="print what the reference shows, too")
     options = parser.parse_args()
+    if options.show:
+        SHOWN.set()
     # Ended from outside, it still ends its daemons.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     daemon = [options.reference + "/bin/supervisord"]

@@ -88,6 +88,8 @@ class World:
         self.lasting = ()
         self.daemon_lines = ""
         self.client_lines = ""
+        # A command that runs the daemon.
+        self.wrapper = []
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
         self.files += [("bin/plain", "no program\n", 0o644), ("cwd/empty", "", 0o600)]
 

@@ -492,7 +492,9 @@ mod tests {
             let ready = bed.watch.ready(&mut tokens);
             let soon = std::time::Duration::from_millis(200);
             if tokio::time::timeout(soon, ready).await.is_ok() {
-                tokens.drain(..).for_each(|_| drop(bed.inputs.ready(7)));
+                for _ in tokens.drain(..) {
+                    bed.inputs.ready(7);
+                }
             }
         }
         assert!(all == expected);

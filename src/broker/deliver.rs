@@ -198,6 +198,7 @@ impl Broker {
         match moved {
             Moved::Later => {}
             Moved::All(instance) => {
+                self.eager.sent();
                 self.post.put(Input::Spliced { slot, instance });
                 self.commit(&[]);
                 if !self.post.goes_on(slot) {

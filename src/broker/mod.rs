@@ -6,6 +6,7 @@
 mod activity;
 mod asks;
 mod deliver;
+mod eager;
 mod groups;
 #[cfg(supervisor_hooks)]
 mod hook;
@@ -39,6 +40,7 @@ pub use start::main;
 use crate::config::settings::Settings;
 use crate::logs::clock;
 use crate::process::Input;
+use eager::Eager;
 use post::Post;
 use state::State;
 
@@ -56,6 +58,7 @@ pub(crate) struct Broker {
     watch: Rc<Watch>,
     journal: Rc<Journal>,
     post: Rc<Post>,
+    eager: Eager,
     state: RefCell<State>,
     /// A deadline may have changed outside of the loop.
     kick: Notify,
@@ -112,6 +115,14 @@ impl Broker {
 
     /// Pipes that have something.
     fn serve(&self, tokens: &mut Vec<u64>) {
+        self.eager.rested();
+        self.serve_once(tokens);
+        while self.look_out(tokens) {
+            self.serve_once(tokens);
+        }
+    }
+
+    fn serve_once(&self, tokens: &mut Vec<u64>) {
         let now = Instant::now();
         for token in tokens.drain(..) {
             let mut state = self.state.borrow_mut();
@@ -124,6 +135,7 @@ impl Broker {
                 None => state.logs.ready(token, now),
             }
         }
+        self.after_logs();
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -24,6 +24,7 @@ use tokio::task::LocalSet;
 
 use super::Broker;
 use super::activity::Before;
+use super::eager::Eager;
 use super::groups::known_before;
 use super::leftover::{Leftover, children_of};
 use super::post::Post;
@@ -244,7 +245,8 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(active.processes.keys());
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
-    Broker { active, zone, pid, link, watch, journal, post, state, kick: Notify::new() }
+    let (eager, kick) = (Eager::default(), Notify::new());
+    Broker { active, zone, pid, link, watch, journal, post, eager, state, kick }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;

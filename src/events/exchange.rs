@@ -12,7 +12,7 @@ use super::pool::{InForce, after};
 use super::seat::Seat;
 use super::snapshot::State;
 use super::tape::{self, Record, Unit};
-use super::{Channel, Input, Kept, Kind, Kinds, Now, Output, Pool};
+use super::{Channel, Input, Kind, Kinds, Now, Output, Pool};
 use crate::config::settings::Level;
 
 /// All pools with what waits in them, and their listeners.
@@ -23,7 +23,7 @@ use crate::config::settings::Level;
 pub struct Exchange {
     identifier: String,
     level: Level,
-    state: State,
+    pub(super) state: State,
     /// What any pool is subscribed to.
     wanted: Kinds,
     /// The pool of each listener.
@@ -31,7 +31,7 @@ pub struct Exchange {
     /// Bytes of all events that wait or are with a listener.
     held: usize,
     /// When ticks are due.
-    tick: Option<Duration>,
+    pub(super) tick: Option<Duration>,
     /// What the step has for the tape.
     unit: Unit,
     /// Cells that change in this step.
@@ -59,7 +59,8 @@ impl Exchange {
     }
 
     /// What a former broker left on its tape. Any bytes give an exchange: what comes after a record that is broken does
-    /// not count, and an empty tape gives a new one. [`resume`](Exchange::resume) is to come next, then the pools.
+    /// not count, and an empty tape gives a new one. [`resume`](Exchange::resume) is to come next, then the pools, then
+    /// [`Input::Spawned`] and [`Input::Running`] of all listeners: what is known already changes nothing.
     pub fn restore(identifier: &str, tape: &[u8]) -> Exchange {
         let mut exchange = Exchange::new(identifier, 0);
         // What was to be done then has been done, or is found out by `resume`.
@@ -113,59 +114,7 @@ impl Exchange {
         self.wanted = all.fold(Kinds::NONE, Kinds::or);
     }
 
-    /// What is handed over to the new broker, all of it; settles what was under way. Its records and outputs are as
-    /// those of [`handle`](Exchange::handle).
-    pub fn resume(&mut self, now: Now, kept: &[Kept], out: &mut Vec<Output>) {
-        let seats = self.state.pools.iter().flat_map(|pool| &pool.seats);
-        let of = |seat: &&Seat| {
-            let same = |kept: &&Kept| (kept.slot, kept.instance) == (seat.slot, seat.instance);
-            kept.iter().find(same)
-        };
-        let alive: Vec<&Seat> = seats.filter(|seat| seat.alive).collect();
-        let gone = alive.iter().filter(|seat| of(seat).is_none());
-        let gone: Vec<_> = gone.map(|seat| (seat.slot, seat.instance)).collect();
-        // What was under way before anything else is handed out.
-        let under_way = alive.iter().filter(|seat| seat.has_business());
-        let under_way: Vec<_> = under_way.filter_map(of).copied().collect();
-
-        for Kept { slot, instance, .. } in kept.iter().copied().filter(|kept| !kept.running) {
-            self.handle(now, Input::Running { slot, instance, running: false }, out);
-        }
-        for (slot, instance) in gone {
-            self.handle(now, Input::Ended { slot, instance }, out);
-        }
-        for kept in under_way {
-            self.settle(now, kept, out);
-        }
-        for Kept { slot, instance, running, .. } in kept.iter().copied() {
-            self.handle(now, Input::Spawned { slot, instance }, out);
-            self.handle(now, Input::Running { slot, instance, running }, out);
-        }
-        self.tick = self.state.ticks.next(now);
-    }
-
-    /// Goes on with what was on its way to a listener.
-    fn settle(&mut self, now: Now, kept: Kept, out: &mut Vec<Output>) {
-        let Kept { slot, instance, staged: in_pipe, .. } = kept;
-        let Some(seat) = self.seat(slot) else {
-            return;
-        };
-        out.extend(seat.restart_again());
-        match (&seat.sending, in_pipe) {
-            (None, _) => {}
-            // It was about to be written and was not.
-            (Some(sending), 0) if !sending.staged => out.extend(seat.round()),
-            // It was written, and nobody could say so.
-            (Some(sending), more) if !sending.staged => {
-                let done = sending.done.saturating_add(more);
-                self.handle(now, Input::Staged { slot, instance, done }, out);
-            }
-            (Some(_), 0) => self.handle(now, Input::Spliced { slot, instance }, out),
-            (Some(_), _) => out.push(seat.splice()),
-        }
-    }
-
-    fn seat(&self, slot: Slot) -> Option<&Seat> {
+    pub(super) fn seat(&self, slot: Slot) -> Option<&Seat> {
         let pool = self.state.pools.get(*self.pools_of.get(&slot)?)?;
         pool.seats.get(pool.place(slot)?)
     }

@@ -15,6 +15,7 @@ mod kind;
 mod pool;
 mod protocol;
 mod python;
+mod resume;
 mod seat;
 mod snapshot;
 mod tape;
@@ -26,6 +27,8 @@ mod bed;
 mod rows;
 #[cfg(test)]
 mod rows_of_death;
+#[cfg(test)]
+mod rows_of_queues;
 #[cfg(test)]
 mod storm;
 

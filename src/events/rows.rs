@@ -7,7 +7,6 @@ use crate::process::State;
 
 const ABOUT: About<'_> = About { process: "cat", group: "pets" };
 const OK: &str = "RESULT 2\nOKREADY\n";
-const FAIL: &str = "RESULT 4\nFAILREADY\n";
 
 #[test]
 fn payloads_are_to_the_letter() {
@@ -196,76 +195,6 @@ fn lines_of_a_good_listener() {
 }
 
 #[test]
-fn a_rejected_event_comes_again_later_and_later_and_nothing_overtakes_it() {
-    let mut bed = Bed::new(&[pool("p", 10, "REMOTE_COMMUNICATION", &[1])]);
-    bed.up(1);
-    bed.happen(0..3);
-    for wait in [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
-        assert_eq!(bed.numbers(), [(1, 0)]);
-        bed.lines.clear();
-        bed.say(1, 1, FAIL);
-        let expected = ["W l1: event was rejected".to_owned()];
-        assert_eq!(bed.said(Level::Warn), expected);
-        assert_eq!((bed.numbers(), bed.due()), (vec![], Some(wait)));
-        bed.pass(wait as u64 - 1);
-        bed.put(Input::Timer);
-        assert_eq!(bed.numbers(), []);
-        bed.pass(1);
-        bed.put(Input::Timer);
-        assert_eq!(bed.due(), None, "nobody is free");
-    }
-    assert_eq!(bed.numbers(), [(1, 0)]);
-    bed.say(1, 1, OK);
-    assert_eq!(bed.numbers(), [(1, 1)]);
-    bed.say(1, 1, FAIL);
-    assert_eq!(bed.due(), Some(100), "another event, another delay");
-}
-
-#[test]
-fn rejected_events_keep_their_order() {
-    let mut bed = Bed::new(&[pool("p", 10, "REMOTE_COMMUNICATION", &[1, 2, 3])]);
-    (1..=3).for_each(|slot| bed.up(slot));
-    bed.happen(0..5);
-    assert_eq!(bed.numbers(), [(1, 0), (2, 1), (3, 2)]);
-    bed.lines.clear();
-    bed.say(1, 1, FAIL);
-    let expected = [
-        "D 'l1' stdout output:\nb'RESULT 4\\nFAILREADY\\n'",
-        "W l1: event was rejected",
-        "D l1: BUSY -> ACKNOWLEDGED",
-        "D rebuffering event 0 for pool p (buf size=2, max=10)",
-        "D l1: ACKNOWLEDGED -> READY",
-    ];
-    assert_eq!(bed.said(Level::Debug), expected);
-    bed.pass(50);
-    bed.say(3, 1, FAIL);
-    bed.say(2, 1, FAIL);
-    bed.pass(50);
-    bed.put(Input::Timer);
-    assert_eq!(bed.numbers(), [(1, 0)]);
-    bed.say(1, 1, OK);
-    assert_eq!((bed.numbers(), bed.due()), (vec![], Some(50)), "1 is not due, 3 waits for it");
-    bed.pass(50);
-    bed.put(Input::Timer);
-    assert_eq!(bed.numbers(), [(1, 1), (2, 2), (3, 3)]);
-}
-
-#[test]
-fn a_rejected_event_is_its_own_pools_alone() {
-    let pools = [pool("a", 10, "EVENT", &[1]), pool("b", 10, "EVENT", &[2])];
-    let mut bed = Bed::new(&pools);
-    bed.up(1);
-    bed.up(2);
-    bed.happen(0..1);
-    assert_eq!(bed.numbers(), [(1, 0), (2, 0)]);
-    bed.say(2, 1, OK);
-    bed.say(1, 1, FAIL);
-    bed.pass(100);
-    bed.put(Input::Timer);
-    assert_eq!(bed.numbers(), [(1, 0)]);
-}
-
-#[test]
 fn what_a_dead_listener_had_goes_to_the_next_at_once() {
     let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1, 2])]);
     bed.up(1);
@@ -290,84 +219,6 @@ fn what_a_dead_listener_had_goes_to_the_next_at_once() {
     bed.lines.clear();
     bed.say(1, 2, "READY\n");
     assert_eq!(bed.said(Level::Debug).len(), 2, "still there");
-}
-
-#[test]
-fn overflow_names_what_is_lost_and_says_how_much_it_was() {
-    let mut bed = Bed::new(&[pool("p", 4, "EVENT", &[1])]);
-    bed.up(1);
-    bed.happen(0..5);
-    assert_eq!(bed.said(Level::Warn), [""; 0]);
-    bed.happen(5..8);
-    let lost = |n| format!("E pool p event buffer overflowed, discarding event {n}");
-    assert_eq!(bed.said(Level::Warn), [lost(1), lost(2), lost(3)]);
-    // One that comes back pushes out the oldest, though it is older.
-    assert_eq!(bed.numbers(), [(1, 0)]);
-    bed.say(1, 1, "RESULT 1\nx");
-    assert_eq!(bed.said(Level::Error), [lost(4)]);
-    bed.pass(100);
-    bed.say(1, 1, "READY\n");
-    assert_eq!(bed.numbers(), [(1, 0)]);
-    bed.say(1, 1, OK);
-    let sum = "W pool p event buffer has room again, 4 events were discarded, serials 1 to 4";
-    assert_eq!((bed.numbers(), bed.said(Level::Warn)), (vec![(1, 5)], vec![sum.to_owned()]));
-    for n in [6, 7] {
-        bed.say(1, 1, OK);
-        assert_eq!((bed.numbers(), bed.said(Level::Warn)), (vec![(1, n)], vec![]));
-    }
-}
-
-#[test]
-fn what_comes_before_the_first_listener_is_ready_is_kept() {
-    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1])]);
-    bed.happen(0..10);
-    bed.spawn(1, 1);
-    bed.say(1, 1, "READY\n");
-    bed.happen(10..12);
-    bed.running(1, 1, true);
-    assert_eq!(bed.numbers(), [(1, 0)]);
-    // From here on it counts, beside those that came too early.
-    bed.happen(12..15);
-    let lost = "E pool p event buffer overflowed, discarding event 12";
-    assert_eq!(bed.said(Level::Error), [lost]);
-    // An early one that comes back pushes nothing out.
-    bed.say(1, 1, FAIL);
-    bed.pass(100);
-    bed.put(Input::Timer);
-    for n in (0..12).chain(13..15) {
-        assert_eq!(bed.numbers(), [(1, n)]);
-        bed.say(1, 1, OK);
-    }
-    assert_eq!(bed.numbers(), []);
-}
-
-#[test]
-fn memory_has_a_limit() {
-    let pools = [pool("a", 1_000, "EVENT", &[1]), pool("b", 1_000, "TICK,PROCESS_GROUP", &[2])];
-    let mut bed = Bed::new(&pools);
-    bed.happen(0..1);
-    let big = "x".repeat(1 << 20);
-    bed.put(Input::Happened(vec![Event::remote("t", &big); 47]));
-    assert_eq!(bed.said(Level::Warn), [""; 0]);
-    bed.put(Input::Happened(vec![Event::remote("t", &big)]));
-    let lost = |n| {
-        format!(
-            "E pool a event buffer overflowed, discarding event {n}, all that wait take more than 48 MiB"
-        )
-    };
-    assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);
-    // Whoever holds most gives, whoever asks.
-    bed.put(Input::Happened(vec![Event::group(&big, Change::Added)]));
-    assert_eq!(bed.said(Level::Warn), [lost(2), lost(3)]);
-    // What waits fits the tape with room to spare.
-    let snapshot = bed.exchange.snapshot().len();
-    assert!(snapshot < 49 << 20, "{snapshot}");
-    bed.put(Input::Pools(pools[1..].to_vec()));
-    let expected = [
-        "W pool a is removed with 46 events that no listener has taken",
-        "W pool a event buffer has room again, 4 events were discarded, serials 0 to 3",
-    ];
-    assert_eq!(bed.said(Level::Warn), expected);
 }
 
 #[test]

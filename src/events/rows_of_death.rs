@@ -41,8 +41,7 @@ fn what_was_written_is_not_written_again() {
         let mut bed = Bed { tape: bed.tape.clone(), ..sending().0 };
         bed.replace(&[Kept { staged, ..KEPT }]);
         let splice = Output::Splice { slot: 1, instance: 1 };
-        assert_eq!(bed.outputs, [splice.clone()]);
-        bed.outputs.clear();
+        assert_eq!(std::mem::take(&mut bed.outputs), std::slice::from_ref(&splice));
         bed.replace(&[Kept { staged: 4, ..KEPT }]);
         assert_eq!(bed.outputs, [splice]);
         bed.outputs.clear();

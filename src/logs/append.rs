@@ -69,6 +69,11 @@ impl Note {
         self.gap
     }
 
+    /// Whether it was told, where so many chunks were.
+    pub(super) fn told(&self, turns: u32) -> bool {
+        self.turn > 0 && self.turn <= turns
+    }
+
     fn new(instance: Instance, at: u64, chunk: &[u8], (before, after): (bool, bool)) -> Note {
         let length = u32::try_from(chunk.len()).unwrap_or(0);
         Note { instance, at, length, hash: hash(chunk), before, after, gap: None, turn: 0 }
@@ -258,7 +263,7 @@ impl Appender<'_> {
                 Lines { syslog, clock: self.clock, now: self.now, events: &mut *self.events };
             until = sender.send(work, self.buffers, there, last);
         }
-        if matches!(target, Target::Dropped) {
+        if matches!(target, Target::Dropped) && !hasty {
             self.half(there, rules, inside);
         }
         (self.buffers.cut.length == 0).then_some(until)
@@ -323,7 +328,11 @@ impl Appender<'_> {
     }
 
     /// Consumes what the broker before this one has appended and not consumed.
-    fn recover(&mut self, stream: &mut Stream, target: &mut Target<'_>) -> nix::Result<()> {
+    pub(super) fn recover(
+        &mut self,
+        stream: &mut Stream,
+        target: &mut Target<'_>,
+    ) -> nix::Result<()> {
         let Some(note) = stream.note else {
             return Ok(());
         };
@@ -350,7 +359,7 @@ impl Appender<'_> {
             };
             let arrived = end.map_or(0, |end| end.saturating_sub(note.at));
             let mut arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
-            if note.turn > 0 && note.turn <= stream.turn {
+            if note.told(stream.turn) {
                 // It was told, after all of it had been appended.
                 arrived = usize::MAX;
             }

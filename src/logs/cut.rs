@@ -3,12 +3,19 @@
 //! A pure function of bytes: the same bytes are cut the same way by whoever looks at them, so that a broker that takes
 //! over finds what the one before it was about to do.
 
-use memchr::{memchr, memmem};
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 /// Begins a message.
 pub(super) const BEGIN: &[u8] = b"<!--XSUPERVISOR:BEGIN-->";
 /// Ends it.
 pub(super) const END: &[u8] = b"<!--XSUPERVISOR:END-->";
+
+/// Making these costs more than most searches.
+static FIND_BEGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEGIN));
+static FIND_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(END));
 
 const ESCAPE: u8 = 0x1b;
 /// A longer sequence of a terminal is none.
@@ -58,12 +65,13 @@ impl Cut {
         self.clear(inside);
         loop {
             let rest = bytes.get(self.length..).unwrap_or_default();
-            let (tag, kind) = if self.after { (END, Kind::End) } else { (BEGIN, Kind::Begin) };
-            let Some(at) = rules.capture.then(|| memmem::find(rest, tag)).flatten() else {
+            let (find, kind) =
+                if self.after { (&FIND_END, Kind::End) } else { (&FIND_BEGIN, Kind::Begin) };
+            let Some(at) = rules.capture.then(|| find.find(rest)).flatten() else {
                 break;
             };
             self.part(rest.get(..at).unwrap_or_default(), rules, true);
-            self.push(kind, tag.len());
+            self.push(kind, find.needle().len());
             self.after = !self.after;
         }
         let rest = bytes.get(self.length..).unwrap_or_default();

@@ -31,7 +31,7 @@ use nix::errno::Errno;
 use privsep::request::{Instance, Log, Slot};
 use tokio::sync::Notify;
 
-use append::Buffers;
+use append::{Appender, Buffers, Target};
 use clock::Clock;
 pub use ear::{Ear, Said, Source, Wants};
 use file::LogFile;
@@ -379,8 +379,21 @@ impl Logs {
             }
             let mut stream = Stream::new(pipe, (slot, instance, output), route, note);
             stream.turn = self.ear.as_ref().map_or(0, |ear| ear.turn(stream.source()));
+            self.forget_told(&mut stream);
             self.streams.insert(token, stream);
         }
+    }
+
+    /// What was told and not consumed goes at once, before anybody is sent anything: the answer may be the same bytes.
+    fn forget_told(&mut self, stream: &mut Stream) {
+        if !stream.note.is_some_and(|note| note.told(stream.turn)) {
+            return;
+        }
+        let Logs { tools, journal, buffers, syslogs, clock, events, ear, .. } = self;
+        let (journal, ear, now) = (journal.as_deref(), ear.as_deref(), Instant::now());
+        let mut appender = Appender { tools, journal, buffers, syslogs, clock, events, ear, now };
+        // Its file has it already. A pipe that cannot be looked at will say so at its next turn.
+        let _ = appender.recover(stream, &mut Target::Nowhere);
     }
 
     /// What is wanted of a running stream has changed.

@@ -176,7 +176,8 @@ impl Logs {
         }
         let delay = stream.look.map_or(FIRST_LOOK, |(_, delay)| delay);
         let turn = if self.is_full(&stream, now) {
-            stream.look = Some((now + NEXT_LOOK, FIRST_LOOK));
+            let next = if stream.hasty() { FIRST_LOOK } else { NEXT_LOOK };
+            stream.look = Some((now + next, FIRST_LOOK));
             self.drop_some(&mut stream, now)
         } else {
             stream.look = Some((now + delay, (delay * 2).min(LAST_LOOK)));
@@ -196,18 +197,20 @@ impl Logs {
         }
     }
 
-    /// Whether a stream's program would have to wait for a file that takes nothing.
+    /// Whether a stream's program would have to wait for a file that takes nothing. Nobody waits for a listener's log: who
+    /// waits for its answer does not care for that.
     fn is_full(&self, stream: &Stream, now: Instant) -> bool {
         let drops = match self.key(stream).and_then(|key| self.files.get(&key)) {
             Some(file) => file.drops(now),
             None => stream.stuck.is_some_and(|since| now >= since + MOMENT),
         };
         drops
-            && self
-                .tools
-                .scratch
-                .full(stream.pipe.as_fd(), self.tools.null.as_fd())
-                .unwrap_or(false)
+            && (stream.hasty()
+                || self
+                    .tools
+                    .scratch
+                    .full(stream.pipe.as_fd(), self.tools.null.as_fd())
+                    .unwrap_or(false))
     }
 
     fn drop_some(&mut self, stream: &mut Stream, now: Instant) -> Turn {

@@ -75,6 +75,14 @@ impl Watch {
         self.timer.set(once, TimerSetTimeFlags::empty())
     }
 
+    /// Adds the tokens of what is to be done at this moment, and says whether that is anything.
+    pub fn poll(&self, tokens: &mut Vec<u64>) -> bool {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let taken = self.epoll.get().wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        tokens.extend(events.iter().take(taken).map(EpollEvent::data));
+        taken > 0
+    }
+
     /// Waits until something is to be done and adds its tokens to `tokens`. Cancelling it loses nothing.
     pub async fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         loop {
@@ -182,6 +190,26 @@ mod tests {
         assert_eq!(within(&watch, soon).await, []);
         drop(reader);
         assert_eq!(within(&watch, long).await, [9], "nobody reads it");
+    }
+
+    #[tokio::test]
+    async fn what_is_polled_is_not_reported_again() {
+        let watch = Watch::new().unwrap();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        watch.add(reader.as_fd(), 7).unwrap();
+        let (soon, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        let mut tokens = Vec::new();
+        assert!(!watch.poll(&mut tokens));
+        for _ in 0..3 {
+            write(&writer, b"a").unwrap();
+            assert!(watch.poll(&mut tokens));
+            assert_eq!(within(&watch, soon).await, []);
+            watch.arm(reader.as_fd(), 7).unwrap();
+            assert_eq!(within(&watch, long).await, [7]);
+            nix::unistd::read(&reader, &mut [0; 8]).unwrap();
+            watch.arm(reader.as_fd(), 7).unwrap();
+        }
+        assert_eq!(tokens, [7, 7, 7]);
     }
 
     #[tokio::test]

@@ -165,6 +165,31 @@ async fn a_listener_is_heard_as_it_speaks() {
     assert!(rig.logs.resting.is_empty());
 }
 
+#[tokio::test]
+async fn a_listener_is_heard_though_its_log_takes_nothing() {
+    let mut rig = rig(&[0]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    rig.logs.opened(0, 0, full.into(), Instant::now());
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(Some(0)) });
+    for part in ["READY\n", "RESULT 2\nOK"] {
+        put(&out, part);
+        let end = Instant::now() + Duration::from_secs(10);
+        while notes.heard.borrow().is_empty() && Instant::now() < end {
+            rig.settle().await;
+            rig.logs.due(Instant::now());
+        }
+        assert_eq!(notes.said(), [Said::Protocol(part.as_bytes().to_vec())]);
+    }
+    let lost = |event: &Event| matches!(event, Event::Works(0, 17));
+    rig.open(0, 0, "log");
+    put(&out, "READY\n");
+    rig.settle().await;
+    assert_eq!(rig.text("log"), "\nREADY\n");
+    assert!(rig.logs.events().iter().any(lost), "it is counted");
+}
+
 /// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
 /// number; and what is in the log then.
 fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {
@@ -190,6 +215,37 @@ fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>
     logs.finish(0, 1, Instant::now());
     assert_eq!(append::Note::decode(&journal.read(1).unwrap(), Output::Stdout), None);
     (notes.said(), std::fs::read_to_string(&path).unwrap())
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_one_before_is_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = dir.path().join("journal");
+    File::create(&memory).unwrap().set_len(privsep::journal::SIZE as u64).unwrap();
+    let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
+    let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
+    let answer = "RESULT 2\nOKREADY\n";
+    let note = append::Note::turned(1, 4, answer.as_bytes(), 3);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    // The one before was told, and consumed or not; the log is not open yet.
+    for left in [answer, ""] {
+        journal.patch(1, JOURNAL_STREAMS_AT, &note);
+        let watch = Rc::new(Watch::new().unwrap());
+        let mut logs = logs(&watch, Some(journal.clone()), &[0]);
+        let notes = Rc::new(Notes::default());
+        notes.last.set(3);
+        logs.listen(Rc::<Notes>::clone(&notes));
+        logs.take_over();
+        let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
+        put(&writer, left);
+        let route = Route { wants, ..to(Some(0)) };
+        logs.attach((0, 1, Output::Stdout), reader, route, false);
+        put(&writer, answer);
+        logs.begin(Instant::now());
+        logs.opened(0, 0, open(&dir.path().join("log")), Instant::now());
+        logs.finish(0, 1, Instant::now());
+        assert_eq!(notes.said(), [Said::Protocol(answer.as_bytes().to_vec())]);
+    }
 }
 
 #[tokio::test]

@@ -30,8 +30,8 @@ $(REFERENCE)/ready: tools/reference.sh
 demo: build
 	tools/demo.sh $(DIST)
 
-test: format lint deny unit build budget hooks reference system parity clients fuzz
-	@echo 'make test: all passed'
+test:
+	tools/stages.sh format lint deny unit build budget hooks reference system parity clients fuzz
 
 format:
 	cargo fmt --all --check
@@ -55,7 +55,7 @@ budget: build
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
-	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) cargo test -p system-tests
+	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) cargo test --no-fail-fast -p system-tests
 
 parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \
@@ -81,7 +81,9 @@ fuzz:
 install:
 	@test -x $(DIST)/bin/supervisord || { echo 'nothing to install yet: run `make build` first' >&2; exit 1; }
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/supervisor
-	install -m 0755 $(DIST)/bin/* $(DESTDIR)$(PREFIX)/bin/
+	for file in $(DIST)/bin/*; do \
+	  if [ -L "$$file" ]; then cp -P --remove-destination "$$file" $(DESTDIR)$(PREFIX)/bin/; \
+	  else install -m 0755 "$$file" $(DESTDIR)$(PREFIX)/bin/; fi || exit 1; done
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
 	find $(DIST)/share -type f -printf '%P\n' | while read -r file; do \
 	  install -D -m 0644 "$(DIST)/share/$$file" "$(DESTDIR)$(PREFIX)/share/$$file" || exit 1; done

@@ -5,10 +5,12 @@ pub mod broker;
 pub mod config;
 pub mod ctl;
 pub mod events;
-#[cfg(test)]
+#[cfg(all(test, feature = "tools"))]
 mod generate;
 pub mod http;
 pub mod logs;
 pub mod process;
 pub mod rpc;
+#[cfg(feature = "tools")]
+pub mod tools;
 pub mod web;

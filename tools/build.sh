@@ -1,8 +1,8 @@
 #!/bin/sh
 # build.sh [--hooks] DIRECTORY: builds what is to be run into DIRECTORY/bin and DIRECTORY/libexec/supervisor.
 #
-# Spawner and broker are static where the musl target is installed. Reader and client need the name service of libc
-# and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
+# Spawner and broker are static where the musl target is installed. Reader, client and tools need the name service of
+# libc and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
 # features that all of them want.
 set -eu
 cd "$(dirname "$0")/.."
@@ -26,8 +26,8 @@ export CONST_RANDOM_SEED=supervisor
 
 run() { cargo build --release --locked --target-dir "$made" "$@"; }
 run $static -p supervisord --bin supervisord
-run $static -p supervisor --bin supervisor-broker
-run -p supervisor --bin supervisor-reader --bin supervisorctl
+run $static -p supervisor --no-default-features --bin supervisor-broker
+run -p supervisor --bin supervisor-reader --bin supervisorctl --bin supervisor-tools
 
 bin=$dist/bin
 libexec=$dist/libexec/supervisor
@@ -38,6 +38,10 @@ place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
 place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
 place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
 place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"
+place 0755 "$made/release/supervisor-tools" "$bin/supervisor-tools"
+for tool in $("$bin/supervisor-tools" --list); do
+    ln -sfn supervisor-tools "$bin/$tool"
+done
 rm -rf "$dist/share"
 cp -R share "$dist/share"
 echo "built: $dist (${musl:-dynamic, the musl target is not installed})"

@@ -112,7 +112,7 @@ fn unescape(field: &str) -> String {
 }
 
 /// The zone that `TZ` names, by the rules of the C library.
-fn zone(tz: Option<&str>) -> Zone {
+pub(crate) fn zone(tz: Option<&str>) -> Zone {
     let Some(tz) = tz else {
         return tzif(Path::new("/etc/localtime")).unwrap_or(Zone::Utc);
     };

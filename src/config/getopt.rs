@@ -35,6 +35,24 @@ pub enum Takes {
     Text,
 }
 
+/// `-c`, as daemon and client have it.
+pub const CONFIGURATION: Opt = Opt {
+    short: Some('c'),
+    long: "configuration",
+    value: Some(("FILENAME", Takes::File)),
+    help: "configuration file; searched for if not given",
+    own: false,
+};
+
+/// `-h`, as daemon and client have it.
+pub const HELP: Opt = Opt {
+    short: Some('h'),
+    long: "help",
+    value: None,
+    help: "print this text and exit",
+    own: false,
+};
+
 impl Opt {
     /// As the help shows it: `-c/--configuration FILENAME`.
     pub fn form(&self) -> String {

@@ -12,13 +12,7 @@ pub const VERSION: &str = "4.3.0";
 
 /// The options, in the order in which the help shows them.
 pub const OPTIONS: &[Opt] = &[
-    Opt {
-        short: Some('c'),
-        long: "configuration",
-        value: Some(("FILENAME", Takes::File)),
-        help: "configuration file; searched for if not given",
-        own: false,
-    },
+    getopt::CONFIGURATION,
     Opt {
         short: Some('n'),
         long: "nodaemon",
@@ -33,13 +27,7 @@ pub const OPTIONS: &[Opt] = &[
         help: "in the foreground, do not copy the log to stdout",
         own: false,
     },
-    Opt {
-        short: Some('h'),
-        long: "help",
-        value: None,
-        help: "print this text and exit",
-        own: false,
-    },
+    getopt::HELP,
     Opt {
         short: Some('v'),
         long: "version",

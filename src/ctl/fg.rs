@@ -1,22 +1,21 @@
 //! `fg`: what a process writes comes to the terminal, what is typed goes to the process.
 
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufReader, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::address::Address;
-use super::escape::Cleaner;
-use super::http::{Body, Stream, get, read_head};
+use super::follower::{self, Follower, Missing};
+use super::http::Stream;
 use super::input::{self, Found};
 use super::interrupt::{self, Listener};
 use super::out::complain;
 use super::quote;
 use super::server::Info;
 use super::session::{Session, status};
+use super::sink::Sink;
 use super::trouble::Trouble;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::Value;
@@ -88,14 +87,16 @@ fn talk(session: &mut Session, name: &str) -> Result<(), Trouble> {
     session.say("==> Press Ctrl-C to exit <==");
     let (shown, output) = mpsc::channel();
     let channels = ["stdout", "stderr"];
-    let follow = |channel: &&str| Follower::start(session, name, channel, shown.clone());
-    let followers: Vec<Follower> = channels.iter().filter_map(follow).collect();
+    let follow = |channel| follow(session, name, channel, shown.clone());
+    let followers: Vec<Follower<()>> = channels.into_iter().filter_map(follow).collect();
     let end = converse(session, name, &interrupts, &output);
     if !interrupts.take() {
         let piped = !io::stdin().is_terminal() && matches!(end, Ok(End::Left { asked: true }));
         settle(&output, if piped { ANSWER } else { QUIET });
     }
-    followers.into_iter().for_each(Follower::stop);
+    for follower in followers {
+        follower.end(true);
+    }
     match end? {
         End::Left { .. } => {}
         End::Killed => session.say("Process got killed"),
@@ -192,75 +193,42 @@ fn gone(session: &mut Session, name: &str) -> Result<Option<End>, Trouble> {
     })
 }
 
-/// A thread that shows one of the process's logs as it grows.
-struct Follower {
-    thread: JoinHandle<()>,
-    closer: Stream,
-}
-
-impl Follower {
-    /// Follows a log. One that cannot be followed is told of, unless it is that of stderr, which may go to the other.
-    fn start(session: &Session, name: &str, channel: &str, shown: Sender<()>) -> Option<Follower> {
-        let path = format!("/logtail/{name}/{channel}");
-        let raw = session.out.raw();
-        match connect(session, &path) {
-            Ok((stream, closer)) => {
-                let url = format!("{}{path}", session.server.url);
-                let quiet = channel == "stderr";
-                let cleaner = session.out.cleans().then(Cleaner::default);
-                let thread = thread::spawn(move || {
-                    if let Err(text) = show(stream, cleaner, &shown)
-                        && !quiet
-                    {
-                        complain(&format!("{url} {text}"), raw);
-                    }
-                });
-                Some(Follower { thread, closer })
+/// Shows one of the process's logs as it grows. One that cannot be followed is told of, unless it is that of stderr, which
+/// may go to the other.
+fn follow(session: &Session, name: &str, channel: &str, shown: Sender<()>) -> Option<Follower<()>> {
+    let path = format!("/logtail/{name}/{channel}");
+    let url = format!("{}{path}", session.server.url);
+    let (raw, sink) = (session.out.raw(), Sink::bytes(&session.out));
+    let quiet = channel == "stderr";
+    let started = follower::connect(&session.server, &path).and_then(|stream| {
+        let url = url.clone();
+        Ok(Follower::start(stream, move |reader| {
+            if let Err(status) = show(reader, sink, &shown)
+                && !quiet
+            {
+                complain(&format!("{url} Cannot read, status code {status}"), raw);
             }
-            Err(trouble) => {
-                let url = &session.server.url;
-                complain(&format!("{url}{path} Cannot connect, error: {trouble}"), raw);
-                None
-            }
-        }
-    }
-
-    /// Ends it, whatever it waits for.
-    fn stop(self) {
-        self.closer.shut();
-        let _ = self.thread.join();
-    }
+        })?)
+    });
+    let told =
+        |trouble: &Trouble| complain(&format!("{url} Cannot connect, error: {trouble}"), raw);
+    started.inspect_err(told).ok()
 }
 
-/// A connection on which the log has been asked for, twice: for reading, and to end the reading.
-fn connect(session: &Session, path: &str) -> Result<(Stream, Stream), Trouble> {
-    let address = Address::parse(&session.server.url)?;
-    let mut stream = Stream::connect(&address)?;
-    let request = get(path, &address.host_header(), session.server.authorization());
-    stream.write_all(request.as_bytes())?;
-    let closer = stream.try_clone()?;
-    Ok((stream, closer))
-}
-
-/// Copies the log to standard output until it ends or is ended.
-fn show(stream: Stream, mut cleaner: Option<Cleaner>, shown: &Sender<()>) -> Result<(), String> {
-    let mut reader = BufReader::new(stream);
-    let Ok(head) = read_head(&mut reader) else { return Ok(()) };
-    if head.status != 200 {
-        return Err(format!("Cannot read, status code {}", head.status));
-    }
-    let mut body = Body::new(&mut reader, head.framing);
-    let mut buffer = [0; 16 * 1024];
-    while let Ok(count @ 1..) = body.read(&mut buffer) {
-        let part = buffer.get(..count).unwrap_or_default();
-        let cleaned = cleaner.as_mut().map(|cleaner| cleaner.part(part));
-        let part = cleaned.as_deref().map_or(part, str::as_bytes);
-        let mut out = io::stdout().lock();
-        if out.write_all(part).and_then(|()| out.flush()).is_err() {
-            break;
-        }
+/// Copies the log to standard output until it ends or is ended; an error is the status of a refusal.
+fn show(reader: &mut BufReader<Stream>, mut sink: Sink, shown: &Sender<()>) -> Result<(), u16> {
+    let mut body = match follower::body(reader) {
+        Ok(body) => body,
+        Err(Missing::Head(_)) => return Ok(()),
+        Err(Missing::Status(status)) => return Err(status),
+    };
+    // However it ends, the conversation is what tells of it.
+    let _ = follower::parts(&mut body, |part| {
+        let taken = sink.take(part);
         let _ = shown.send(());
-    }
+        taken
+    });
+    sink.end();
     Ok(())
 }
 

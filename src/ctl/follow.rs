@@ -1,14 +1,13 @@
 //! Following logs until the streams end or the user has seen enough.
 
-use std::io::{self, BufReader, PipeReader, Read, Write};
+use std::io::{self, BufReader, PipeReader, Read};
 use std::os::fd::AsFd;
-use std::thread::{self, JoinHandle};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::address::Address;
-use super::http::{Body, Stream, get, read_head};
+use super::follower::{self, Follower, Missing};
+use super::http::Stream;
 use super::interrupt::{self, Listener};
 use super::log::{Log, last_lines};
 use super::out::{Problem, complain};
@@ -76,8 +75,7 @@ pub fn follow(session: &mut Session, source: &Source) -> Result<(), Trouble> {
     let interrupts = interrupt::listen()?;
     begin(session);
     let sink = Sink::new(&session.out, &source.log, false);
-    let address = Address::parse(&session.server.url)?;
-    let end = match connect(&session.server, &address, &source.log.path) {
+    let end = match follower::connect(&session.server, &source.log.path) {
         Ok(stream) => {
             let mut reader = BufReader::new(Watched { stream, interrupts, interrupted: false });
             let end = show(&mut reader, &session.server, source, sink);
@@ -97,23 +95,20 @@ pub fn follow(session: &mut Session, source: &Source) -> Result<(), Trouble> {
 pub fn follow_all(session: &mut Session, sources: &[Source]) -> Result<(), Trouble> {
     let interrupts = interrupt::listen()?;
     begin(session);
-    let address = Address::parse(&session.server.url)?;
     // It ends when the last of the threads has ended.
     let (ended, running) = io::pipe()?;
     let mut followers = Vec::new();
     for source in sources {
         let sink = Sink::new(&session.out, &source.log, true);
-        match connect(&session.server, &address, &source.log.path) {
+        match follower::connect(&session.server, &source.log.path) {
             Ok(stream) => {
-                let closer = stream.try_clone()?;
                 let (server, source) = (session.server.again(), source.clone());
                 let alive = running.try_clone()?;
-                let thread = thread::spawn(move || {
-                    let end = show(&mut BufReader::new(stream), &server, &source, sink);
+                followers.push(Follower::start(stream, move |reader| {
+                    let end = show(reader, &server, &source, sink);
                     drop(alive);
                     (source.log, end)
-                });
-                followers.push(Follower { thread, closer });
+                })?);
             }
             Err(trouble) => {
                 let text = format!("Cannot connect, error: {trouble}");
@@ -124,10 +119,7 @@ pub fn follow_all(session: &mut Session, sources: &[Source]) -> Result<(), Troub
     drop(running);
     let interrupted = wait(&interrupts, &ended)?;
     for follower in followers {
-        if interrupted {
-            follower.closer.shut();
-        }
-        if let Ok((log, end)) = follower.thread.join()
+        if let Some((log, end)) = follower.end(interrupted)
             && !interrupted
         {
             tell(session, &log, end);
@@ -137,11 +129,6 @@ pub fn follow_all(session: &mut Session, sources: &[Source]) -> Result<(), Troub
         session.say_unless_json("");
     }
     Ok(())
-}
-
-struct Follower {
-    thread: JoinHandle<(Log, End)>,
-    closer: Stream,
 }
 
 /// Waits for the user or the end of all; whether it was the user.
@@ -181,14 +168,6 @@ fn tell(session: &mut Session, log: &Log, end: End) {
     }
 }
 
-/// Connects and asks for the log.
-fn connect(server: &Server, address: &Address, path: &str) -> Result<Stream, Trouble> {
-    let mut stream = Stream::connect(address)?;
-    let request = get(path, &address.host_header(), server.authorization());
-    stream.write_all(request.as_bytes())?;
-    Ok(stream)
-}
-
 /// Copies the stream to the sink until it ends.
 fn show<R: Read>(
     reader: &mut BufReader<R>,
@@ -196,52 +175,29 @@ fn show<R: Read>(
     source: &Source,
     mut sink: Sink,
 ) -> End {
-    let head = match read_head(reader) {
-        Ok(head) => head,
-        Err(error) => {
+    let mut body = match follower::body(reader) {
+        Ok(body) => body,
+        Err(Missing::Head(error)) => {
             return End::Refused(format!("Cannot connect, error: {}", Trouble::from(error)));
         }
+        Err(Missing::Status(status)) => {
+            return End::Refused(format!("Cannot read, status code {status}"));
+        }
     };
-    if head.status != 200 {
-        return End::Refused(format!("Cannot read, status code {}", head.status));
-    }
-    let mut body = Body::new(reader, head.framing);
-    let copied = copy(&mut body, server, source, &mut sink);
+    let mut lines = source.lines;
+    let copied = follower::parts(&mut body, |part| match lines.take() {
+        None => sink.take(part),
+        // The stream begins with so many bytes; where lines are asked for, what is before them is looked up.
+        Some(lines) => match source.log.before_end_of(server, part, lines) {
+            Some(text) => sink.take(text.as_bytes()),
+            None => sink.take(last_lines(&String::from_utf8_lossy(part), lines).as_bytes()),
+        },
+    });
     sink.end();
     match copied {
         // Streams of the reference end by the connection's end, ours by an end of their own where the log is gone.
-        Ok(true) => End::Stream,
-        Ok(false) => End::Daemon,
+        Ok(()) => End::Stream,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => End::Daemon,
         Err(error) => End::Refused(format!("Cannot read, error: {error}")),
-    }
-}
-
-/// Every part is shown as it comes; `false` if the stream had no end of its own.
-fn copy<R: Read>(
-    body: &mut Body<'_, BufReader<R>>,
-    server: &Server,
-    source: &Source,
-    sink: &mut Sink,
-) -> io::Result<bool> {
-    let mut buffer = [0; 16 * 1024];
-    let mut lines = source.lines;
-    loop {
-        let count = body.read(&mut buffer)?;
-        let part = buffer.get(..count).unwrap_or_default();
-        if part.is_empty() {
-            return Ok(true);
-        }
-        let shown = match lines.take() {
-            None => sink.take(part),
-            // The stream begins with so many bytes; where lines are asked for, what is before them is looked up.
-            Some(lines) => match source.log.before_end_of(server, part, lines) {
-                Some(text) => sink.take(text.as_bytes()),
-                None => sink.take(last_lines(&String::from_utf8_lossy(part), lines).as_bytes()),
-            },
-        };
-        if !shown {
-            return Ok(true);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::server::{Server, string};
 use super::trouble::Trouble;
-use crate::rpc::xml::Value;
+use crate::rpc::xml::{Value, is_xml_char};
 
 /// Most that is read in search of lines, in bytes.
 const MOST: i64 = 256 << 20;
@@ -100,9 +100,8 @@ fn whole_characters(bytes: &[u8]) -> &[u8] {
 
 /// A log's text as answers have it: what XML cannot carry is replaced, and line ends are all the same.
 fn as_answered(text: &str) -> String {
-    let carried = |c: char| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    text.chars().map(|c| if carried(c) { c } else { '\u{fffd}' }).collect()
+    text.chars().map(|c| if is_xml_char(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// The last lines of a text. What comes after the last line end is a line.

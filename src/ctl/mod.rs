@@ -1,7 +1,7 @@
 //! supervisorctl: one action a call, with the output and exit status that scripts know.
 
 mod actions;
-mod address;
+pub(crate) mod address;
 mod batch;
 mod complete;
 mod contexts;
@@ -10,8 +10,9 @@ mod editor;
 mod escape;
 mod fg;
 mod follow;
+mod follower;
 mod history;
-mod http;
+pub(crate) mod http;
 mod infos;
 mod input;
 mod interrupt;
@@ -20,12 +21,12 @@ mod options;
 mod out;
 mod prompt;
 mod secret;
-mod server;
+pub(crate) mod server;
 mod session;
 mod shell;
 mod sink;
 pub mod table;
-mod trouble;
+pub(crate) mod trouble;
 mod trust;
 
 use std::io::Write;

@@ -1,10 +1,12 @@
 //! Files that hold passwords: read only where nobody else can.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Uid;
 
 use super::input;
@@ -14,6 +16,8 @@ use crate::config::text;
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
+/// The file system of pipes that have no name (`PIPEFS_MAGIC`).
+const PIPES: FsType = FsType(0x5049_5045);
 
 /// What a file holds, if nobody but the caller and root can have written it.
 pub struct Own {
@@ -25,6 +29,11 @@ pub struct Own {
 
 /// Reads a small file that others cannot change; `None` if there is none.
 pub fn read(path: &str) -> Result<Option<Own>, String> {
+    read_if(path, |_| false)
+}
+
+/// The same, also of what is no regular file but fits.
+fn read_if(path: &str, fits: impl FnOnce(&File) -> bool) -> Result<Option<Own>, String> {
     // A FIFO without a writer is not waited for.
     let flags = O_NOCTTY | O_NONBLOCK;
     let open = OpenOptions::new().read(true).custom_flags(flags).open(native(path));
@@ -34,7 +43,10 @@ pub fn read(path: &str) -> Result<Option<Own>, String> {
         Err(error) => return Err(format!("cannot read {path}: {error}")),
     };
     let about = file.metadata().map_err(|error| format!("cannot read {path}: {error}"))?;
-    if !about.is_file() {
+    if about.file_type().is_fifo() && !fits(&file) {
+        return Err(format!("{path} is not used: it is a named pipe, and only `-` reads those"));
+    }
+    if !about.is_file() && !about.file_type().is_fifo() {
         return Err(format!("{path} is not used: it is no regular file"));
     }
     if let Some(why) = changeable(about.mode(), about.uid(), Uid::effective()) {
@@ -53,6 +65,13 @@ pub fn read(path: &str) -> Result<Option<Own>, String> {
     Ok(Some(Own { text: text::from_bytes(&bytes), exposed }))
 }
 
+/// Whether it is what a shell makes of `<(command)`: a pipe that has no name, so that nobody who was not given it can
+/// write to it. Reading waits for the command from now on.
+fn is_from_a_command(file: &File) -> bool {
+    let unnamed = fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == PIPES);
+    unnamed && fcntl(file, FcntlArg::F_SETFL(OFlag::empty())).is_ok()
+}
+
 /// How others than the caller and root could have changed a file.
 fn changeable(mode: u32, owner: u32, caller: Uid) -> Option<String> {
     if owner != 0 && owner != caller.as_raw() {
@@ -67,15 +86,15 @@ fn exposed(mode: u32) -> Option<String> {
     (mode & 0o077 != 0).then(|| format!("others may read it (mode {mode:04o}): chmod 600 it"))
 }
 
-/// The password in the first line of a file that nobody else can read. `-` asks for it: on the terminal, unseen, or
-/// takes a line of standard input.
+/// The password in the first line of a file that nobody else can read, or of what a shell's `<(command)` writes. `-`
+/// asks for it: on the terminal, unseen, or takes a line of standard input.
 pub fn password(path: &str) -> Result<String, String> {
     let line = match path {
         "-" if std::io::stdin().is_terminal() => prompt::ask_hidden("Password:"),
         "-" => input::line(),
         path => {
-            let file =
-                read(path)?.ok_or_else(|| format!("the password file {path} does not exist"))?;
+            let file = read_if(path, is_from_a_command)?
+                .ok_or_else(|| format!("the password file {path} does not exist"))?;
             if let Some(why) = file.exposed {
                 return Err(format!("the password file {path} is not used: {why}"));
             }
@@ -135,7 +154,23 @@ mod tests {
         let path = dir.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let error = password(path.to_str().unwrap()).unwrap_err();
-        assert!(error.ends_with("it is no regular file"), "{error}");
+        assert!(error.ends_with("it is a named pipe, and only `-` reads those"), "{error}");
+    }
+
+    #[test]
+    fn a_command_of_the_shell_is_waited_for() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        assert!(read(&path).is_err(), "a contexts file is none");
+        let writing = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            writer.write_all(b"hunter2\nx\n").unwrap();
+        });
+        assert_eq!(password(&path), Ok("hunter2".to_owned()));
+        writing.join().unwrap();
+        assert!(password(&path).unwrap_err().contains("no password in its first line"));
     }
 
     #[test]

@@ -26,6 +26,11 @@ enum Kind {
 }
 
 impl Sink {
+    /// A sink that shows bytes as they come, cleaned where that is wanted.
+    pub fn bytes(out: &Out) -> Sink {
+        Sink { kind: Kind::Bytes(out.cleans().then(Cleaner::default)), begun: Vec::new() }
+    }
+
     /// A sink for a log. It is shown with its name where it is one of several.
     pub fn new(out: &Out, log: &Log, several: bool) -> Sink {
         let kind = if out.json() {
@@ -34,7 +39,7 @@ impl Sink {
             let prefix = format!("{} | ", out.clean(&log.name));
             Kind::Lines { prefix, clean: out.cleans() }
         } else {
-            Kind::Bytes(out.cleans().then(Cleaner::default))
+            return Sink::bytes(out);
         };
         Sink { kind, begun: Vec::new() }
     }

@@ -3,6 +3,7 @@
 use super::{CONTROL, DAEMON};
 use crate::config::getopt::Opt;
 use crate::ctl::table::{ACTIONS, Action, ENVIRONMENT, EXITS};
+use crate::tools::Tool;
 
 /// Widest line of the source, in characters.
 const WIDTH: usize = 79;
@@ -197,6 +198,24 @@ pub fn supervisorctl() -> String {
     ]);
     page.section("\"SEE ALSO\"");
     page.0.push_str(".BR supervisord (8)\n");
+    page.0
+}
+
+/// The page of one of the programs beside the daemon.
+pub fn tool(tool: &Tool) -> String {
+    let mut page = Page::new(tool.name, 1, tool.summary);
+    page.section("SYNOPSIS");
+    page.0.push_str(&format!(".B {}\n{}\n", tool.name, plain(tool.synopsis)));
+    page.section("DESCRIPTION");
+    tool.details.iter().for_each(|paragraph| page.paragraph(paragraph));
+    if !tool.options.is_empty() {
+        page.options(tool.options);
+    }
+    page.exits(tool.exits);
+    page.section("EXAMPLE");
+    page.example(tool.example);
+    page.section("\"SEE ALSO\"");
+    page.0.push_str(".BR supervisorctl (1),\n.BR supervisord (8)\n");
     page.0
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::config;
 use crate::config::getopt::Opt;
 use crate::ctl::table;
+use crate::tools;
 
 const CONTROL: &[Opt] = table::OPTIONS;
 const DAEMON: &[Opt] = config::options::OPTIONS;
@@ -60,6 +61,9 @@ fn in_step(path: &str, text: &str) {
 fn man_pages_are_in_step() {
     in_step("share/man/man1/supervisorctl.1", &man::supervisorctl());
     in_step("share/man/man8/supervisord.8", &man::supervisord());
+    for tool in tools::TOOLS {
+        in_step(&format!("share/man/man1/{}.1", tool.name), &man::tool(tool));
+    }
 }
 
 #[test]

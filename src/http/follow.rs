@@ -7,14 +7,21 @@ use std::os::unix::fs::FileExt;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::{ACCEPT, HeaderMap};
+use tokio::time::{Instant, timeout_at};
 
 use super::Site;
 use super::limits::CHUNK_SIZE;
 
 /// Bytes of what is there already that are sent first.
 const BACKLOG: u64 = 1024;
+
+/// How long a browser gets no line end behind the last line. Chromium shows what a text has got at most every two seconds,
+/// and what came sooner only when more comes: the line end is that.
+const SCREEN_LAG: Duration = Duration::from_millis(2200);
 
 type Step = Pin<Box<dyn Future<Output = io::Result<(Bytes, LogStream)>>>>;
 
@@ -23,13 +30,19 @@ type Step = Pin<Box<dyn Future<Output = io::Result<(Bytes, LogStream)>>>>;
 pub(super) struct LogStream(Step);
 
 impl LogStream {
-    /// Opens a log by its number.
-    pub(super) async fn open<S: Site>(site: &Rc<S>, log: u32) -> io::Result<LogStream> {
+    /// Opens a log by its number, for somebody who asks with these headers.
+    pub(super) async fn open<S: Site>(
+        site: &Rc<S>,
+        log: u32,
+        headers: &HeaderMap,
+    ) -> io::Result<LogStream> {
         let site = Rc::clone(site);
         let path = path(&*site, log).ok_or(io::ErrorKind::NotFound)?;
         let file = site.open_log(log).await?;
         let position = site.log_size(&file)?.saturating_sub(BACKLOG);
-        Ok(LogStream::of(Follower { site, log, path, file, position, next: None, woken: false }))
+        let screen = is_for_a_screen(headers).then(Screen::default);
+        let (next, woken) = (None, false);
+        Ok(LogStream::of(Follower { site, log, path, file, position, next, woken, screen }))
     }
 
     /// The next bytes, never none.
@@ -52,6 +65,34 @@ fn path<S: Site>(site: &S, log: u32) -> Option<String> {
     site.settings().logs.get(&log).map(|file| file.path.clone())
 }
 
+/// Whether a browser wants to show this to a person. Programs do not ask for pages.
+fn is_for_a_screen(headers: &HeaderMap) -> bool {
+    let is_page = |kind: &str| kind.trim().starts_with("text/html");
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.any(|kinds| kinds.split(',').any(is_page))
+}
+
+/// What a browser is not sent yet.
+#[derive(Default)]
+struct Screen {
+    /// Since there is a line end that waits: until when.
+    line_end: Option<Instant>,
+}
+
+impl Screen {
+    /// What of the bytes is sent now, behind what waited before.
+    fn pass(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.line_end.take().is_some() {
+            bytes.insert(0, b'\n');
+        }
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            self.line_end = Some(Instant::now() + SCREEN_LAG);
+        }
+        bytes
+    }
+}
+
 struct Follower<S> {
     site: Rc<S>,
     log: u32,
@@ -63,6 +104,8 @@ struct Follower<S> {
     next: Option<File>,
     /// Something happened, and reading has not yet shown what.
     woken: bool,
+    /// Where a browser reads.
+    screen: Option<Screen>,
 }
 
 impl<S: Site> Follower<S> {
@@ -72,9 +115,15 @@ impl<S: Site> Follower<S> {
             // Armed before looking: what happens between looking and waiting is not missed.
             let mut changed = pin!(site.changed(self.log));
             let mut fired = poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_ready())).await;
-            if let Some(bytes) = self.read()? {
+            if let Some(mut bytes) = self.read()? {
                 self.woken = false;
-                return Ok(bytes);
+                if let Some(screen) = &mut self.screen {
+                    bytes = screen.pass(bytes);
+                }
+                if bytes.is_empty() {
+                    continue;
+                }
+                return Ok(bytes.into());
             }
             if let Some(next) = self.next.take() {
                 self.file = next;
@@ -91,7 +140,15 @@ impl<S: Site> Follower<S> {
                 }
             }
             if !fired {
-                changed.await;
+                let line_end = self.screen.as_mut().and_then(|screen| screen.line_end);
+                match line_end {
+                    Some(end) if timeout_at(end, changed.as_mut()).await.is_err() => {
+                        self.screen = Some(Screen::default());
+                        return Ok(Bytes::from_static(b"\n"));
+                    }
+                    Some(_) => {}
+                    None => changed.await,
+                }
                 fired = true;
             }
             self.woken = fired;
@@ -99,7 +156,7 @@ impl<S: Site> Follower<S> {
     }
 
     /// What was appended since the last time, at most [`CHUNK_SIZE`] bytes of it.
-    fn read(&mut self) -> io::Result<Option<Bytes>> {
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let size = self.site.log_size(&self.file)?;
         if size < self.position {
             // Truncated or cleared: what is in it now is all new.
@@ -113,7 +170,7 @@ impl<S: Site> Follower<S> {
         let count = self.file.read_at(&mut bytes, self.position)?;
         bytes.truncate(count);
         self.position += count as u64;
-        Ok((count > 0).then(|| bytes.into()))
+        Ok((count > 0).then_some(bytes))
     }
 
     /// Whether the file has reached the size at which it is rotated.

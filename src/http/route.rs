@@ -35,9 +35,9 @@ pub(super) async fn answer<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(&site.settings(), &rest)).await
+            follow(site, process_log(&site.settings(), &rest), request).await
         }
-        (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log).await,
+        (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log, request).await,
         (Route::Other(path), _) => match Page::at(&path) {
             Some(page) => show(door, place, page, request).await,
             None => hook(site, &visitor, &path),
@@ -167,9 +167,13 @@ async fn read_body(
     Ok((body?, share))
 }
 
-async fn follow<S: Site>(site: &Rc<S>, log: Option<u32>) -> Result<Answer, StatusCode> {
+async fn follow<S: Site>(
+    site: &Rc<S>,
+    log: Option<u32>,
+    request: &Request<Incoming>,
+) -> Result<Answer, StatusCode> {
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log).await.map(Answer::log).map_err(|e| {
+    LogStream::open(site, log, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }

@@ -92,7 +92,7 @@ async fn these(office: &impl Office, slots: Vec<Slot>, order: Order<'_>) -> Resu
         // A bad signal is said once a process: where there is none to signal, nobody hears of it.
         Err(fault) => slots
             .into_iter()
-            .map(|slot| Some(result(names::slot(&settings, slot)?, Err(fault.clone()))))
+            .map(|slot| Some(result(settings.process(slot)?, Err(fault.clone()))))
             .collect::<Vec<_>>(),
     };
     Ok(Value::Array(outcomes.into_iter().flatten().collect()))
@@ -100,8 +100,8 @@ async fn these(office: &impl Office, slots: Vec<Slot>, order: Order<'_>) -> Resu
 
 /// One process's part in the answer.
 fn told(settings: &Settings, (slot, outcome): Outcome) -> Option<Value> {
-    let process = names::slot(settings, slot)?;
-    let name = names::full(process);
+    let process = settings.process(slot)?;
+    let name = names::short(&process.group, &process.name);
     Some(result(process, outcome.map_err(|trouble| fault(trouble, &name))))
 }
 

@@ -23,6 +23,10 @@ It is Supervisor 4.3's interface: clients of that work unchanged. Where answers 
 
 A call is a POST of an XML document to `/RPC2` on a server of the configuration: `[unix_http_server]` or
 `[inet_http_server]`. The answer is a document with a value or a fault. A body that is no call is answered with status 400.
+
+The Content-Type is `text/xml`; most clients may leave it out. One that sends a `Cookie`, `Referer` or `Sec-Fetch-…` header
+may not (415): so do browsers, and any web page can have one send a body without a type. A request with an `Origin` is
+refused (403).
 ";
 
 const READING: &str = "\

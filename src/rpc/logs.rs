@@ -175,8 +175,8 @@ pub(super) async fn clear_all(office: &impl Office) -> Value {
     let settings = office.settings();
     let mut results = Vec::new();
     for slot in names::all_by_priority(&settings) {
-        if let Some(process) = names::slot(&settings, slot) {
-            let name = names::full(process);
+        if let Some(process) = settings.process(slot) {
+            let name = names::short(&process.group, &process.name);
             let outcome = clear_process(office, process, &name).await;
             results.push(result(process, outcome));
         }

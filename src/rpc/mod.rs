@@ -9,7 +9,7 @@ pub mod fault;
 mod info;
 mod input;
 mod logs;
-mod names;
+pub(crate) mod names;
 pub mod office;
 pub mod room;
 mod shape;

@@ -47,24 +47,18 @@ pub(super) fn process<'a>(
     }
 }
 
-/// The process with this number.
-pub(super) fn slot(settings: &Settings, slot: Slot) -> Option<&Process> {
-    settings.process(slot)
-}
-
 /// The processes of a group, as listed.
 pub(super) fn members<'a>(
     settings: &'a Settings,
     group: &'a Group,
 ) -> impl Iterator<Item = (Slot, &'a Process)> {
     let slots = group.slots.iter();
-    slots.filter_map(|&n| slot(settings, n).map(|process| (n, process)))
+    slots.filter_map(|&n| settings.process(n).map(|process| (n, process)))
 }
 
-/// The shortest name of a process: its own where the group has the same.
-pub(super) fn full(process: &Process) -> String {
-    let group = &process.group;
-    if *group == process.name { process.name.clone() } else { format!("{group}:{}", process.name) }
+/// The shortest name that leads to a process: its own where the group has the same.
+pub(crate) fn short(group: &str, process: &str) -> String {
+    if group == process { process.to_owned() } else { format!("{group}:{process}") }
 }
 
 /// A group's processes ascending by priority, equal ones as listed.

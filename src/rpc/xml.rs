@@ -113,6 +113,6 @@ pub(super) fn written(text: &str) -> usize {
 }
 
 /// Whether XML 1.0 can carry this character.
-pub(super) const fn is_xml_char(c: char) -> bool {
+pub(crate) const fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }

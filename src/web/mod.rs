@@ -137,13 +137,13 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
         && !origin::is_guess(&ask.headers)
         && !origin::is_untold(&ask.headers);
     if !posted && !legacy {
-        return page::confirm::answer(&wish, &fresh, StatusCode::OK);
+        return page::confirm::answer(office, &wish, &fresh, StatusCode::OK);
     }
     if let Err(foreign) = origin::check(&ask.headers) {
         return page::notice::foreign(&foreign);
     }
     if posted && !visitors.mint.accepts(form.posted("token").unwrap_or_default(), now) {
-        return page::confirm::answer(&wish, &fresh, StatusCode::FORBIDDEN);
+        return page::confirm::answer(office, &wish, &fresh, StatusCode::FORBIDDEN);
     }
     reply_to(action::carry_out(office, &wish).await)
 }

@@ -36,7 +36,8 @@ pub(super) fn is_untold(headers: &HeaderMap) -> bool {
     !headers.contains_key(FETCH_SITE) && headers.get_all(USER_AGENT).iter().any(is_browser)
 }
 
-/// Whether a browser has sent a body of a type that it lets every page send anywhere, unasked.
+/// Whether a browser has sent a body of a type that it lets every page send anywhere, unasked. A page can send a body
+/// without any type, too (a `Blob` has none), so that a cookie without one tells no client from a page.
 pub(crate) fn is_of_a_form(headers: &HeaderMap) -> bool {
     let is_browser = headers.contains_key(REFERER)
         || headers.contains_key(COOKIE)

@@ -324,7 +324,12 @@ fn the_system_s_log_has_each_line_and_may_be_restarted() {
     assert_eq!(message(&second), "supervisord: p line 2");
     daemon.replace_broker();
     go();
-    assert_eq!(message(&second), "supervisord: p line 3");
+    let mut next = message(&second);
+    // A line that was sent but still in the pipe when its broker died is sent once more.
+    if next == "supervisord: p line 2" {
+        next = message(&second);
+    }
+    assert_eq!(next, "supervisord: p line 3");
 }
 
 #[test]

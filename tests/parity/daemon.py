@@ -63,7 +63,7 @@ class Daemon:
 
     def __init__(self, command, world):
         self.name = command[0]
-        self.command = command
+        self.command = [*world.wrapper, *command]
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="parity-"))
         # Programs of other users look for their scripts here.
         os.chmod(self.root, 0o755)
@@ -76,7 +76,7 @@ class Daemon:
         for name, text, mode in world.files:
             self.write(name, text, mode)
         self.write("supervisord.conf", world.config(), 0o600)
-        self.start(command)
+        self.start(self.command)
 
     def write(self, name, text, mode):
         path = os.path.join(self.root, name)

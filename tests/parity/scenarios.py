@@ -88,6 +88,8 @@ class World:
         self.lasting = ()
         self.daemon_lines = ""
         self.client_lines = ""
+        # A command that runs the daemon.
+        self.wrapper = []
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
         self.files += [("bin/plain", "no program\n", 0o644), ("cwd/empty", "", 0o600)]
 
@@ -167,7 +169,7 @@ def status():
             until_state("s-stopping", "STOPPING"),
             "status s-stopping",
             Join(),
-            needs=program("s-stopping", "stubborn", stopwaitsecs=3),
+            needs=program("s-stopping", "stubborn", stopwaitsecs=6),
         ),
         Scenario("status-socket", "-s http://127.0.0.1:@PORT@ status s-one", needs=program("s-one")),
         Scenario("status-spaces", "status   s-one   nope", needs=program("s-one")),

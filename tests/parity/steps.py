@@ -40,7 +40,11 @@ def finish(process):
         out, _ = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        out, _ = process.communicate()
+        try:
+            out, _ = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            # Somebody else has its output open.
+            out = b""
         return "did not end\n" + out.decode(errors="replace")
     return "rc={}\n{}".format(process.returncode, out.decode(errors="replace"))
 

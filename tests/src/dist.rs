@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::room::Room;
@@ -47,6 +47,13 @@ impl Dist {
         self.root.join("bin/supervisorctl")
     }
 
+    /// A program that is installed beside the daemon.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        let path = self.root.join("bin").join(name);
+        assert!(path.exists(), "no {}: build it (make build)", path.display());
+        path
+    }
+
     /// A helper of the daemon, `supervisor-broker` or `supervisor-reader`.
     pub fn helper(&self, name: &str) -> PathBuf {
         self.root.join("libexec/supervisor").join(name)
@@ -61,6 +68,10 @@ impl Dist {
             let entries = fs::read_dir(self.root.join(dir)).expect("an installed directory");
             for entry in entries.flatten() {
                 let to = copy.root.join(dir).join(entry.file_name());
+                if let Ok(target) = fs::read_link(entry.path()) {
+                    symlink(target, &to).expect("cannot make a link");
+                    continue;
+                }
                 install(&entry.path(), &to, mode);
             }
         }

@@ -13,6 +13,7 @@ pub mod procfs;
 pub mod room;
 pub mod rpc;
 pub mod wait;
+mod watchdog;
 
 pub use config::Config;
 pub use daemon::{Daemon, Launch, Outcome};

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::procfs;
 use crate::wait::wait_for;
+use crate::watchdog;
 
 /// The variable that marks everything a test starts.
 pub const MARK: &str = "SUPERVISOR_TEST_ROOM";
@@ -18,6 +19,7 @@ pub const MARK: &str = "SUPERVISOR_TEST_ROOM";
 #[derive(Debug)]
 pub struct Room {
     dir: TempDir,
+    _watched: watchdog::Guard,
 }
 
 impl Room {
@@ -31,7 +33,7 @@ impl Room {
             .prefix("supervisor-tests-")
             .tempdir_in("/var/lib")
             .expect("cannot make a directory in /var/lib");
-        let room = Room { dir };
+        let room = Room { dir, _watched: watchdog::Guard::new() };
         room.mode("", 0o755);
         room.directory("auto");
         room

@@ -7,6 +7,7 @@ import sys
 import threading
 import urllib.parse
 import urllib.request
+import xmlrpc.client
 
 from chromium import Chromium, Trouble
 
@@ -71,6 +72,7 @@ def person(browser, url):
     # A link in the reference's form asks, and Cancel does nothing.
     browser.go(url + "index.html?processname=a&action=stop")
     expect("the question", browser.text("h1") == "Stop a?", browser)
+    expect("the name of what is asked", browser.text("header .identifier") == "supervisor", browser)
     browser.click("a.button")
     expect("the state after Cancel", "running" in browser.text("td.state"), browser)
     # Another site cannot press the button, with or without a form of its own.
@@ -132,6 +134,82 @@ def proxied(browser, url):
     expect("the page again", browser.value("location.href") == base, browser)
     browser.click("button[aria-label='Stop a']")
     expect("the message", browser.text("[role=status]") == "Process a stopped", browser)
+
+
+def follow(browser, url, calls):
+    """Logs are shown as they are written, from the first byte on; `empty` has none yet."""
+    def shows(*lines):
+        last = ""
+
+        def there():
+            nonlocal last
+            last = browser.text()
+            return all(line in last for line in lines)
+        browser.wait(f"{lines} in a document that goes on", there)
+        if browser.value("document.readyState") == "complete":
+            raise Trouble(f"the document has ended: {last!r}")
+
+    def painted():
+        return browser.value("performance.getEntriesByType('paint').some(e => e.name === 'first-contentful-paint')")
+
+    browser.open(url + "logtail/empty")
+    expect("nothing in an empty log", browser.text() == "", browser)
+    # Three bytes are the least that Chromium shows: it looks whether they are a byte order mark.
+    for part in ("one", " and a half\n", "2\n", "<b>three</b>\n", "and\nthe end\n"):
+        calls.sendProcessStdin("empty", part)
+        shows(part.strip())
+    browser.wait("something on the screen", painted)
+    expect("lines in their order", browser.text().splitlines() == [
+        "one and a half", "2", "<b>three</b>", "and", "the end"], browser)
+    browser.open(url + "logtail/empty")
+    shows("one and a half", "the end")
+    browser.open(url + "mainlogtail")
+    shows("success: empty entered RUNNING state")
+    calls.stopProcess("other")
+    shows("stopped: other")
+
+
+def rpc(url):
+    return xmlrpc.client.ServerProxy(url + "RPC2").supervisor
+
+
+@scenario
+def followed(browser, url):
+    follow(browser, url, rpc(url))
+    # The links of the page lead there.
+    browser.go(url)
+    browser.value("document.querySelectorAll('td.action a').forEach(a => a.removeAttribute('target'))")
+    link = browser.value("document.querySelector('a[aria-label=\"Tail -f Stdout empty\"]').href")
+    browser.open(link)
+    browser.wait("the log", lambda: "the end" in browser.text())
+
+
+@scenario
+def behind(browser, url):
+    """A proxy that the manual sets up, below a path; the address has the name and the password."""
+    parts = urllib.parse.urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        browser.open(bare)
+    except Trouble as trouble:
+        if "AUTH" not in str(trouble):
+            raise
+    expect("no page without a password", "empty" not in browser.text(), browser)
+    browser.login(parts.username, parts.password)
+    for width in (1280, 390):
+        browser.look(width)
+        browser.go(bare)
+        expect("the title", browser.value("document.title") == "Supervisor Status", browser)
+        expect("the style sheet", browser.value("document.styleSheets[0].cssRules.length > 10"), browser)
+        expect("the picture", browser.value("document.images[0].naturalWidth > 0"), browser)
+    expect("a password that was asked for", browser.logins > 0, browser)
+    browser.look(1280)
+    browser.click("button[aria-label='Stop empty']")
+    expect("the message", browser.text("[role=status]") == "Process empty stopped", browser)
+    expect("the same path", browser.value("location.href").startswith(bare + "?message="), browser)
+    browser.click("button[aria-label='Start empty']")
+    expect("the message", browser.text("[role=status]") == "Process empty started", browser)
+    follow(browser, bare, rpc(url))
 
 
 @scenario

@@ -25,17 +25,25 @@ fn chromium() -> Option<String> {
     }
 }
 
-/// Runs a scenario of `browser.py` against a site. Says whether there was a browser to do it.
+/// Says so past the harness, which keeps what successful tests print to itself.
+pub fn not_tested(what: &str) {
+    let _ = std::io::stderr().write_all(format!("*** NOT TESTED {what} ***\n").as_bytes());
+}
+
+/// Runs a scenario of `browser.py` against a site.
 fn look(scenario: &str, site: &Site) -> bool {
+    look_at(scenario, &site.url())
+}
+
+/// Runs a scenario of `browser.py` at an address. Says whether there was a browser to do it.
+pub fn look_at(scenario: &str, url: &str) -> bool {
     let Some(chromium) = chromium() else {
-        // Written past the harness, which keeps what successful tests print to itself.
-        let text = format!("*** NOT TESTED in a browser, there is no Chromium: {scenario} ***\n");
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        not_tested(&format!("in a browser, there is no Chromium: {scenario}"));
         return false;
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/web/browser.py");
     let mut child = Command::new("python3")
-        .args(["-B", script, &chromium, scenario, &site.url()])
+        .args(["-B", script, &chromium, scenario, url])
         .stdin(Stdio::null())
         .spawn()
         .expect("python3");
@@ -65,6 +73,15 @@ fn the_page_works_below_any_path_of_a_proxy() {
     let site = crate::client::with_sleeper(&room, "");
     if look("proxied", &site) {
         assert_eq!(site.daemon.state("a"), "STOPPED");
+    }
+}
+
+#[test]
+fn logs_are_shown_as_they_are_written() {
+    let room = Room::new();
+    let site = crate::client::with_echo(&room, "");
+    if look("followed", &site) {
+        assert_eq!(site.daemon.state("other"), "STOPPED");
     }
 }
 

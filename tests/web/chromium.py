@@ -29,6 +29,8 @@ class Chromium:
         self.number = 0
         self.session = None
         self.events = []
+        self.credentials = None
+        self.logins = 0
         self.process = subprocess.Popen(
             # The shell puts the pipes where the browser looks for them.
             ["/bin/sh", "-c", 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"', "sh", str(to_browser), str(from_browser),
@@ -95,9 +97,7 @@ class Chromium:
         call = {"id": number, "method": method, "params": params}
         if self.session:
             call["sessionId"] = self.session
-        data = json.dumps(call).encode() + b"\0"
-        while data:
-            data = data[os.write(self.into, data):]
+        self.send(call)
         end = time.monotonic() + PATIENCE
         while True:
             message = self.message(end)
@@ -107,9 +107,25 @@ class Chromium:
                 return message["result"]
             self.note(message)
 
+    def tell(self, method, **params):
+        """A command whose answer nobody waits for."""
+        self.number += 1
+        self.send({"id": self.number, "method": method, "params": params, "sessionId": self.session})
+
+    def send(self, call):
+        data = json.dumps(call).encode() + b"\0"
+        while data:
+            data = data[os.write(self.into, data):]
+
     def note(self, message):
         if "method" in message:
             self.events.append((message["method"], message.get("params", {})))
+        if message.get("method") == "Fetch.requestPaused":
+            self.tell("Fetch.continueRequest", requestId=message["params"]["requestId"])
+        if message.get("method") == "Fetch.authRequired":
+            self.logins += 1
+            self.tell("Fetch.continueWithAuth", requestId=message["params"]["requestId"],
+                      authChallengeResponse={"response": "ProvideCredentials", **self.credentials})
         if message.get("method") == "Page.javascriptDialogOpening":
             raise Trouble(f"a script opened a dialog: {message['params']}")
 
@@ -120,7 +136,7 @@ class Chromium:
             if answer:
                 return answer
             if time.monotonic() > end:
-                raise self.trouble(f"{what} did not come about; the page is {self.value('document.body.innerText')!r}")
+                raise self.trouble(f"{what} did not come about; the page is {self.value('document.body?.innerText')!r}")
             time.sleep(0.05)
 
     def value(self, expression):
@@ -129,6 +145,19 @@ class Chromium:
         if "exceptionDetails" in result:
             raise Trouble(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
+
+    def login(self, user, password):
+        """What the person types when the browser asks for a password, from now on."""
+        self.credentials = {"username": user, "password": password}
+        self.ask("Fetch.enable", handleAuthRequests=True)
+
+    def open(self, url):
+        """Goes to a document that may never be whole."""
+        self.value("window.left = true")
+        error = self.ask("Page.navigate", url=url).get("errorText")
+        if error:
+            raise Trouble(f"{url}: {error}")
+        self.wait("another document", lambda: self.value("!window.left"))
 
     def go(self, url):
         self.value("window.left = true")

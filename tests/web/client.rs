@@ -56,6 +56,24 @@ fn unquote(text: &str) -> String {
     String::from_utf8(bytes).expect("text")
 }
 
+/// Connects to an address.
+pub fn connect(to: SocketAddrV4) -> TcpStream {
+    let stream = TcpStream::connect(to).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    stream
+}
+
+/// Sends these bytes and takes all that is answered.
+pub fn answer(mut stream: TcpStream, request: &[u8]) -> Answer {
+    stream.write_all(request).expect("send");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an answer");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a status");
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
 /// A daemon whose pages are looked at.
 pub struct Site {
     pub daemon: Daemon,
@@ -83,21 +101,12 @@ impl Site {
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(SocketAddrV4::new(self.address, PORT)).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-        stream
+        connect(SocketAddrV4::new(self.address, PORT))
     }
 
     /// Sends these bytes and takes all that is answered.
     pub fn raw(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        stream.write_all(request).expect("send");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("an answer");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a status");
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        answer(self.connect(), request)
     }
 
     /// A request with further header lines, each with its end.
@@ -136,6 +145,19 @@ impl Site {
         let body = format!("action={action}&processname={process}&token={token}");
         self.ask("POST", "index.html", "", &body)
     }
+}
+
+/// A daemon with a program that writes what it reads, and another one, both up.
+pub fn with_echo(room: &Room, lines: &str) -> Site {
+    let config = Config::new(room).program("empty", "/bin/cat", "startsecs=0").program(
+        "other",
+        "/bin/sleep 100000",
+        "startsecs=0",
+    );
+    let site = Site::start(room, &config, lines);
+    site.daemon.wait_running("empty");
+    site.daemon.wait_running("other");
+    site
 }
 
 /// A daemon with nothing but this program, up.

@@ -4,6 +4,7 @@ mod actions;
 mod browser;
 mod client;
 mod hostile;
+mod nginx;
 mod pages;
 mod parity;
 mod tokens;

@@ -6,6 +6,7 @@ use super::super::trouble::Trouble;
 use super::all_infos;
 use crate::config::glob;
 use crate::config::json::Json;
+use crate::rpc::names;
 use crate::rpc::xml::Value;
 
 /// A name as the user gave it: a process of a group, or a whole group.
@@ -44,14 +45,10 @@ impl<'a> Target<'a> {
     }
 }
 
-/// How a process is named to people: without its group where that has the same name.
+/// How a process is named to people.
 pub fn full_name(group: &str, process: Option<&str>) -> String {
-    match process {
-        Some(process) if process == group => process.to_owned(),
-        // What the reference shows for a group in a place where only a process fits.
-        None => format!("{group}:None"),
-        Some(process) => format!("{group}:{process}"),
-    }
+    // `None` is what the reference shows for a group in a place where only a process fits.
+    process.map_or_else(|| format!("{group}:None"), |process| names::short(group, process))
 }
 
 /// What a document says of a process, before anything else.

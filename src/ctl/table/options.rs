@@ -1,23 +1,11 @@
 //! The options of the program, what it reads from the environment, and the exit statuses that all actions have.
 
-use crate::config::getopt::{Opt, Takes};
+use crate::config::getopt::{self, Opt, Takes};
 
 /// The options, in the order in which the help shows them.
 pub const OPTIONS: &[Opt] = &[
-    Opt {
-        short: Some('c'),
-        long: "configuration",
-        value: Some(("FILENAME", Takes::File)),
-        help: "configuration file; searched for if not given",
-        own: false,
-    },
-    Opt {
-        short: Some('h'),
-        long: "help",
-        value: None,
-        help: "print this text and exit",
-        own: false,
-    },
+    getopt::CONFIGURATION,
+    getopt::HELP,
     Opt {
         short: Some('i'),
         long: "interactive",

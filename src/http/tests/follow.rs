@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::bed::{Client, MAIN, OUT, Plan, eventually, header, rotate, run};
 use crate::process::world::log_file;
@@ -44,6 +45,25 @@ fn the_head_comes_though_there_is_nothing_yet() {
         begin(&mut client, "GET /mainlogtail HTTP/1.1\r\n\r\n").await;
         bed.site.write(MAIN, "first\n");
         assert_eq!(client.chunked(6).await, "first\n");
+    });
+}
+
+#[test]
+fn a_browser_gets_a_line_end_when_more_comes_or_later() {
+    run(async |bed| {
+        bed.site.write(OUT, "");
+        let mut client = bed.unix().await;
+        let ask = "GET /logtail/cat HTTP/1.1\r\nAccept: application/xml, text/html;q=0.9\r\n\r\n";
+        begin(&mut client, ask).await;
+        bed.site.write(OUT, "one\n");
+        assert_eq!(client.chunked(3).await, "one");
+        bed.site.write(OUT, "two\n");
+        assert_eq!(client.chunked(4).await, "\ntwo");
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(client.chunked(1).await, "\n", "nothing more was written");
+        bed.site.write(OUT, "\n");
+        bed.site.write(OUT, "three");
+        assert_eq!(client.chunked(6).await, "\nthree");
     });
 }
 

@@ -8,9 +8,15 @@ use super::super::form::quote;
 use super::super::reply::Reply;
 use super::super::text::Text;
 use super::page;
+use crate::rpc::office::Office;
 
 /// The page about a wish; with FORBIDDEN it also says that nothing was done.
-pub(in crate::web) fn answer(wish: &Wish<'_>, token: &str, status: StatusCode) -> Reply {
+pub(in crate::web) fn answer(
+    office: &impl Office,
+    wish: &Wish<'_>,
+    token: &str,
+    status: StatusCode,
+) -> Reply {
     let address = match wish.action.needs_process() {
         true => {
             format!("index.html?processname={}&action={}", quote(wish.process), wish.action.name())
@@ -33,7 +39,7 @@ pub(in crate::web) fn answer(wish: &Wish<'_>, token: &str, status: StatusCode) -
             }
         }
     };
-    Reply::page(status, page("Supervisor Status", "", &content))
+    Reply::page(status, page("Supervisor Status", &office.settings().identifier, &content))
 }
 
 const fn explanation(action: Action) -> &'static str {

@@ -13,6 +13,7 @@ use super::{notice, page};
 use crate::config::settings::{Process, Settings};
 use crate::process::describe::Describer;
 use crate::process::{Heart, State};
+use crate::rpc::names;
 use crate::rpc::office::Office;
 
 /// The page, with the message of the last action and the token for the next one.
@@ -61,8 +62,7 @@ struct Row<'a> {
 impl Row<'_> {
     /// The name that leads to it.
     fn name(&self) -> String {
-        let Process { group, name, .. } = self.process;
-        if group == name { name.clone() } else { format!("{group}:{name}") }
+        names::short(&self.process.group, &self.process.name)
     }
 
     /// What can be ordered of it.

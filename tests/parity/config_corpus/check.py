@@ -64,6 +64,7 @@ def theirs(venv, jobs):
         stdout=subprocess.PIPE,
         env=ENVIRONMENT,
         check=True,
+        timeout=600,
     )
     return json.loads(done.stdout)
 
@@ -229,7 +230,7 @@ def answer(supervisord, job):
         [*supervisord, "-n", *job["args"]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         cwd=directory,
         env=ENVIRONMENT,
     )
@@ -249,10 +250,10 @@ def answer(supervisord, job):
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=30)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 def live(venv, supervisord, alike, references, root):

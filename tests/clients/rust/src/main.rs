@@ -6,6 +6,8 @@ use std::io::{BufRead, Write};
 
 use serde_json::{Value as Json, json};
 
+#[macro_use]
+mod values;
 mod with_dxr;
 mod with_xmlrpc;
 

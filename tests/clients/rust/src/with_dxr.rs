@@ -1,6 +1,5 @@
 //! The crates `dxr` and `dxr_client`.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 
 use dxr::Value;
@@ -32,31 +31,4 @@ pub fn client(
     })
 }
 
-fn made(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::String(String::new()),
-        Json::Bool(truth) => Value::Boolean(*truth),
-        Json::Number(number) => {
-            Value::Integer(number.as_i64().and_then(|n| n.try_into().ok()).unwrap_or(i32::MAX))
-        }
-        Json::String(text) => Value::String(text.clone()),
-        Json::Array(items) => Value::Array(items.iter().map(made).collect()),
-        Json::Object(members) => {
-            let members = members.iter().map(|(name, value)| (name.clone(), made(value)));
-            Value::Struct(members.collect::<BTreeMap<_, _>>())
-        }
-    }
-}
-
-fn shown(value: &Value) -> Json {
-    match value {
-        Value::Integer(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-        Value::String(text) => json!(text),
-        Value::Array(items) => items.iter().map(shown).collect(),
-        Value::Struct(members) => {
-            members.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
-        }
-        other => json!(format!("{other:?}")),
-    }
-}
+values!(Value, Integer, Boolean, Value::String(String::new()));

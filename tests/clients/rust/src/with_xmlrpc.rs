@@ -1,6 +1,5 @@
 //! The crate `xmlrpc`.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 
 use serde_json::{Value as Json, json};
@@ -29,31 +28,4 @@ pub fn client(
     })
 }
 
-fn made(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(truth) => Value::Bool(*truth),
-        Json::Number(number) => {
-            Value::Int(number.as_i64().and_then(|n| n.try_into().ok()).unwrap_or(i32::MAX))
-        }
-        Json::String(text) => Value::String(text.clone()),
-        Json::Array(items) => Value::Array(items.iter().map(made).collect()),
-        Json::Object(members) => {
-            let members = members.iter().map(|(name, value)| (name.clone(), made(value)));
-            Value::Struct(members.collect::<BTreeMap<_, _>>())
-        }
-    }
-}
-
-fn shown(value: &Value) -> Json {
-    match value {
-        Value::Int(number) => json!(number),
-        Value::Bool(truth) => json!(truth),
-        Value::String(text) => json!(text),
-        Value::Array(items) => items.iter().map(shown).collect(),
-        Value::Struct(members) => {
-            members.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
-        }
-        other => json!(format!("{other:?}")),
-    }
-}
+values!(Value, Int, Bool, Value::Nil);

@@ -1,0 +1,20 @@
+#!/bin/sh
+# stages.sh STAGE …: makes one after the other, says how long each took, and ends one that hangs.
+set -u
+cd "$(dirname "$0")/.."
+limit=1500
+told=
+for stage; do
+    echo "== $stage"
+    begun=$(date +%s)
+    timeout --kill-after=10 "$limit" "${MAKE:-make}" --no-print-directory "$stage"
+    status=$?
+    took=$(($(date +%s) - begun))
+    told="$told $stage $took s,"
+    if [ $status -ne 0 ]; then
+        [ $status -ne 124 ] || echo "$stage has not ended within $limit s" >&2
+        echo "make $stage failed; so far:${told%,}" >&2
+        exit 1
+    fi
+done
+echo "all passed:${told%,}"

@@ -92,7 +92,8 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len(), table.shared.len());
     activity_log(&table, &mut store)?;
-    let journal = make_journal(carried).map_err(|errno| cannot(&[b"make the journal"], errno))?;
+    let made = make_journal(carried);
+    let journal = made.map_err(|e| cannot(&[b"make the journal of 206 MB"], e))?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed {

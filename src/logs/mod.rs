@@ -16,6 +16,7 @@ mod file;
 mod pump;
 mod stream;
 mod syslog;
+mod tell;
 #[cfg(test)]
 mod tests;
 

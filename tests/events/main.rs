@@ -8,6 +8,7 @@ mod replaced;
 
 use std::fs;
 
+use system_tests::config::broker_user;
 use system_tests::{Config, Daemon, Dist, Launch, Room};
 
 /// What a listener has heard of an event.
@@ -39,6 +40,8 @@ fn numbers(heard: &[Heard]) -> Vec<u64> {
 }
 
 fn launch(room: &Room, config: &Config) -> Daemon {
+    // The few spare users are left to tests that need one found.
+    let config = config.clone().daemon(&format!("broker_user={}", broker_user()));
     Launch::new(room, Dist::plain().supervisord()).config(&config.write(room)).ready()
 }
 

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::tls;
+use crate::config::text;
 use crate::ctl::http::{Body, read_head};
 
 /// Most of a body that is read, in bytes.
@@ -23,7 +24,7 @@ pub struct Url {
     path: String,
     tls: bool,
     /// Name and password in front of the host, which Supervisor's own web server may want.
-    credentials: Option<String>,
+    credentials: Option<Vec<u8>>,
 }
 
 /// An address that cannot be used.
@@ -50,13 +51,14 @@ impl Url {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (place, path) = rest.split_at(end);
         let (credentials, place) = match place.rsplit_once('@') {
-            Some((credentials, place)) => (Some(credentials.to_owned()), place),
+            Some((credentials, place)) => (Some(decoded(credentials)), place),
             None => (None, place),
         };
         let (host, port) = split_port(place);
         let port = match port {
             None | Some("") => default_port(tls),
-            Some(port) => port.parse().map_err(|_| BadUrl(format!("nonnumeric port: '{port}'")))?,
+            // It is not said: it may be the begin of a password that has a `/` in it.
+            Some(port) => port.parse().map_err(|_| BadUrl("nonnumeric port".to_owned()))?,
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Url { host: host.to_owned(), port, path, tls, credentials })
@@ -81,6 +83,31 @@ impl Url {
         request.push_str("\r\n");
         request
     }
+}
+
+/// An address as it may be shown: without name and password.
+pub fn shown(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    // Where the address is a bad one, the password may hold anything.
+    let end = match Url::parse(text) {
+        Ok(_) => rest.find(['/', '?', '#']).unwrap_or(rest.len()),
+        Err(_) => rest.len(),
+    };
+    let begin = rest.get(..end).and_then(|place| place.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}{}", rest.get(begin..).unwrap_or_default())
+}
+
+/// Name and password without the quoting of an address, as they are sent.
+fn decoded(credentials: &str) -> Vec<u8> {
+    let quoted = text::bytes(credentials);
+    let mut plain: Vec<u8> = percent_encoding::percent_decode(&quoted).collect();
+    if !credentials.contains(':') {
+        plain.push(b':');
+    }
+    plain
 }
 
 fn default_port(tls: bool) -> u16 {
@@ -190,10 +217,43 @@ mod tests {
         assert_eq!(url("http://[::1]:9001/x"), ok("[::1]:9001", "/x"));
         assert_eq!(url("ftp://h"), Err(BadUrl("Bad scheme ftp".to_owned())));
         assert_eq!(url("h:80/"), Err(BadUrl("Bad scheme ".to_owned())));
-        assert_eq!(url("http://h:x/"), Err(BadUrl("nonnumeric port: 'x'".to_owned())));
+        assert_eq!(url("http://h:x/"), Err(BadUrl("nonnumeric port".to_owned())));
         let with = Url::parse("http://u:p@h/a b").unwrap().request();
-        assert!(with.contains("Authorization: Basic dTpw\r\n"), "{with}");
         assert!(with.starts_with("GET /a%20b HTTP/1.1\r\nHost: h\r\n"), "{with}");
+    }
+
+    #[test]
+    fn credentials() {
+        let sent = |place: &str| {
+            let request = Url::parse(&format!("http://{place}h/")).unwrap().request();
+            let line = request.lines().find_map(|line| line.strip_prefix("Authorization: Basic "));
+            line.map(|line| STANDARD.decode(line).unwrap())
+        };
+        assert_eq!(sent(""), None);
+        assert_eq!(sent("u:p@"), Some(b"u:p".to_vec()));
+        assert_eq!(sent("u:p%40s%2Fs%3A%25:@"), Some(b"u:p@s/s:%:".to_vec()));
+        assert_eq!(sent("me%20too:%FF%zz@"), Some(b"me too:\xff%zz".to_vec()));
+        assert_eq!(sent("u@"), Some(b"u:".to_vec()));
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        for (url, expected) in [
+            ("http://me:secret@h:8080/a?b#c", "http://h:8080/a?b#c"),
+            ("HTTPS://me:sec@secret@[::1]/", "HTTPS://[::1]/"),
+            ("http://secret@h", "http://h"),
+            ("http://h/@me?a=b@c", "http://h/@me?a=b@c"),
+            ("http://h?mail=a@b", "http://h?mail=a@b"),
+            // Addresses that are none.
+            ("http://me:secret/s@h/x", "http://h/x"),
+            ("http://me:secret?s#s@h/x", "http://h/x"),
+            ("ftp://me:secret@h/", "ftp://h/"),
+            ("me:secret@h/", "h/"),
+        ] {
+            assert_eq!(shown(url), expected, "{url}");
+            let said = Url::parse(url).err().map(|bad| bad.to_string()).unwrap_or_default();
+            assert!(!said.contains("secret"), "{said}");
+        }
     }
 
     fn serve(answer: &'static [u8]) -> Url {

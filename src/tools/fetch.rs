@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +14,8 @@ use crate::ctl::http::{Body, read_head};
 
 /// Most of a body that is read, in bytes.
 const MAX_BODY: u64 = 64 << 20;
+/// Most that is waited for a page.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Where a page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,16 +140,65 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Asks for a page. Connecting and each wait for something more may take so long.
+/// Asks for a page. All of it may take so long, from connecting to the end of the body.
 pub fn get(url: &Url, patience: Duration) -> Result<Answer, String> {
     fetch(url, patience).map_err(|error| words(&error))
 }
 
 fn fetch(url: &Url, patience: Duration) -> io::Result<Answer> {
-    let stream = connect(url, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+    let stream = Hurried::connect(url, patience)?;
     if url.tls { exchange(tls::over(stream, &url.host)?, url) } else { exchange(stream, url) }
+}
+
+/// A connection with one deadline for all that is done with it: a server that sends a little now and then does not
+/// move it.
+struct Hurried {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Hurried {
+    /// Connects to the first address of the host that answers. Each gets its part of the time, so that one that is
+    /// silent leaves some to the next.
+    fn connect(url: &Url, patience: Duration) -> io::Result<Hurried> {
+        let deadline = Instant::now() + patience.min(LONGEST);
+        let addresses: Vec<SocketAddr> = (url.host.as_str(), url.port).to_socket_addrs()?.collect();
+        let mut last = io::Error::other("the host has no address");
+        for (address, waiting) in addresses.iter().zip((1..=addresses.len()).rev()) {
+            let part = left(deadline)? / u32::try_from(waiting).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(address, part.max(Duration::from_millis(1))) {
+                Ok(stream) => return Ok(Hurried { stream, deadline }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// How long it is until then, which is more than nothing.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left),
+    }
+}
+
+impl Read for Hurried {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Hurried {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn exchange(mut stream: impl Read + Write, url: &Url) -> io::Result<Answer> {
@@ -164,17 +215,6 @@ fn exchange(mut stream: impl Read + Write, url: &Url) -> io::Result<Answer> {
         Body::new(&mut reader, head.framing).take(MAX_BODY).read_to_end(&mut body)?;
     }
     Ok(Answer { status: head.status, reason: head.reason, body })
-}
-
-fn connect(url: &Url, patience: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the host has no address");
-    for address in (url.host.as_str(), url.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// What went wrong, in the words that Python has for it.
@@ -288,5 +328,33 @@ mod tests {
         let url = Url::parse(&format!("http://{refused}/")).unwrap();
         let refused = "[Errno 111] Connection refused";
         assert_eq!(get(&url, Duration::from_secs(20)), Err(refused.to_owned()));
+    }
+    /// A server that says `begin`, then `again` every few milliseconds for some seconds.
+    fn drip(begin: &'static str, again: &'static str) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut said = stream.write_all(begin.as_bytes());
+            for _ in 0..300 {
+                said = said.and_then(|()| stream.write_all(again.as_bytes()));
+                thread::sleep(Duration::from_millis(10));
+            }
+            let _ = said.and_then(|()| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+        });
+        Url::parse(&url).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_is_never_done_is_given_up() {
+        let ok = "HTTP/1.1 200 OK\r\n";
+        for (begin, again) in
+            [("", "HTTP/1.1 100 Go\r\n\r\n"), (ok, "X: y\r"), ("HTTP/1.1 200 OK\r\n\r\n", "x")]
+        {
+            let answer = get(&drip(begin, again), Duration::from_millis(300));
+            assert_eq!(answer, Err("timed out".to_owned()), "{begin}{again}");
+        }
+        let answer = get(&serve(b"HTTP/1.1 200 OK\r\n\r\n"), Duration::MAX);
+        assert_eq!(answer.map(|answer| answer.status), Ok(200));
     }
 }

@@ -26,7 +26,7 @@ const PROGRAM: Opt = option(
 );
 const ANY: Opt = option('a', "any", None, "restart all processes but this one, whatever -p says");
 const TIMEOUT: Opt =
-    option('t', "timeout", Some("SECONDS"), "how long an answer may take (default 10)");
+    option('t', "timeout", Some("SECONDS"), "how long an answer may take in all (default 10)");
 const CODE: Opt = option(
     'c',
     "code",

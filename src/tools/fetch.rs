@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::tls;
+use crate::config::text;
 use crate::ctl::http::{Body, read_head};
 
 /// Most of a body that is read, in bytes.
 const MAX_BODY: u64 = 64 << 20;
+/// Most that is waited for a page.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Where a page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Url {
     path: String,
     tls: bool,
     /// Name and password in front of the host, which Supervisor's own web server may want.
-    credentials: Option<String>,
+    credentials: Option<Vec<u8>>,
 }
 
 /// An address that cannot be used.
@@ -50,13 +53,14 @@ impl Url {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (place, path) = rest.split_at(end);
         let (credentials, place) = match place.rsplit_once('@') {
-            Some((credentials, place)) => (Some(credentials.to_owned()), place),
+            Some((credentials, place)) => (Some(decoded(credentials)), place),
             None => (None, place),
         };
         let (host, port) = split_port(place);
         let port = match port {
             None | Some("") => default_port(tls),
-            Some(port) => port.parse().map_err(|_| BadUrl(format!("nonnumeric port: '{port}'")))?,
+            // It is not said: it may be the begin of a password that has a `/` in it.
+            Some(port) => port.parse().map_err(|_| BadUrl("nonnumeric port".to_owned()))?,
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Url { host: host.to_owned(), port, path, tls, credentials })
@@ -81,6 +85,31 @@ impl Url {
         request.push_str("\r\n");
         request
     }
+}
+
+/// An address as it may be shown: without name and password.
+pub fn shown(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    // Where the address is a bad one, the password may hold anything.
+    let end = match Url::parse(text) {
+        Ok(_) => rest.find(['/', '?', '#']).unwrap_or(rest.len()),
+        Err(_) => rest.len(),
+    };
+    let begin = rest.get(..end).and_then(|place| place.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}{}", rest.get(begin..).unwrap_or_default())
+}
+
+/// Name and password without the quoting of an address, as they are sent.
+fn decoded(credentials: &str) -> Vec<u8> {
+    let quoted = text::bytes(credentials);
+    let mut plain: Vec<u8> = percent_encoding::percent_decode(&quoted).collect();
+    if !credentials.contains(':') {
+        plain.push(b':');
+    }
+    plain
 }
 
 fn default_port(tls: bool) -> u16 {
@@ -111,16 +140,65 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Asks for a page. Connecting and each wait for something more may take so long.
+/// Asks for a page. All of it may take so long, from connecting to the end of the body.
 pub fn get(url: &Url, patience: Duration) -> Result<Answer, String> {
     fetch(url, patience).map_err(|error| words(&error))
 }
 
 fn fetch(url: &Url, patience: Duration) -> io::Result<Answer> {
-    let stream = connect(url, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+    let stream = Hurried::connect(url, patience)?;
     if url.tls { exchange(tls::over(stream, &url.host)?, url) } else { exchange(stream, url) }
+}
+
+/// A connection with one deadline for all that is done with it: a server that sends a little now and then does not
+/// move it.
+struct Hurried {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Hurried {
+    /// Connects to the first address of the host that answers. Each gets its part of the time, so that one that is
+    /// silent leaves some to the next.
+    fn connect(url: &Url, patience: Duration) -> io::Result<Hurried> {
+        let deadline = Instant::now() + patience.min(LONGEST);
+        let addresses: Vec<SocketAddr> = (url.host.as_str(), url.port).to_socket_addrs()?.collect();
+        let mut last = io::Error::other("the host has no address");
+        for (address, waiting) in addresses.iter().zip((1..=addresses.len()).rev()) {
+            let part = left(deadline)? / u32::try_from(waiting).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(address, part.max(Duration::from_millis(1))) {
+                Ok(stream) => return Ok(Hurried { stream, deadline }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// How long it is until then, which is more than nothing.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left),
+    }
+}
+
+impl Read for Hurried {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Hurried {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn exchange(mut stream: impl Read + Write, url: &Url) -> io::Result<Answer> {
@@ -137,17 +215,6 @@ fn exchange(mut stream: impl Read + Write, url: &Url) -> io::Result<Answer> {
         Body::new(&mut reader, head.framing).take(MAX_BODY).read_to_end(&mut body)?;
     }
     Ok(Answer { status: head.status, reason: head.reason, body })
-}
-
-fn connect(url: &Url, patience: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the host has no address");
-    for address in (url.host.as_str(), url.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// What went wrong, in the words that Python has for it.
@@ -190,10 +257,43 @@ mod tests {
         assert_eq!(url("http://[::1]:9001/x"), ok("[::1]:9001", "/x"));
         assert_eq!(url("ftp://h"), Err(BadUrl("Bad scheme ftp".to_owned())));
         assert_eq!(url("h:80/"), Err(BadUrl("Bad scheme ".to_owned())));
-        assert_eq!(url("http://h:x/"), Err(BadUrl("nonnumeric port: 'x'".to_owned())));
+        assert_eq!(url("http://h:x/"), Err(BadUrl("nonnumeric port".to_owned())));
         let with = Url::parse("http://u:p@h/a b").unwrap().request();
-        assert!(with.contains("Authorization: Basic dTpw\r\n"), "{with}");
         assert!(with.starts_with("GET /a%20b HTTP/1.1\r\nHost: h\r\n"), "{with}");
+    }
+
+    #[test]
+    fn credentials() {
+        let sent = |place: &str| {
+            let request = Url::parse(&format!("http://{place}h/")).unwrap().request();
+            let line = request.lines().find_map(|line| line.strip_prefix("Authorization: Basic "));
+            line.map(|line| STANDARD.decode(line).unwrap())
+        };
+        assert_eq!(sent(""), None);
+        assert_eq!(sent("u:p@"), Some(b"u:p".to_vec()));
+        assert_eq!(sent("u:p%40s%2Fs%3A%25:@"), Some(b"u:p@s/s:%:".to_vec()));
+        assert_eq!(sent("me%20too:%FF%zz@"), Some(b"me too:\xff%zz".to_vec()));
+        assert_eq!(sent("u@"), Some(b"u:".to_vec()));
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        for (url, expected) in [
+            ("http://me:secret@h:8080/a?b#c", "http://h:8080/a?b#c"),
+            ("HTTPS://me:sec@secret@[::1]/", "HTTPS://[::1]/"),
+            ("http://secret@h", "http://h"),
+            ("http://h/@me?a=b@c", "http://h/@me?a=b@c"),
+            ("http://h?mail=a@b", "http://h?mail=a@b"),
+            // Addresses that are none.
+            ("http://me:secret/s@h/x", "http://h/x"),
+            ("http://me:secret?s#s@h/x", "http://h/x"),
+            ("ftp://me:secret@h/", "ftp://h/"),
+            ("me:secret@h/", "h/"),
+        ] {
+            assert_eq!(shown(url), expected, "{url}");
+            let said = Url::parse(url).err().map(|bad| bad.to_string()).unwrap_or_default();
+            assert!(!said.contains("secret"), "{said}");
+        }
     }
 
     fn serve(answer: &'static [u8]) -> Url {
@@ -228,5 +328,33 @@ mod tests {
         let url = Url::parse(&format!("http://{refused}/")).unwrap();
         let refused = "[Errno 111] Connection refused";
         assert_eq!(get(&url, Duration::from_secs(20)), Err(refused.to_owned()));
+    }
+    /// A server that says `begin`, then `again` every few milliseconds for some seconds.
+    fn drip(begin: &'static str, again: &'static str) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut said = stream.write_all(begin.as_bytes());
+            for _ in 0..300 {
+                said = said.and_then(|()| stream.write_all(again.as_bytes()));
+                thread::sleep(Duration::from_millis(10));
+            }
+            let _ = said.and_then(|()| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+        });
+        Url::parse(&url).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_is_never_done_is_given_up() {
+        let ok = "HTTP/1.1 200 OK\r\n";
+        for (begin, again) in
+            [("", "HTTP/1.1 100 Go\r\n\r\n"), (ok, "X: y\r"), ("HTTP/1.1 200 OK\r\n\r\n", "x")]
+        {
+            let answer = get(&drip(begin, again), Duration::from_millis(300));
+            assert_eq!(answer, Err("timed out".to_owned()), "{begin}{again}");
+        }
+        let answer = get(&serve(b"HTTP/1.1 200 OK\r\n\r\n"), Duration::MAX);
+        assert_eq!(answer.map(|answer| answer.status), Ok(200));
     }
 }

@@ -26,7 +26,7 @@ const PROGRAM: Opt = option(
 );
 const ANY: Opt = option('a', "any", None, "restart all processes but this one, whatever -p says");
 const TIMEOUT: Opt =
-    option('t', "timeout", Some("SECONDS"), "how long an answer may take (default 10)");
+    option('t', "timeout", Some("SECONDS"), "how long an answer may take in all (default 10)");
 const CODE: Opt = option(
     'c',
     "code",
@@ -105,7 +105,7 @@ pub const TOOL: Tool = Tool {
 struct Settings {
     programs: Vec<String>,
     any: bool,
-    /// The URL as it was given.
+    /// The URL as it is mailed and logged: as it was given, but for name and password.
     url: String,
     patience: Duration,
     statuses: Vec<i64>,
@@ -136,6 +136,7 @@ fn run(tool: &Tool, start: &Start) -> u8 {
     let place = match Url::parse(url) {
         Ok(place) => place,
         Err(bad) => {
+            let url = fetch::shown(url);
             say(&format!("httpok: {bad}: {url} cannot be asked for, http://… and https://… can\n"));
             return 1;
         }
@@ -165,7 +166,7 @@ fn settings(options: &[(String, String)], url: &str) -> Option<Settings> {
     Some(Settings {
         programs: all(&PROGRAM),
         any: last(&ANY).is_some(),
-        url: url.to_owned(),
+        url: fetch::shown(url),
         patience: Duration::from_secs(seconds),
         statuses,
         body: text(&BODY),

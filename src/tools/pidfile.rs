@@ -1,18 +1,26 @@
 //! What a pidfile names, and whether that still runs.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::unistd::Pid;
 
 /// Most of a pidfile that is read, in bytes.
 const MOST: u64 = 4096;
 
-/// The process id in the first line of a file. Numbers that mean several processes are none, nor is process 1.
+/// The process id in the first line of a file. Numbers that mean several processes are none, nor is process 1. It waits for
+/// nobody: what is no regular file names none, as a FIFO would be waited for.
 pub fn read(path: &Path) -> Option<Pid> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
     let mut text = String::new();
-    File::open(path).ok()?.take(MOST).read_to_string(&mut text).ok()?;
+    file.take(MOST).read_to_string(&mut text).ok()?;
     let number = text.trim_start().lines().next()?.trim().parse().ok()?;
     (number > 1).then_some(Pid::from_raw(number))
 }
@@ -67,6 +75,16 @@ mod tests {
         for none in ["", "\n", "x", "0", "-1", "1", "-42", "42x", "99999999999"] {
             assert_eq!(of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_fifo_names_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (done, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(read(&path)));
+        assert_eq!(end.recv_timeout(std::time::Duration::from_secs(20)), Ok(None));
     }
 
     #[test]

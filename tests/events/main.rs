@@ -1,6 +1,7 @@
 //! Events of a real daemon: pools that hear a lot, listeners that misbehave, listeners that are asleep, the examples.
 
 mod examples;
+mod forged;
 mod idle;
 mod many;
 mod misuse;

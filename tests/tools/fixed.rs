@@ -138,6 +138,31 @@ fn httpok_says_why_nobody_answers() {
 }
 
 #[test]
+fn httpok_tells_nobody_its_password() {
+    let address = fake::web("500 No", "");
+    let run = |program: &Path, url: &str| {
+        let room = Room::new();
+        let sendmail = Sendmail::new(&room);
+        let daemon = Daemon::new(&room, &[process("cat", "cat", 7)]);
+        let args = ["-p", "cat", "-m", "a@b", "-s", &sendmail.command, url];
+        let said = Drive::new(&room, program, &daemon.url, &args).run(&[TICK]).said;
+        (sendmail.take().concat(), said)
+    };
+    let [ours, theirs] = both("httpok");
+    let url = format!("http://me:secret@{address}/");
+    let (mail, said) = run(&ours, &url);
+    let subject = format!("Subject: httpok: http://{address}/: bad status returned\n\n");
+    assert!(mail.contains(&subject) && said.contains(&subject), "{mail}{said}");
+    assert!(!mail.contains("secret") && !said.contains("secret"), "{mail}{said}");
+    assert!(run(&theirs, &url).0.contains("secret"));
+    // Nor where it cannot be used.
+    for url in ["ftp://me:secret@h/", "http://me:secret/s@h/"] {
+        let (_, said) = run(&ours, url);
+        assert!(said.contains("cannot be asked for") && !said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
 fn crashmail_mails_of_the_processes_it_was_given() {
     let [cat, dog] = ["cat", "dog"].map(|name| exited(name, "pets", 0));
     let events = [("PROCESS_STATE_EXITED", cat.as_str()), ("PROCESS_STATE_EXITED", dog.as_str())];

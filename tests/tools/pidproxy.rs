@@ -208,6 +208,19 @@ fn pidfiles_that_name_nothing() {
 }
 
 #[test]
+fn a_pidfile_that_is_a_fifo_is_not_waited_for() {
+    let room = Room::new();
+    let made = Command::new("mkfifo").arg(room.path("pid")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let command = ["/bin/sh", "-c", "echo $$ >LOG; exec sleep 100000"];
+    let mut proxy = Proxy::start(&room, &ours("pidproxy"), &command);
+    wait_for("the command", || proxy.log().ends_with('\n'));
+    proxy.signal(Signal::SIGTERM);
+    assert_eq!(proxy.end(), 143);
+    assert_eq!(proxy.out(), format!("Can't read child pidfile {}!\n", room.text("pid")));
+}
+
+#[test]
 fn a_command_that_stays_gets_the_signal_last() {
     let room = Room::new();
     let sleep = Running::new("exec sleep 100000");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use system_tests::dist::{Dist, reference};
-use system_tests::{Launch, Room};
+use system_tests::{Launch, Room, wait_for};
 
 use crate::both;
 
@@ -59,7 +59,10 @@ fn both_daemons_start_with_it() {
         let text = text.replace("supervisor.sock", "supervisord.sock");
         let config = room.file("sample.conf", &text);
         let daemon = Launch::new(&room, binary).config(&config).ready();
-        assert!(daemon.activity().contains("supervisord started with pid"), "{}", daemon.stderr());
+        // A daemon may answer before its log says so.
+        wait_for("the start in the log", || {
+            daemon.activity().contains("supervisord started with pid")
+        });
         assert!(!daemon.activity().contains("WARN Unknown"), "{}", daemon.activity());
     }
 }

@@ -319,6 +319,10 @@ impl Appender<'_> {
         }
         if dropping {
             stream.gap =
+            if self.buffers.cut.length < there {
+                // What stays is no news of its own: the pipe has to be armed again for it.
+                stream.for_more = false;
+            }
                 Some(stream.gap.unwrap_or(0) + u64::try_from(text_of(&result)).unwrap_or(0));
         }
         if noted || dropping {

@@ -201,7 +201,7 @@ impl Logs {
     /// waits for its answer does not care for that.
     fn is_full(&self, stream: &Stream, now: Instant) -> bool {
         let drops = match self.key(stream).and_then(|key| self.files.get(&key)) {
-            Some(file) => file.drops(now),
+            Some(file) => file.drops(stream.hasty(), now),
             None => stream.stuck.is_some_and(|since| now >= since + MOMENT),
         };
         drops

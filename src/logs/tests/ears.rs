@@ -190,6 +190,74 @@ async fn a_listener_is_heard_though_its_log_takes_nothing() {
     assert!(rig.logs.events().iter().any(lost), "it is counted");
 }
 
+/// A listener whose log is a pipe that takes one page, and what reads it.
+async fn listener_with_a_small_log() -> (Rig, Rc<Notes>, OwnedFd, OwnedFd) {
+    let mut rig = rig(&[0]);
+    let (reader, log) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+    nix::fcntl::fcntl(&log, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4_096)).unwrap();
+    rig.logs.opened(0, 0, log, Instant::now());
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(Some(0)) });
+    put(&out, "READY\n");
+    rig.settle().await;
+    assert_eq!(notes.said(), [Said::Protocol(b"READY\n".to_vec())]);
+    (rig, notes, out, reader)
+}
+
+/// How much is heard until this much is, or for so long.
+async fn hears(rig: &mut Rig, notes: &Notes, count: usize, length: Duration) -> usize {
+    let (mut heard, end) = (0, Instant::now() + length);
+    while heard < count && Instant::now() < end {
+        rig.settle().await;
+        if rig.logs.deadline().is_some_and(|at| at <= Instant::now()) {
+            rig.logs.due(Instant::now());
+        }
+        for said in notes.said() {
+            let Said::Protocol(bytes) = said else { panic!("{said:?}") };
+            heard += bytes.len();
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn what_a_listener_s_log_has_no_room_for_is_looked_at_when_there_is_some() {
+    let (mut rig, notes, out, reader) = listener_with_a_small_log().await;
+    let mut bytes = [0; 10_000];
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(6));
+    put(&out, &"x".repeat(5_000));
+    // One turn: the log takes a part of it. Then there is room again before anything is tried once more.
+    let mut tokens = Vec::new();
+    rig.watch.ready(&mut tokens).await.unwrap();
+    tokens.drain(..).for_each(|token| rig.logs.ready(token, Instant::now()));
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(4_096));
+    assert_eq!(hears(&mut rig, &notes, 5_000, Duration::from_secs(10)).await, 5_000);
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(904));
+}
+
+#[tokio::test]
+async fn a_listener_is_heard_though_nobody_reads_its_log() {
+    let (mut rig, notes, out, reader) = listener_with_a_small_log().await;
+    let mut bytes = [0; 10_000];
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(6));
+    for _ in 0..3 {
+        put(&out, &"x".repeat(8_192));
+        assert_eq!(hears(&mut rig, &notes, 8_192, Duration::from_secs(10)).await, 8_192);
+    }
+    assert_eq!(rig.logs.events(), [], "a slow reader is no trouble");
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(4_096));
+    let end = Instant::now() + Duration::from_secs(10);
+    while rig.logs.events.is_empty() && Instant::now() < end {
+        put(&out, "READY\n");
+        hears(&mut rig, &notes, 6, Duration::from_millis(50)).await;
+    }
+    assert!(
+        matches!(rig.logs.events()[..], [Event::Works(0, 20_480..)]),
+        "what was dropped is told"
+    );
+}
+
 /// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
 /// number; and what is in the log then.
 fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {

@@ -14,8 +14,8 @@ struct Notes {
 
 impl Ear for Notes {
     fn hear(&self, _: Source, turn: u32, said: Vec<Said>) {
-        // As whoever keeps numbers does: what is not later is a repeat.
-        if turn > self.last.replace(turn.max(self.last.get())) {
+        // As whoever keeps numbers does: the last once more is a repeat.
+        if turn != self.last.replace(turn) {
             let waiting = self
                 .pipe
                 .borrow()
@@ -261,6 +261,16 @@ async fn a_listener_is_heard_though_nobody_reads_its_log() {
 /// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
 /// number; and what is in the log then.
 fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {
+    succeeds_at(3, log, (wrote, left), heard)
+}
+
+/// The same where what was in the pipe has this number.
+fn succeeds_at(
+    turn: u32,
+    log: Option<Log>,
+    (wrote, left): (&str, &str),
+    heard: u32,
+) -> (Vec<Said>, String) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     std::fs::write(&path, wrote).unwrap();
@@ -269,7 +279,7 @@ fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>
     let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
     let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
     let at = if log.is_some() { 4 } else { usize::MAX };
-    let note = append::Note::turned(1, at, left.as_bytes(), 3);
+    let note = append::Note::turned(1, at, left.as_bytes(), turn);
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
     let watch = Rc::new(Watch::new().unwrap());
     let mut logs = logs(&watch, Some(journal.clone()), &[0]);
@@ -328,4 +338,23 @@ async fn what_a_broker_died_over_is_heard_exactly_once() {
     // Nothing keeps it: the number alone decides.
     assert_eq!(succeeds(None, "", &left, 2).0, told(2));
     assert_eq!(succeeds(None, "", &left, 3).0, told(3));
+}
+
+#[tokio::test]
+async fn the_numbers_of_chunks_begin_anew_after_the_last() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    notes.last.set(u32::MAX - 1);
+    let out = attach(&mut rig, &notes, wanting(None, ALL));
+    for part in ["a", "b", "c"] {
+        put(&out, part);
+        rig.settle().await;
+    }
+    let numbers: Vec<u32> = notes.heard.take().into_iter().map(|(turn, ..)| turn).collect();
+    assert_eq!(numbers, [u32::MAX, 1, 2]);
+    // A successor too knows what was told and what was not.
+    let at = |turn, heard| succeeds_at(turn, Some(0), ("old ", "x"), heard);
+    assert_eq!(at(u32::MAX, u32::MAX - 1), (vec![text("x")], "old x".into()));
+    assert_eq!(at(1, u32::MAX), (vec![text("x")], "old x".into()));
+    assert_eq!(at(1, 1), (vec![], "old ".into()), "its file has it, whatever became of that");
 }

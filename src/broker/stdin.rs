@@ -159,11 +159,11 @@ impl Inputs {
 
     /// A pipe has room again, or nobody reads it any more. Says what came of an event that waited for that.
     pub(super) fn ready(&mut self, slot: Slot) -> Moved {
+        let moving = self.inputs.get(&slot).filter(|input| input.moving);
+        let moving = moving.map(|input| input.instance);
+        // That may find that nobody reads it: then there is an event to be told of all the same.
         self.flush(slot);
-        match self.inputs.get(&slot) {
-            Some(input) if input.moving => self.splice(slot, input.instance),
-            _ => Moved::Later,
-        }
+        moving.map_or(Moved::Later, |instance| self.splice(slot, instance))
     }
 
     fn flush(&mut self, slot: Slot) {
@@ -178,7 +178,10 @@ impl Inputs {
                     self.waiting = self.waiting.saturating_sub(n);
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return self.await_room(slot),
+                Err(Errno::EAGAIN) => {
+                    self.await_room(slot);
+                    return;
+                }
                 Err(_) => return self.close(slot),
             }
         }
@@ -237,8 +240,10 @@ impl Inputs {
                 Ok(moved) => left = left.saturating_sub(moved),
                 Err(Errno::EAGAIN) => {
                     input.staged = Some(left);
-                    self.await_room(slot);
-                    return Moved::Later;
+                    return match self.await_room(slot) {
+                        true => Moved::Later,
+                        false => Moved::Never(instance, Errno::ENOMEM),
+                    };
                 }
                 Err(errno) => {
                     self.close(slot);
@@ -261,9 +266,10 @@ impl Inputs {
         }
     }
 
-    fn await_room(&mut self, slot: Slot) {
+    /// Whether there is still something to wait for.
+    fn await_room(&mut self, slot: Slot) -> bool {
         let Some(input) = self.inputs.get_mut(&slot) else {
-            return;
+            return false;
         };
         let known = std::mem::replace(&mut input.watched, true);
         let pipe = input.pipe.as_fd();
@@ -276,6 +282,7 @@ impl Inputs {
             // Out of memory for it: what waits would wait for ever.
             self.close(slot);
         }
+        result.is_ok()
     }
 }
 
@@ -521,5 +528,30 @@ mod tests {
         assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
         assert_eq!(bed.inputs.splice(7, 1), Moved::Never(1, Errno::EPIPE));
         assert_eq!(bed.inputs.stage(7, 1, b"next"), Err(Errno::EPIPE));
+    }
+
+    #[tokio::test]
+    async fn an_event_behind_text_that_nobody_reads_is_told_of() {
+        let mut bed = listening();
+        bed.fill();
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::Later);
+        bed.reader = None;
+        let mut tokens = Vec::new();
+        bed.watch.ready(&mut tokens).await.unwrap();
+        assert_eq!(bed.inputs.ready(7), Moved::Never(1, Errno::EPIPE));
+        assert_eq!(bed.inputs.waiting, 0);
+        assert_eq!(bed.inputs.ready(7), Moved::Later, "once");
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_room_cannot_be_waited_for_is_told_of() {
+        let mut bed = listening();
+        bed.inputs.write(7, &[b'x'; 1 << 16]).unwrap();
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+        // The watch refuses a pipe that it knows.
+        bed.watch.add_for_room(bed.inputs.inputs[&7].pipe.as_fd(), 1).unwrap();
+        assert!(matches!(bed.inputs.splice(7, 1), Moved::Never(1, _)));
+        assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
     }
 }

@@ -198,18 +198,20 @@ impl Inputs {
         let input = self.inputs.get_mut(&slot).filter(|input| input.instance == instance);
         let input = input.ok_or(Errno::EPIPE)?;
         let staging = input.staging.as_ref().ok_or(Errno::ENXIO)?;
-        input.under_way = true;
-        loop {
+        let staged = loop {
             match write(&staging.writer, event) {
                 Err(Errno::EINTR) => {}
-                Ok(0) => return Err(Errno::EIO),
-                Ok(bytes) => {
-                    input.staged = Some(bytes);
-                    return Ok(bytes);
-                }
-                Err(errno) => return Err(errno),
+                Ok(0) => break Err(Errno::EIO),
+                other => break other,
             }
+        };
+        match staged {
+            Ok(bytes) => (input.staged, input.under_way) = (Some(bytes), true),
+            // Half an event was sent: whatever came after it would be taken for the rest.
+            Err(_) if input.under_way => self.close(slot),
+            Err(_) => {}
         }
+        staged
     }
 
     /// How much of an event is in the pipe beside.
@@ -553,5 +555,27 @@ mod tests {
         bed.watch.add_for_room(bed.inputs.inputs[&7].pipe.as_fd(), 1).unwrap();
         assert!(matches!(bed.inputs.splice(7, 1), Moved::Never(1, _)));
         assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
+    }
+
+    #[tokio::test]
+    async fn text_does_not_wait_for_an_event_that_could_not_be_staged() {
+        let stray = |bed: &Bed| {
+            let staging = bed.inputs.inputs[&7].staging.as_ref().unwrap();
+            while write(&staging.writer, &[0; 4_096]).is_ok() {}
+        };
+        let mut bed = listening();
+        stray(&bed);
+        assert_eq!(bed.inputs.stage(7, 1, b"event"), Err(Errno::EAGAIN));
+        bed.inputs.write(7, b"text").unwrap();
+        assert_eq!(read_some(&bed), b"text");
+        // After half an event nothing else may come.
+        let mut bed = listening();
+        assert_eq!(bed.inputs.stage(7, 1, b"<half"), Ok(5));
+        assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        stray(&bed);
+        bed.inputs.write(7, b"text").unwrap();
+        assert_eq!(bed.inputs.stage(7, 1, b" event>"), Err(Errno::EAGAIN));
+        assert_eq!((read_some(&bed), bed.inputs.waiting), (b"<half".to_vec(), 0));
+        assert_eq!(bed.inputs.write(7, b"text"), Err(Unwritten::Closed));
     }
 }

@@ -127,7 +127,8 @@ impl Broker {
     pub(super) fn after_logs(&self) {
         loop {
             let events = {
-                let mut state = self.state.borrow_mut();
+                let state = &mut *self.state.borrow_mut();
+                state.stdin.sent().into_iter().for_each(|slot| state.logs.asked(slot));
                 state.flush();
                 state.logs.events()
             };

@@ -68,6 +68,8 @@ pub(super) struct Inputs {
     inputs: HashMap<Slot, Input>,
     /// Bytes that wait in all of them.
     waiting: usize,
+    /// Listeners that have been sent something of an event.
+    sent: Vec<Slot>,
 }
 
 fn token(slot: Slot) -> u64 {
@@ -82,7 +84,7 @@ pub(super) fn slot_of(reported: u64) -> Option<Slot> {
 
 impl Inputs {
     pub(super) fn new(watch: Rc<Watch>) -> Inputs {
-        Inputs { watch, inputs: HashMap::new(), waiting: 0 }
+        Inputs { watch, inputs: HashMap::new(), waiting: 0, sent: Vec::new() }
     }
 
     /// The pipe of an instance.
@@ -254,7 +256,13 @@ impl Inputs {
             }
         }
         (input.moving, input.staged) = (false, Some(0));
+        self.sent.push(slot);
         Moved::All(instance)
+    }
+
+    /// Listeners that have been sent something of an event since the last time.
+    pub(super) fn sent(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.sent)
     }
 
     /// No event is half sent: what text has come meanwhile may follow.
@@ -467,7 +475,9 @@ mod tests {
         assert_eq!(bed.inputs.stage(7, 2, b"x"), Err(Errno::EPIPE), "another life");
         assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
         assert_eq!((bed.inputs.staged(7), read_some(&bed)), (5, vec![]));
+        assert_eq!(bed.inputs.sent(), []);
         assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+        assert_eq!((bed.inputs.sent(), bed.inputs.sent()), (vec![7], vec![]));
         assert_eq!((bed.inputs.staged(7), read_some(&bed)), (0, b"event".to_vec()));
         // A broker that takes over finds some there and moves that alone.
         let staging = bed.inputs.inputs[&7].staging.as_ref().unwrap();

@@ -358,3 +358,33 @@ async fn the_numbers_of_chunks_begin_anew_after_the_last() {
     assert_eq!(at(1, u32::MAX), (vec![text("x")], "old x".into()));
     assert_eq!(at(1, 1), (vec![], "old ".into()), "its file has it, whatever became of that");
 }
+
+#[tokio::test]
+async fn a_listener_that_babbles_rests_and_one_that_was_asked_does_not() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(None) });
+    let now = Instant::now();
+    let babble = |rig: &mut Rig, asked: bool| {
+        for _ in 0..200 {
+            if asked {
+                rig.logs.asked(0);
+            }
+            put(&out, "x");
+            rig.logs.ready(0, now);
+        }
+        let chunks = notes.heard.borrow().len();
+        (chunks, rig.logs.resting.len())
+    };
+    assert_eq!(babble(&mut rig, true), (200, 0));
+    assert_eq!(notes.said().len(), 200);
+    let (chunks, resting) = babble(&mut rig, false);
+    assert!(chunks < 40 && resting == 1, "{chunks} {resting}");
+    assert_eq!(hears(&mut rig, &notes, 200, Duration::from_secs(10)).await, 200);
+    assert!(rig.logs.resting.is_empty());
+    // It is heard at once after a while.
+    put(&out, "READY\n");
+    assert_eq!(hears(&mut rig, &notes, 6, Duration::from_secs(10)).await, 6);
+    assert!(rig.logs.resting.is_empty());
+}

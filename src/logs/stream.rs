@@ -192,12 +192,18 @@ impl Stream {
         Source { slot: self.slot, instance: self.instance, output: self.output }
     }
 
-    /// What is wanted of it from now on.
-    pub(super) fn rewire(&mut self, route: Route) {
+    /// What is wanted of it from now on. Whether that has made it a plain one.
+    pub(super) fn rewire(&mut self, route: Route) -> bool {
         match &mut self.work {
+            // Inside a message, or before a former broker's note is settled, it matters what comes next.
+            Some(work) if !route.worked() && !work.inside && self.note.is_none() => {
+                self.work = None;
+                return true;
+            }
             Some(work) => work.wants = route.wants,
             None => self.work = route.worked().then(|| Box::new(Work::new(route))),
         }
+        false
     }
 
     /// Whether somebody waits for each of its bytes.

@@ -124,6 +124,52 @@ async fn a_stream_that_nobody_kept_is_heard_when_somebody_wants_it() {
 }
 
 #[tokio::test]
+async fn a_stream_is_plain_again_when_nobody_wants_it_any_more() {
+    for log in [None, Some(0)] {
+        let mut rig = rig(&[0]);
+        rig.open(0, 0, "log");
+        let notes = listening(&mut rig);
+        let route = |wants| Route { wants, ..to(log) };
+        let out = attach(&mut rig, &notes, route(ALL));
+        write(&out, b"1 \xe2\x82").unwrap();
+        rig.settle().await;
+        assert_eq!(notes.said(), [text("1 ")], "half a character waits");
+        rig.logs.rewire(0, Output::Stdout, route(Wants::default()));
+        assert!(rig.logs.streams[&0].work.is_none());
+        assert_eq!(link::bytes::waiting(rig.logs.streams[&0].pipe.as_fd()), Ok(0));
+        put(&out, " 2 ");
+        rig.settle().await;
+        assert_eq!(notes.said(), []);
+        rig.logs.rewire(0, Output::Stdout, route(ALL));
+        put(&out, "3");
+        rig.settle().await;
+        assert_eq!(notes.heard.take(), [(2, vec![text("3")], 1)], "its numbers go on");
+        if log.is_some() {
+            assert_eq!(std::fs::read(rig.path("log")).unwrap(), b"1 \xe2\x82 2 3");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_finished_before_its_stream_is_plain_again() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let out = attach(&mut rig, &notes, wanting(None, ALL));
+    // It is long enough to leave the pipe before its end.
+    put(&out, &format!("{BEGIN}{}", "m".repeat(40_000)));
+    rig.settle().await;
+    let none = || wanting(None, Wants::default());
+    rig.logs.rewire(0, Output::Stdout, none());
+    assert!(rig.logs.streams[&0].work.is_some());
+    rig.logs.rewire(0, Output::Stdout, wanting(None, ALL));
+    put(&out, &format!("{END}text"));
+    rig.settle().await;
+    assert_eq!(notes.said(), [message(&"m".repeat(1_000)), text("text")]);
+    rig.logs.rewire(0, Output::Stdout, none());
+    assert!(rig.logs.streams[&0].work.is_none());
+}
+
+#[tokio::test]
 async fn no_character_is_cut() {
     let mut rig = rig(&[]);
     let notes = listening(&mut rig);

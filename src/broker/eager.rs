@@ -27,9 +27,10 @@ impl Eager {
         self.sent.set(true);
     }
 
-    /// The loop has had its turn.
+    /// The loop has had its turn: nobody looks out for what was sent before.
     pub(super) fn rested(&self) {
         self.in_a_row.set(0);
+        self.sent.set(false);
     }
 
     fn may(&self) -> bool {
@@ -83,7 +84,9 @@ mod tests {
         eager.in_a_row.set(IN_A_ROW);
         eager.sent();
         assert!(!eager.may());
+        eager.sent();
         eager.rested();
+        assert!(!eager.may(), "what was sent long ago is not looked out for");
         eager.sent();
         assert!(eager.may());
     }

@@ -93,8 +93,11 @@ impl Broker {
     }
 
     fn done(&self, seq: u32, errno: i32) {
-        let errno = self.after_signal(errno);
         let pending = self.state.borrow_mut().pending.remove(&seq);
+        let errno = match pending {
+            Some(Pending::Signal { .. }) => self.after_signal(errno),
+            _ => errno,
+        };
         let result = match errno {
             0 => Ok(()),
             errno => Err(Errno::from_raw(errno)),
@@ -124,7 +127,8 @@ impl Broker {
     pub(super) fn after_logs(&self) {
         loop {
             let events = {
-                let mut state = self.state.borrow_mut();
+                let state = &mut *self.state.borrow_mut();
+                state.stdin.sent().into_iter().for_each(|slot| state.logs.asked(slot));
                 state.flush();
                 state.logs.events()
             };

@@ -71,6 +71,8 @@ pub(super) struct Inputs {
     inputs: HashMap<Slot, Input>,
     /// Bytes that wait in all of them.
     waiting: usize,
+    /// Listeners that have been sent something of an event.
+    sent: Vec<Slot>,
 }
 
 fn token(slot: Slot) -> u64 {
@@ -85,7 +87,7 @@ pub(super) fn slot_of(reported: u64) -> Option<Slot> {
 
 impl Inputs {
     pub(super) fn new(watch: Rc<Watch>) -> Inputs {
-        Inputs { watch, inputs: HashMap::new(), waiting: 0 }
+        Inputs { watch, inputs: HashMap::new(), waiting: 0, sent: Vec::new() }
     }
 
     /// The pipe of an instance.
@@ -162,11 +164,11 @@ impl Inputs {
 
     /// A pipe has room again, or nobody reads it any more. Says what came of an event that waited for that.
     pub(super) fn ready(&mut self, slot: Slot) -> Moved {
+        let moving = self.inputs.get(&slot).filter(|input| input.moving);
+        let moving = moving.map(|input| input.instance);
+        // That may find that nobody reads it: then there is an event to be told of all the same.
         self.flush(slot);
-        match self.inputs.get(&slot) {
-            Some(input) if input.moving => self.splice(slot, input.instance),
-            _ => Moved::Later,
-        }
+        moving.map_or(Moved::Later, |instance| self.splice(slot, instance))
     }
 
     fn flush(&mut self, slot: Slot) {
@@ -181,7 +183,10 @@ impl Inputs {
                     self.waiting = self.waiting.saturating_sub(n);
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return self.await_room(slot),
+                Err(Errno::EAGAIN) => {
+                    self.await_room(slot);
+                    return;
+                }
                 Err(_) => return self.close(slot),
             }
         }
@@ -198,18 +203,20 @@ impl Inputs {
         let input = self.inputs.get_mut(&slot).filter(|input| input.instance == instance);
         let input = input.ok_or(Errno::EPIPE)?;
         let staging = input.staging.as_ref().ok_or(Errno::ENXIO)?;
-        input.under_way = true;
-        loop {
+        let staged = loop {
             match write(&staging.writer, event) {
                 Err(Errno::EINTR) => {}
-                Ok(0) => return Err(Errno::EIO),
-                Ok(bytes) => {
-                    input.staged = Some(bytes);
-                    return Ok(bytes);
-                }
-                Err(errno) => return Err(errno),
+                Ok(0) => break Err(Errno::EIO),
+                other => break other,
             }
+        };
+        match staged {
+            Ok(bytes) => (input.staged, input.under_way) = (Some(bytes), true),
+            // Half an event was sent: whatever came after it would be taken for the rest.
+            Err(_) if input.under_way => self.close(slot),
+            Err(_) => {}
         }
+        staged
     }
 
     /// How much of an event is in the pipe beside.
@@ -240,8 +247,10 @@ impl Inputs {
                 Ok(moved) => left = left.saturating_sub(moved),
                 Err(Errno::EAGAIN) => {
                     input.staged = Some(left);
-                    self.await_room(slot);
-                    return Moved::Later;
+                    return match self.await_room(slot) {
+                        true => Moved::Later,
+                        false => Moved::Never(instance, Errno::ENOMEM),
+                    };
                 }
                 Err(errno) => {
                     self.close(slot);
@@ -250,7 +259,13 @@ impl Inputs {
             }
         }
         (input.moving, input.staged) = (false, Some(0));
+        self.sent.push(slot);
         Moved::All(instance)
+    }
+
+    /// Listeners that have been sent something of an event since the last time.
+    pub(super) fn sent(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.sent)
     }
 
     /// No event is half sent: what text has come meanwhile may follow.
@@ -264,9 +279,10 @@ impl Inputs {
         }
     }
 
-    fn await_room(&mut self, slot: Slot) {
+    /// Whether there is still something to wait for.
+    fn await_room(&mut self, slot: Slot) -> bool {
         let Some(input) = self.inputs.get_mut(&slot) else {
-            return;
+            return false;
         };
         let known = std::mem::replace(&mut input.watched, true);
         let pipe = input.pipe.as_fd();
@@ -279,6 +295,7 @@ impl Inputs {
             // Out of memory for it: what waits would wait for ever.
             self.close(slot);
         }
+        result.is_ok()
     }
 }
 

@@ -304,6 +304,34 @@ async fn unwritable() {
 }
 
 #[tokio::test]
+async fn what_a_file_system_does_not_support_was_not_done() {
+    let test = async {
+        let (fake, broker, _task) = launch(tempfile::tempdir().unwrap());
+        assert_eq!(fake.hear().await.1, Request::Ready);
+        fake.greet(0, Cause::Start);
+        fake.opens(0, Mode::Write, "activity").await;
+        fake.tell(Reply::Complete, &[]);
+        let (seq, _) = fake.hear().await;
+        // Of a signal it means that its process was reached, and perhaps not all who left its group.
+        let errno = Errno::EOPNOTSUPP as i32;
+        fake.tell(Reply::Done { seq, errno }, &[]);
+        fake.shows("activity", "unknown error making dispatchers for 'p': EOPNOTSUPP\n").await;
+        let broker = broker.await.unwrap();
+        let (client, cleared) = oneshot::channel();
+        broker.clear(7, client);
+        let seq = loop {
+            if let (seq, Request::ClearLog { log: 7 }) = fake.hear().await {
+                break seq;
+            }
+        };
+        fake.tell(Reply::Done { seq, errno }, &[]);
+        let error = cleared.await.unwrap().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno));
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
 async fn a_fifo_that_nobody_reads_fails_no_start() {
     LocalSet::new().run_until(unread()).await;
 }

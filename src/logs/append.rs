@@ -69,9 +69,9 @@ impl Note {
         self.gap
     }
 
-    /// Whether it was told, where so many chunks were.
-    pub(super) fn told(&self, turns: u32) -> bool {
-        self.turn > 0 && self.turn <= turns
+    /// Whether it was told, where the last chunk that was has this number. Only the last can be in the pipe still.
+    pub(super) fn told(&self, last: u32) -> bool {
+        self.turn > 0 && self.turn == last
     }
 
     fn new(instance: Instance, at: u64, chunk: &[u8], (before, after): (bool, bool)) -> Note {
@@ -130,6 +130,11 @@ impl Note {
         let rest = note.before || note.gap.is_some();
         (length <= CHUNK && (length > 0 || rest)).then_some(note)
     }
+}
+
+/// The number of the chunk after this one; 0 is that of none.
+fn after(turn: u32) -> u32 {
+    turn.wrapping_add(1).max(1)
 }
 
 fn hash(chunk: &[u8]) -> u32 {
@@ -314,6 +319,10 @@ impl Appender<'_> {
                 // What is told is what leaves the pipe.
                 self.note(stream, at, heard);
             }
+            if self.buffers.cut.length < there {
+                // What stays is no news of its own: the pipe has to be armed again for it.
+                stream.for_more = false;
+            }
             self.tell(stream);
             self.consume(stream, self.buffers.cut.length)?;
         }
@@ -363,6 +372,7 @@ impl Appender<'_> {
                 // It was told, after all of it had been appended.
                 arrived = usize::MAX;
             }
+            // The first comes after 0 as it does after the last of all.
             stream.turn = note.turn.checked_sub(1).unwrap_or(stream.turn);
             if arrived > 0 {
                 self.buffers.cut.shorten(arrived);
@@ -371,7 +381,7 @@ impl Appender<'_> {
             }
         }
         stream.note = None;
-        stream.turn = stream.turn.max(self.ear.map_or(0, |ear| ear.turn(stream.source())));
+        stream.turn = self.ear.map_or(stream.turn, |ear| ear.turn(stream.source()));
         self.keep_rest(stream);
         Ok(())
     }
@@ -390,7 +400,7 @@ impl Appender<'_> {
         let inside = (self.buffers.cut.before, self.buffers.cut.after);
         let mut note = Note::new(stream.instance, at, self.buffers.made_from(), inside);
         if heard {
-            note.turn = stream.turn.saturating_add(1);
+            note.turn = after(stream.turn);
         }
         self.keep(stream, &note.encode());
     }
@@ -413,7 +423,7 @@ impl Appender<'_> {
             said.push(Said::Protocol(self.buffers.made_from().to_vec()));
         }
         if let Some(ear) = self.ear.filter(|_| heard) {
-            stream.turn = stream.turn.saturating_add(1);
+            stream.turn = after(stream.turn);
             ear.hear(source, stream.turn, said);
         }
     }

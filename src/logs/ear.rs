@@ -48,8 +48,8 @@ impl Wants {
 /// It is told before the bytes leave the pipe, and must have put down what it was told when it returns. A broker that
 /// dies in between has its successor tell the same once more, with the same number.
 pub trait Ear {
-    /// What one chunk of a stream has come to. `turn` numbers these chunks from 1; one that is not later than the last
-    /// is a repeat.
+    /// What one chunk of a stream has come to. `turn` numbers these chunks from 1, and from 1 again after the highest
+    /// number there is; the number of the last once more is a repeat.
     fn hear(&self, source: Source, turn: u32, said: Vec<Said>);
     /// The number of the last chunk of a stream that was heard; 0 before the first.
     fn turn(&self, source: Source) -> u32;

@@ -126,13 +126,13 @@ impl LogFile {
         }
     }
 
-    /// Whether what does not fit into the pipes of its streams is given up: not while it is only slow or stopped, and
-    /// not while it is in the spawner's hands for a moment.
-    pub(super) fn drops(&self, now: Instant) -> bool {
+    /// Whether what does not fit into the pipes of its streams is given up: not while it is in the spawner's hands for a
+    /// moment, and not while it is only slow or stopped, unless the stream is a `hasty` one.
+    pub(super) fn drops(&self, hasty: bool, now: Instant) -> bool {
         match self.hold {
             Hold::No => false,
             Hold::Spawner => self.held_since.is_some_and(|since| now >= since + MOMENT),
-            Hold::Trouble { full, .. } => !full,
+            Hold::Trouble { full, .. } => hasty || !full,
         }
     }
 

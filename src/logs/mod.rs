@@ -397,10 +397,22 @@ impl Logs {
         let _ = appender.recover(stream, &mut Target::Nowhere);
     }
 
+    /// A listener was sent something: what it writes next may be the answer.
+    pub fn asked(&mut self, slot: Slot) {
+        if let Some(stream) = self.streams.get_mut(&token(slot, Output::Stdout)) {
+            stream.asked();
+        }
+    }
+
     /// What is wanted of a running stream has changed.
     pub fn rewire(&mut self, slot: Slot, output: Output, route: Route) {
-        if let Some(stream) = self.streams.get_mut(&token(slot, output)) {
-            stream.rewire(route);
+        let token = token(slot, output);
+        let Some(stream) = self.streams.get_mut(&token) else {
+            return;
+        };
+        if stream.rewire(route) && stream.for_more && stream.stuck.is_none() && !stream.resting {
+            // What waited for more of it waits for nothing now.
+            self.turn(token, Instant::now());
         }
     }
 

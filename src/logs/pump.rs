@@ -61,12 +61,14 @@ impl Logs {
                 }
             }
             // By edges, so that nothing has to be armed again for each answer of a listener.
-            Turn::Moved(bytes) if stream.hasty() && bytes < CHUNK => {
+            Turn::Moved(bytes) if bytes < CHUNK && stream.goes_on(bytes, now) => {
                 if !std::mem::replace(&mut stream.for_more, true) {
                     let _ = self.tools.watch.arm_for_more(stream.pipe.as_fd(), token);
                 }
             }
             Turn::Empty if stream.hasty() && stream.for_more => {}
+            // Not while each write to it is reported.
+            Turn::Moved(_) if stream.babbles() && !stream.for_more => self.rest(token),
             Turn::Moved(bytes) if !stream.hasty() && stream.rests(bytes, now) => self.rest(token),
             Turn::Moved(_) | Turn::Empty | Turn::End => self.arm(token),
         }
@@ -201,7 +203,7 @@ impl Logs {
     /// waits for its answer does not care for that.
     fn is_full(&self, stream: &Stream, now: Instant) -> bool {
         let drops = match self.key(stream).and_then(|key| self.files.get(&key)) {
-            Some(file) => file.drops(now),
+            Some(file) => file.drops(stream.hasty(), now),
             None => stream.stuck.is_some_and(|since| now >= since + MOMENT),
         };
         drops

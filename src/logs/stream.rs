@@ -19,6 +19,9 @@ use crate::config::settings;
 const MOST: usize = 1 << 20;
 /// A turn that moved this much is followed by the next without a rest.
 const MUCH: usize = 32 << 10;
+/// So many turns of a listener, close upon each other, have no rest though it was sent nothing meanwhile: a greeting or an
+/// answer has fewer writes.
+const GREETING: u32 = 32;
 
 /// Where a stream goes, and what is done to it on the way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,6 +152,8 @@ pub(super) struct Stream {
     /// When it is to be looked at again though nothing is reported, and how long that was put off.
     pub(super) look: Option<(Instant, Duration)>,
     last: Option<Instant>,
+    /// Turns close upon each other since it was last sent something.
+    unasked: u32,
     /// The instance has exited: since when, and how many of the bytes that were there then still are.
     finishing: Option<(Instant, usize)>,
 }
@@ -177,6 +182,7 @@ impl Stream {
             for_more: false,
             look: None,
             last: None,
+            unasked: 0,
             finishing: None,
         }
     }
@@ -186,17 +192,43 @@ impl Stream {
         Source { slot: self.slot, instance: self.instance, output: self.output }
     }
 
-    /// What is wanted of it from now on.
-    pub(super) fn rewire(&mut self, route: Route) {
+    /// What is wanted of it from now on. Whether that has made it a plain one.
+    pub(super) fn rewire(&mut self, route: Route) -> bool {
         match &mut self.work {
+            // Inside a message, or before a former broker's note is settled, it matters what comes next.
+            Some(work) if !route.worked() && !work.inside && self.note.is_none() => {
+                self.work = None;
+                return true;
+            }
             Some(work) => work.wants = route.wants,
             None => self.work = route.worked().then(|| Box::new(Work::new(route))),
         }
+        false
     }
 
-    /// Whether somebody waits for each of its bytes: it never rests.
+    /// Whether somebody waits for each of its bytes.
     pub(super) fn hasty(&self) -> bool {
         self.work.as_ref().is_some_and(|work| work.wants.protocol)
+    }
+
+    /// Its program was sent something: what it says next may be the answer.
+    pub(super) fn asked(&mut self) {
+        self.unasked = 0;
+    }
+
+    /// Whether it is not let rest after a turn that moved so much: somebody waits for its bytes, and it does not just babble.
+    pub(super) fn goes_on(&mut self, bytes: usize, now: Instant) -> bool {
+        if !self.hasty() {
+            return false;
+        }
+        let busy = self.rests(bytes, now);
+        self.unasked = if busy { self.unasked.saturating_add(1) } else { 0 };
+        !self.babbles()
+    }
+
+    /// Whether it goes on and on though nobody has asked.
+    pub(super) fn babbles(&self) -> bool {
+        self.unasked >= GREETING
     }
 
     pub(super) fn finish(&mut self, now: Instant) {

@@ -170,7 +170,9 @@ async fn an_event_is_staged_before_it_is_moved() {
     assert_eq!(bed.inputs.stage(7, 2, b"x"), Err(Errno::EPIPE), "another life");
     assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
     assert_eq!((bed.inputs.staged(7), read_some(&bed)), (5, vec![]));
+    assert_eq!(bed.inputs.sent(), []);
     assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+    assert_eq!((bed.inputs.sent(), bed.inputs.sent()), (vec![7], vec![]));
     assert_eq!((bed.inputs.staged(7), read_some(&bed)), (0, b"event".to_vec()));
     // A broker that takes over finds some there and moves that alone.
     let staging = bed.inputs.inputs[&7].staging.as_ref().unwrap();
@@ -233,4 +235,51 @@ async fn an_event_for_nobody_is_told_so() {
     assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
     assert_eq!(bed.inputs.splice(7, 1), Moved::Never(1, Errno::EPIPE));
     assert_eq!(bed.inputs.stage(7, 1, b"next"), Err(Errno::EPIPE));
+}
+
+#[tokio::test]
+async fn an_event_behind_text_that_nobody_reads_is_told_of() {
+    let mut bed = listening();
+    bed.fill();
+    assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+    assert_eq!(bed.inputs.splice(7, 1), Moved::Later);
+    bed.reader = None;
+    let mut tokens = Vec::new();
+    bed.watch.ready(&mut tokens).await.unwrap();
+    assert_eq!(bed.inputs.ready(7), Moved::Never(1, Errno::EPIPE));
+    assert_eq!(bed.inputs.waiting, 0);
+    assert_eq!(bed.inputs.ready(7), Moved::Later, "once");
+}
+
+#[tokio::test]
+async fn an_event_whose_room_cannot_be_waited_for_is_told_of() {
+    let mut bed = listening();
+    bed.inputs.write(7, &[b'x'; 1 << 16]).unwrap();
+    assert_eq!(bed.inputs.stage(7, 1, b"event"), Ok(5));
+    // The watch refuses a pipe that it knows.
+    bed.watch.add_for_room(bed.inputs.inputs[&7].pipe.as_fd(), 1).unwrap();
+    assert!(matches!(bed.inputs.splice(7, 1), Moved::Never(1, _)));
+    assert_eq!(bed.inputs.write(7, b"x"), Err(Unwritten::Closed));
+}
+
+#[tokio::test]
+async fn text_does_not_wait_for_an_event_that_could_not_be_staged() {
+    let stray = |bed: &Bed| {
+        let staging = bed.inputs.inputs[&7].staging.as_ref().unwrap();
+        while write(&staging.writer, &[0; 4_096]).is_ok() {}
+    };
+    let mut bed = listening();
+    stray(&bed);
+    assert_eq!(bed.inputs.stage(7, 1, b"event"), Err(Errno::EAGAIN));
+    bed.inputs.write(7, b"text").unwrap();
+    assert_eq!(read_some(&bed), b"text");
+    // After half an event nothing else may come.
+    let mut bed = listening();
+    assert_eq!(bed.inputs.stage(7, 1, b"<half"), Ok(5));
+    assert_eq!(bed.inputs.splice(7, 1), Moved::All(1));
+    stray(&bed);
+    bed.inputs.write(7, b"text").unwrap();
+    assert_eq!(bed.inputs.stage(7, 1, b" event>"), Err(Errno::EAGAIN));
+    assert_eq!((read_some(&bed), bed.inputs.waiting), (b"<half".to_vec(), 0));
+    assert_eq!(bed.inputs.write(7, b"text"), Err(Unwritten::Closed));
 }

@@ -14,8 +14,8 @@ struct Notes {
 
 impl Ear for Notes {
     fn hear(&self, _: Source, turn: u32, said: Vec<Said>) {
-        // As whoever keeps numbers does: what is not later is a repeat.
-        if turn > self.last.replace(turn.max(self.last.get())) {
+        // As whoever keeps numbers does: the last once more is a repeat.
+        if turn != self.last.replace(turn) {
             let waiting = self
                 .pipe
                 .borrow()
@@ -124,6 +124,52 @@ async fn a_stream_that_nobody_kept_is_heard_when_somebody_wants_it() {
 }
 
 #[tokio::test]
+async fn a_stream_is_plain_again_when_nobody_wants_it_any_more() {
+    for log in [None, Some(0)] {
+        let mut rig = rig(&[0]);
+        rig.open(0, 0, "log");
+        let notes = listening(&mut rig);
+        let route = |wants| Route { wants, ..to(log) };
+        let out = attach(&mut rig, &notes, route(ALL));
+        write(&out, b"1 \xe2\x82").unwrap();
+        rig.settle().await;
+        assert_eq!(notes.said(), [text("1 ")], "half a character waits");
+        rig.logs.rewire(0, Output::Stdout, route(Wants::default()));
+        assert!(rig.logs.streams[&0].work.is_none());
+        assert_eq!(link::bytes::waiting(rig.logs.streams[&0].pipe.as_fd()), Ok(0));
+        put(&out, " 2 ");
+        rig.settle().await;
+        assert_eq!(notes.said(), []);
+        rig.logs.rewire(0, Output::Stdout, route(ALL));
+        put(&out, "3");
+        rig.settle().await;
+        assert_eq!(notes.heard.take(), [(2, vec![text("3")], 1)], "its numbers go on");
+        if log.is_some() {
+            assert_eq!(std::fs::read(rig.path("log")).unwrap(), b"1 \xe2\x82 2 3");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_finished_before_its_stream_is_plain_again() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let out = attach(&mut rig, &notes, wanting(None, ALL));
+    // It is long enough to leave the pipe before its end.
+    put(&out, &format!("{BEGIN}{}", "m".repeat(40_000)));
+    rig.settle().await;
+    let none = || wanting(None, Wants::default());
+    rig.logs.rewire(0, Output::Stdout, none());
+    assert!(rig.logs.streams[&0].work.is_some());
+    rig.logs.rewire(0, Output::Stdout, wanting(None, ALL));
+    put(&out, &format!("{END}text"));
+    rig.settle().await;
+    assert_eq!(notes.said(), [message(&"m".repeat(1_000)), text("text")]);
+    rig.logs.rewire(0, Output::Stdout, none());
+    assert!(rig.logs.streams[&0].work.is_none());
+}
+
+#[tokio::test]
 async fn no_character_is_cut() {
     let mut rig = rig(&[]);
     let notes = listening(&mut rig);
@@ -190,9 +236,87 @@ async fn a_listener_is_heard_though_its_log_takes_nothing() {
     assert!(rig.logs.events().iter().any(lost), "it is counted");
 }
 
+/// A listener whose log is a pipe that takes one page, and what reads it.
+async fn listener_with_a_small_log() -> (Rig, Rc<Notes>, OwnedFd, OwnedFd) {
+    let mut rig = rig(&[0]);
+    let (reader, log) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+    nix::fcntl::fcntl(&log, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4_096)).unwrap();
+    rig.logs.opened(0, 0, log, Instant::now());
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(Some(0)) });
+    put(&out, "READY\n");
+    rig.settle().await;
+    assert_eq!(notes.said(), [Said::Protocol(b"READY\n".to_vec())]);
+    (rig, notes, out, reader)
+}
+
+/// How much is heard until this much is, or for so long.
+async fn hears(rig: &mut Rig, notes: &Notes, count: usize, length: Duration) -> usize {
+    let (mut heard, end) = (0, Instant::now() + length);
+    while heard < count && Instant::now() < end {
+        rig.settle().await;
+        if rig.logs.deadline().is_some_and(|at| at <= Instant::now()) {
+            rig.logs.due(Instant::now());
+        }
+        for said in notes.said() {
+            let Said::Protocol(bytes) = said else { panic!("{said:?}") };
+            heard += bytes.len();
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn what_a_listener_s_log_has_no_room_for_is_looked_at_when_there_is_some() {
+    let (mut rig, notes, out, reader) = listener_with_a_small_log().await;
+    let mut bytes = [0; 10_000];
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(6));
+    put(&out, &"x".repeat(5_000));
+    // One turn: the log takes a part of it. Then there is room again before anything is tried once more.
+    let mut tokens = Vec::new();
+    rig.watch.ready(&mut tokens).await.unwrap();
+    tokens.drain(..).for_each(|token| rig.logs.ready(token, Instant::now()));
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(4_096));
+    assert_eq!(hears(&mut rig, &notes, 5_000, Duration::from_secs(10)).await, 5_000);
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(904));
+}
+
+#[tokio::test]
+async fn a_listener_is_heard_though_nobody_reads_its_log() {
+    let (mut rig, notes, out, reader) = listener_with_a_small_log().await;
+    let mut bytes = [0; 10_000];
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(6));
+    for _ in 0..3 {
+        put(&out, &"x".repeat(8_192));
+        assert_eq!(hears(&mut rig, &notes, 8_192, Duration::from_secs(10)).await, 8_192);
+    }
+    assert_eq!(rig.logs.events(), [], "a slow reader is no trouble");
+    assert_eq!(nix::unistd::read(&reader, &mut bytes), Ok(4_096));
+    let end = Instant::now() + Duration::from_secs(10);
+    while rig.logs.events.is_empty() && Instant::now() < end {
+        put(&out, "READY\n");
+        hears(&mut rig, &notes, 6, Duration::from_millis(50)).await;
+    }
+    assert!(
+        matches!(rig.logs.events()[..], [Event::Works(0, 20_480..)]),
+        "what was dropped is told"
+    );
+}
+
 /// What a successor tells that finds this note and these bytes in the pipe, where the last that was heard has this
 /// number; and what is in the log then.
 fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>, String) {
+    succeeds_at(3, log, (wrote, left), heard)
+}
+
+/// The same where what was in the pipe has this number.
+fn succeeds_at(
+    turn: u32,
+    log: Option<Log>,
+    (wrote, left): (&str, &str),
+    heard: u32,
+) -> (Vec<Said>, String) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     std::fs::write(&path, wrote).unwrap();
@@ -201,7 +325,7 @@ fn succeeds(log: Option<Log>, wrote: &str, left: &str, heard: u32) -> (Vec<Said>
     let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
     let journal = Rc::new(Journal::map(memory.as_fd()).unwrap());
     let at = if log.is_some() { 4 } else { usize::MAX };
-    let note = append::Note::turned(1, at, left.as_bytes(), 3);
+    let note = append::Note::turned(1, at, left.as_bytes(), turn);
     journal.patch(1, JOURNAL_STREAMS_AT, &note);
     let watch = Rc::new(Watch::new().unwrap());
     let mut logs = logs(&watch, Some(journal.clone()), &[0]);
@@ -260,4 +384,53 @@ async fn what_a_broker_died_over_is_heard_exactly_once() {
     // Nothing keeps it: the number alone decides.
     assert_eq!(succeeds(None, "", &left, 2).0, told(2));
     assert_eq!(succeeds(None, "", &left, 3).0, told(3));
+}
+
+#[tokio::test]
+async fn the_numbers_of_chunks_begin_anew_after_the_last() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    notes.last.set(u32::MAX - 1);
+    let out = attach(&mut rig, &notes, wanting(None, ALL));
+    for part in ["a", "b", "c"] {
+        put(&out, part);
+        rig.settle().await;
+    }
+    let numbers: Vec<u32> = notes.heard.take().into_iter().map(|(turn, ..)| turn).collect();
+    assert_eq!(numbers, [u32::MAX, 1, 2]);
+    // A successor too knows what was told and what was not.
+    let at = |turn, heard| succeeds_at(turn, Some(0), ("old ", "x"), heard);
+    assert_eq!(at(u32::MAX, u32::MAX - 1), (vec![text("x")], "old x".into()));
+    assert_eq!(at(1, u32::MAX), (vec![text("x")], "old x".into()));
+    assert_eq!(at(1, 1), (vec![], "old ".into()), "its file has it, whatever became of that");
+}
+
+#[tokio::test]
+async fn a_listener_that_babbles_rests_and_one_that_was_asked_does_not() {
+    let mut rig = rig(&[]);
+    let notes = listening(&mut rig);
+    let wants = Wants { protocol: true, ..Wants::default() };
+    let out = attach(&mut rig, &notes, Route { wants, ..to(None) });
+    let now = Instant::now();
+    let babble = |rig: &mut Rig, asked: bool| {
+        for _ in 0..200 {
+            if asked {
+                rig.logs.asked(0);
+            }
+            put(&out, "x");
+            rig.logs.ready(0, now);
+        }
+        let chunks = notes.heard.borrow().len();
+        (chunks, rig.logs.resting.len())
+    };
+    assert_eq!(babble(&mut rig, true), (200, 0));
+    assert_eq!(notes.said().len(), 200);
+    let (chunks, resting) = babble(&mut rig, false);
+    assert!(chunks < 40 && resting == 1, "{chunks} {resting}");
+    assert_eq!(hears(&mut rig, &notes, 200, Duration::from_secs(10)).await, 200);
+    assert!(rig.logs.resting.is_empty());
+    // It is heard at once after a while.
+    put(&out, "READY\n");
+    assert_eq!(hears(&mut rig, &notes, 6, Duration::from_secs(10)).await, 6);
+    assert!(rig.logs.resting.is_empty());
 }

@@ -18,6 +18,10 @@ use crate::process::texts;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Beyond `buffer_size`, so many events that came too early to count are kept, or as many as take so many bytes.
+const MOST_EARLY: usize = 1_000;
+const EARLY_WEIGHT: usize = 1 << 20;
+
 /// Events that found no room, since the last time there was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Discarded {
@@ -33,8 +37,8 @@ pub(super) struct InForce {
     pub kinds: Kinds,
     /// The poolserial of the next event.
     pub next: u64,
-    /// The poolserial of the first event that came when a listener had been ready. Those before do not count as waiting:
-    /// nobody could have taken them.
+    /// The poolserial of the first event that came when a listener had been ready, or all that had been started had
+    /// ended. Those before do not count as waiting: nobody could have taken them.
     pub awake: Option<u64>,
     /// What waits, by poolserial.
     pub queue: VecDeque<Item>,
@@ -164,8 +168,16 @@ impl InForce {
 
     fn make_room(&mut self, desk: &mut Desk<'_>) {
         let most = usize::try_from(self.buffer_size).unwrap_or(usize::MAX);
-        if self.awake.is_some() && self.counted() >= most {
-            self.discard(self.early, "", desk);
+        if self.awake.is_some() {
+            if self.counted() >= most {
+                self.discard(self.early, "", desk);
+            }
+            return;
+        }
+        // Early ones do not count, but it may be that no listener ever comes.
+        let over = self.queue.len().checked_sub(most);
+        if over.is_some_and(|over| over >= MOST_EARLY || self.weight >= EARLY_WEIGHT) {
+            self.discard(0, "", desk);
         }
     }
 
@@ -268,6 +280,10 @@ impl InForce {
     pub(super) fn ended(&mut self, at: usize, desk: &mut Desk<'_>) {
         if let Some(item) = self.seats.get_mut(at).and_then(Seat::end) {
             self.give_back(item, desk);
+        }
+        if self.awake.is_none() && !self.seats.iter().any(|seat| seat.alive) {
+            // It may never be ready: what comes from here on counts.
+            self.awake = Some(self.next);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tests: what waits, what comes back, what finds no room.
 
-use super::bed::{Bed, pool};
+use super::bed::{Bed, event, pool};
 use super::{Change, Event, Input};
 use crate::config::settings::Level;
 
@@ -127,9 +127,50 @@ fn what_comes_before_the_first_listener_is_ready_is_kept() {
 }
 
 #[test]
+fn what_comes_too_early_has_a_limit() {
+    let lost = |n| format!("E pool p event buffer overflowed, discarding event {n}");
+    // Nobody ever comes.
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1])]);
+    bed.put(Input::Happened((0..1_004).map(event).collect()));
+    assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);
+    // Or few events are large.
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1])]);
+    bed.put(Input::Happened(vec![Event::remote("t", &"x".repeat(1 << 18)); 6]));
+    assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);
+    assert!(bed.exchange.snapshot().len() < 5 << 18);
+}
+
+#[test]
+fn what_comes_when_all_listeners_have_ended_counts() {
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1, 2])]);
+    bed.happen(0..4);
+    (1..=2).for_each(|slot| bed.spawn(slot, 1));
+    bed.put(Input::Ended { slot: 2, instance: 1 });
+    bed.happen(4..8);
+    assert_eq!(bed.said(Level::Warn), [""; 0], "one is left");
+    bed.put(Input::Ended { slot: 1, instance: 1 });
+    bed.happen(8..12);
+    let lost = |n| format!("E pool p event buffer overflowed, discarding event {n}");
+    assert_eq!(bed.said(Level::Warn), [lost(8), lost(9)]);
+    bed.spawn(1, 2);
+    bed.running(1, 2, true);
+    bed.say(1, 2, "READY\n");
+    for n in (0..8).chain(10..12) {
+        assert_eq!(bed.numbers(), [(1, n)]);
+        bed.say(1, 2, OK);
+    }
+    assert_eq!(bed.numbers(), []);
+}
+
+#[test]
 fn memory_has_a_limit() {
     let pools = [pool("a", 1_000, "EVENT", &[1]), pool("b", 1_000, "TICK,PROCESS_GROUP", &[2])];
     let mut bed = Bed::new(&pools);
+    // From here on what waits counts.
+    for slot in [1, 2] {
+        bed.spawn(slot, 1);
+        bed.put(Input::Ended { slot, instance: 1 });
+    }
     bed.happen(0..1);
     let big = "x".repeat(1 << 20);
     bed.put(Input::Happened(vec![Event::remote("t", &big); 47]));

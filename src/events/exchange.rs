@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::journal::Payload;
 use privsep::request::{Instance, Slot};
 
-use super::desk::{Desk, HELD};
+use super::desk::{Desk, Held};
 use super::event::Event;
 use super::pool::{InForce, after};
 use super::seat::Seat;
@@ -28,8 +28,7 @@ pub struct Exchange {
     wanted: Kinds,
     /// The pool of each listener.
     pools_of: HashMap<Slot, usize>,
-    /// Bytes of all events that wait or are with a listener.
-    held: usize,
+    held: Held,
     /// When ticks are due.
     pub(super) tick: Option<Duration>,
     /// What the step has for the tape.
@@ -50,7 +49,7 @@ impl Exchange {
             state: State { serial, ..State::default() },
             wanted: Kinds::NONE,
             pools_of: HashMap::new(),
-            held: 0,
+            held: Held::default(),
             tick: None,
             unit: Unit::default(),
             cells: Vec::new(),
@@ -88,11 +87,12 @@ impl Exchange {
     /// Makes this state its own.
     fn load(&mut self, state: State) {
         self.state = state;
-        self.held = 0;
+        self.held = Held::default();
         for pool in &mut self.state.pools {
             let with_listeners = pool.seats.iter().filter_map(|seat| seat.event.as_ref());
             let held = pool.queue.iter().chain(with_listeners).map(|item| item.weight());
-            self.held = self.held.saturating_add(held.sum());
+            self.held.all = held.fold(self.held.all, usize::saturating_add);
+            self.held.waiting = self.held.waiting.saturating_add(pool.weight);
             for sending in pool.seats.iter_mut().filter_map(|seat| seat.sending.as_mut()) {
                 let item = &sending.item;
                 let (serial, pool_serial) = (item.serial, item.pool_serial);
@@ -193,6 +193,8 @@ impl Exchange {
         }
         if let Input::Happened(events) | Input::Told { events, .. } = &mut input {
             events.retain(|event| self.wanted.has(event.kind));
+            // No pool takes the whole of it, so the tape need not.
+            events.iter_mut().for_each(Event::cut);
             if events.is_empty() {
                 return None;
             }
@@ -292,7 +294,7 @@ impl Exchange {
 
     /// Gives up what waits in the pool that holds most, as long as all of them hold too much.
     fn shrink(&mut self, now: Now, out: &mut Vec<Output>) {
-        while self.held > HELD {
+        while self.held.is_over() {
             let waiting = self.state.pools.iter().enumerate().map(|(at, pool)| (pool.weight, at));
             let Some((1.., at)) = waiting.max() else {
                 return;

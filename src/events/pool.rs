@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::request::{Instance, Slot};
 
 use super::Pool;
-use super::desk::{Desk, HELD};
+use super::desk::{Desk, HELD, LONGEST};
 use super::event::Event;
 use super::kind::Kinds;
 use super::python;
@@ -114,16 +114,22 @@ impl InForce {
         for item in self.queue.iter().chain(with_listeners) {
             desk.release(item);
         }
+        desk.unqueue(self.weight);
     }
 
     /// A new event.
     pub(super) fn accept(&mut self, event: Event, serial: u64, desk: &mut Desk<'_>) {
         let pool_serial = self.next;
         self.next = after(pool_serial);
+        if event.is_too_long() {
+            self.lost(serial, &format!(", it takes more than {} MiB", LONGEST >> 20), desk);
+            return;
+        }
         let item = Item { event, serial, pool_serial, rejections: 0, not_before: Duration::ZERO };
         desk.hold(&item);
         self.make_room(desk);
         self.weight = self.weight.saturating_add(item.weight());
+        desk.queue(&item);
         self.early += usize::from(self.is_early(&item));
         self.queue.push_back(item);
         self.dispatch(desk);
@@ -144,6 +150,7 @@ impl InForce {
             self.make_room(desk);
         }
         self.weight = self.weight.saturating_add(item.weight());
+        desk.queue(&item);
         let later = |other: &Item| other.pool_serial > item.pool_serial;
         let at = self.queue.iter().position(later).unwrap_or(self.queue.len());
         self.queue.insert(at, item);
@@ -183,7 +190,7 @@ impl InForce {
 
     /// Gives up the oldest event, because all pools together hold too much.
     pub(super) fn give_up_oldest(&mut self, desk: &mut Desk<'_>) {
-        let why = format!(", all that wait take more than {} MiB", HELD >> 20);
+        let why = format!(", all events together take more than {} MiB", HELD >> 20);
         self.discard(0, &why, desk);
     }
 
@@ -191,9 +198,14 @@ impl InForce {
         let Some(item) = self.queue.remove(at) else {
             return;
         };
-        self.taken(&item);
+        self.taken(&item, desk);
         desk.release(&item);
-        let (name, serial) = (&self.name, item.serial);
+        self.lost(item.serial, why, desk);
+    }
+
+    /// An event is given up.
+    fn lost(&mut self, serial: u64, why: &str, desk: &mut Desk<'_>) {
+        let name = &self.name;
         desk.log(Level::Error, || {
             format!("pool {name} event buffer overflowed, discarding event {serial}{why}")
         });
@@ -205,7 +217,8 @@ impl InForce {
     }
 
     /// An event has left the queue.
-    fn taken(&mut self, item: &Item) {
+    fn taken(&mut self, item: &Item, desk: &mut Desk<'_>) {
+        desk.unqueue(item.weight());
         self.weight = self.weight.saturating_sub(item.weight());
         if self.is_early(item) {
             self.early = self.early.saturating_sub(1);
@@ -224,7 +237,7 @@ impl InForce {
             let Some(item) = self.queue.pop_front() else {
                 break;
             };
-            self.taken(&item);
+            self.taken(&item, desk);
             let bytes = item.event.envelope(desk.server, &self.name, item.serial, item.pool_serial);
             if let Some(seat) = self.seats.get_mut(at) {
                 seat.engage(item, bytes, desk);

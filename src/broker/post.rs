@@ -412,14 +412,16 @@ mod tests {
             let bytes = b"READY\n".to_vec();
             first.put(Input::Heard { slot, instance, turn: 1, bytes });
         }
-        first.commit(&[(3, [1; privsep::journal::PAYLOAD])]);
         let large = "x".repeat((4 << 20) - 100);
-        (0..18).for_each(|_| happens(&first, &large));
+        for _ in 0..18 {
+            first.put(Input::Happened(vec![Event::remote("t", &large)]));
+            first.commit(&[(3, [1; privsep::journal::PAYLOAD])]);
+        }
         assert!(first.was_full() && first.torn.get().is_some());
         let end = first.journal.tape_len();
         happens(&first, "small");
         assert_eq!((first.journal.tape_len(), first.was_full()), (end, false), "said once");
-        assert_eq!(post(&file, Cause::Died).redo(), []);
+        assert_eq!(post(&file, Cause::Died).redo(), [], "there were later ones");
         // There is room again.
         for slot in 1..=18 {
             first.put(Input::Ended { slot, instance: 1 });

@@ -118,12 +118,10 @@ impl Broker {
                 self.post.put(Input::Happened(vec![added]));
             }
             self.post.put(Input::Happened(vec![Event::supervisor(Phase::Running)]));
-        } else {
-            let kept = std::mem::take(&mut self.state.borrow_mut().kept);
-            self.post.resume(&kept);
-            self.post.put(Input::Pools(pools(&settings, &settings.groups)));
         }
-        self.commit(&[]);
+        let kept = std::mem::take(&mut self.state.borrow_mut().kept);
+        self.post.resume(&kept, pools(&settings, &settings.groups));
+        self.post.begin();
         self.rewire();
     }
 
@@ -162,6 +160,10 @@ impl Broker {
 
     /// Carries out what the exchange wants.
     pub(super) fn deliver(&self) {
+        if self.post.is_delivering() {
+            // What carries out an output may want more of them: the loop below has its turn again.
+            return;
+        }
         while let Some(output) = self.post.next_output() {
             match output {
                 Output::Log(level, text) => self.line(level, &text),
@@ -187,10 +189,11 @@ impl Broker {
             }
         }
         if self.post.was_full() {
-            let text = "the tape of events has no room; a broker that takes over would not know \
-                        of the last of them";
+            let text = "the tape of events has no room; until it has, a broker that takes over would \
+                        not know what comes of them";
             self.line(Level::Error, text);
         }
+        self.post.has_delivered();
     }
 
     /// A listener's pipe has taken all that was staged, or its reader is gone.

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use link::Journal;
-use privsep::journal::Payload;
+use privsep::journal::{Payload, TAPE};
+use privsep::reply::Cause;
 use privsep::request::{Instance, Slot};
 
 use crate::config::settings::{Group, Of, Settings};
@@ -18,6 +19,21 @@ use crate::logs::{self, Ear, Said, Source, clock};
 /// The tape starts over when it is this long, or longer than some times what it started with: it takes memory.
 const SHORT: usize = 256 << 10;
 const TIMES: usize = 4;
+/// Room at its end for the mark that not all is on it.
+const MARK: usize = 16;
+/// How long after it took nothing it is tried again: that copies all there is.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a former broker has left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: there was none.
+    None,
+    /// A tape.
+    Tape,
+    /// A tape that is not believed: it may be what made that broker break the rules, or hang.
+    Doubted,
+}
 
 /// A process whose streams are listened to, as events name it.
 struct Person {
@@ -37,21 +53,28 @@ pub(super) struct Post {
     limit: Cell<usize>,
     people: RefCell<HashMap<Slot, Person>>,
     outputs: RefCell<VecDeque<Output>>,
-    /// No former broker has left a tape.
-    fresh: bool,
-    /// The tape took nothing.
+    past: Past,
+    /// The tape took nothing; from then on it takes nothing until it starts over, which is tried then.
+    torn: Cell<Option<Duration>>,
+    /// Nobody was told of that.
     full: Cell<bool>,
+    /// Outputs are being carried out.
+    delivering: Cell<bool>,
 }
 
 impl Post {
-    /// What a former broker left in the journal, or what there is at the first start.
-    pub(super) fn new(settings: &Settings, journal: Rc<Journal>) -> Post {
+    /// What a former broker left in the journal, or what there is at the first start. `cause`: why there is a new one.
+    pub(super) fn new(settings: &Settings, journal: Rc<Journal>, cause: Cause) -> Post {
         let tape = journal.tape();
-        let fresh = tape.is_empty();
-        let mut exchange = match fresh {
+        let past = match cause {
+            Cause::Misbehaved | Cause::Hung => Past::Doubted,
+            Cause::Start | Cause::Died if tape.is_empty() => Past::None,
+            Cause::Start | Cause::Died => Past::Tape,
+        };
+        let mut exchange = match past {
+            Past::Tape => Exchange::restore(&settings.identifier, &tape),
             // A daemon that started over goes on with its numbers.
-            true => Exchange::new(&settings.identifier, journal.carried()),
-            false => Exchange::restore(&settings.identifier, &tape),
+            Past::None | Past::Doubted => Exchange::new(&settings.identifier, journal.carried()),
         };
         exchange.log_from(settings.activity.level);
         let limit = Cell::new(SHORT.max(tape.len().saturating_add(SHORT)));
@@ -61,14 +84,16 @@ impl Post {
             limit,
             people: RefCell::default(),
             outputs: RefCell::default(),
-            fresh,
+            past,
+            torn: Cell::new(None),
             full: Cell::new(false),
+            delivering: Cell::new(false),
         }
     }
 
     /// Whether nothing of it has happened yet.
     pub(super) fn is_fresh(&self) -> bool {
-        self.fresh
+        self.past == Past::None
     }
 
     /// Cells of the journal that a former broker may not have come to write.
@@ -76,11 +101,29 @@ impl Post {
         self.exchange.borrow().redo().to_vec()
     }
 
-    /// Goes on with what a former broker had under way.
-    pub(super) fn resume(&self, kept: &[Kept]) {
-        let mut out = Vec::new();
-        self.exchange.borrow_mut().resume(clock::now(), kept, &mut out);
+    /// Goes on with what a former broker had under way, and with these pools.
+    pub(super) fn resume(&self, kept: &[Kept], pools: Vec<Pool>) {
+        let (now, mut out) = (clock::now(), Vec::new());
+        let mut exchange = self.exchange.borrow_mut();
+        if self.past == Past::Tape {
+            exchange.resume(now, kept, &mut out);
+        }
+        exchange.handle(now, Input::Pools(pools), &mut out);
+        exchange.adopt(now, kept, &mut out);
+        if self.past == Past::Doubted {
+            exchange.doubt(kept, &mut out);
+        }
         self.outputs.borrow_mut().extend(out);
+    }
+
+    /// Begins the tape with what there is now. What is appended to one that is broken somewhere is never read.
+    pub(super) fn begin(&self) {
+        let mut exchange = self.exchange.borrow_mut();
+        let _ = exchange.records();
+        if !self.start_over(&exchange) {
+            self.tear();
+        }
+        self.journal.carry(exchange.serial());
     }
 
     /// Puts something in that happened. It counts once it is [committed](Post::commit).
@@ -102,19 +145,56 @@ impl Post {
     }
 
     fn keep(&self, exchange: &Exchange, records: &[u8]) {
-        let long = self.journal.tape_len().saturating_add(records.len()) > self.limit.get();
-        if !long && self.journal.tape_len() > 0 && self.journal.append(records) {
+        if let Some(again_at) = self.torn.get() {
+            // Behind a hole nothing could be understood.
+            let now = clock::now().mono;
+            if now >= again_at && !self.start_over(exchange) {
+                self.torn.set(Some(now.saturating_add(RETRY)));
+            }
             return;
         }
-        let snapshot = exchange.snapshot();
-        if self.journal.start_over(&snapshot) {
-            self.limit.set(SHORT.max(snapshot.len().saturating_mul(TIMES)));
-        } else if !self.journal.append(records) {
-            self.full.set(true);
+        let end = self.journal.tape_len().saturating_add(records.len());
+        let fits = self.journal.tape_len() > 0 && end <= TAPE.saturating_sub(MARK);
+        let short = end <= self.limit.get();
+        if fits && short && self.journal.append(records) || self.start_over(exchange) {
+            return;
+        }
+        if fits && self.journal.append(records) {
+            // As long as it does, nothing is copied in vain.
+            self.limit.set(usize::MAX);
+        } else {
+            self.tear();
         }
     }
 
-    /// Whether the tape has refused something since the last time.
+    fn start_over(&self, exchange: &Exchange) -> bool {
+        let snapshot = exchange.snapshot();
+        let done = self.journal.start_over(&snapshot);
+        if done {
+            self.limit.set(SHORT.max(snapshot.len().saturating_mul(TIMES)));
+            self.torn.set(None);
+        }
+        done
+    }
+
+    /// The tape does not go on.
+    fn tear(&self) {
+        self.journal.append(&Exchange::nothing_to_redo());
+        self.torn.set(Some(clock::now().mono.saturating_add(RETRY)));
+        self.full.set(true);
+    }
+
+    /// Whether outputs are being carried out already; if not, they are from now on.
+    pub(super) fn is_delivering(&self) -> bool {
+        self.delivering.replace(true)
+    }
+
+    /// No outputs are left.
+    pub(super) fn has_delivered(&self) {
+        self.delivering.set(false);
+    }
+
+    /// Whether the tape takes nothing any more, and nobody was told.
     pub(super) fn was_full(&self) -> bool {
         self.full.take()
     }
@@ -243,4 +323,120 @@ pub(super) fn pools<'a>(
         })
     };
     groups.into_iter().filter_map(pool).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::process::world;
+
+    /// A broker's, on this journal.
+    fn post(journal: &std::fs::File, cause: Cause) -> Post {
+        let journal = Journal::map(journal.as_fd()).unwrap();
+        Post::new(&world::settings(vec![]), Rc::new(journal), cause)
+    }
+
+    fn journal() -> std::fs::File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(privsep::journal::SIZE as u64).unwrap();
+        file
+    }
+
+    fn pool(listeners: u32) -> Vec<Pool> {
+        let listeners = (1..=listeners).map(|slot| (slot, format!("l{slot}"))).collect();
+        let kinds = Kinds::named("EVENT").unwrap();
+        vec![Pool { name: "p".to_owned(), buffer_size: 10, kinds, listeners }]
+    }
+
+    fn happens(post: &Post, text: &str) {
+        post.put(Input::Happened(vec![Event::remote("t", text)]));
+        post.commit(&[]);
+    }
+
+    fn serial(post: &Post) -> u64 {
+        post.exchange.borrow().serial()
+    }
+
+    const KEPT: Kept = Kept { slot: 1, instance: 1, running: true, staged: 0 };
+
+    #[test]
+    fn what_comes_after_a_broken_unit_is_read_again() {
+        let file = journal();
+        let first = post(&file, Cause::Start);
+        assert!(first.is_fresh());
+        first.put(Input::Pools(pool(1)));
+        happens(&first, "a");
+        assert!(first.journal.append(&[1, 0, 0, 0, 99]));
+        drop(first);
+        let second = post(&file, Cause::Died);
+        second.resume(&[], pool(1));
+        second.begin();
+        happens(&second, "b");
+        drop(second);
+        assert_eq!(serial(&post(&file, Cause::Died)), 2);
+    }
+
+    #[test]
+    fn the_tape_of_a_broker_that_broke_the_rules_is_not_believed() {
+        for cause in [Cause::Misbehaved, Cause::Hung] {
+            let file = journal();
+            let first = post(&file, Cause::Start);
+            first.put(Input::Pools(pool(1)));
+            happens(&first, "a");
+            drop(first);
+            let second = post(&file, cause);
+            assert_eq!((serial(&second), second.is_fresh()), (1, false), "numbers go on");
+            second.resume(&[KEPT], pool(1));
+            second.begin();
+            assert_eq!(second.next_output(), Some(Output::Restart { slot: 1, instance: 1 }));
+            drop(second);
+            // Neither does the one after it know more.
+            let third = post(&file, Cause::Died);
+            third.resume(&[KEPT], pool(1));
+            let restart = |output: &Output| matches!(output, Output::Restart { .. });
+            assert!(third.outputs.borrow().iter().all(restart));
+        }
+    }
+
+    #[test]
+    fn a_tape_without_room_has_no_hole() {
+        let file = journal();
+        let first = post(&file, Cause::Start);
+        first.put(Input::Pools(pool(18)));
+        for slot in 1..=18 {
+            let instance = 1;
+            first.put(Input::Spawned { slot, instance });
+            first.put(Input::Running { slot, instance, running: true });
+            let bytes = b"READY\n".to_vec();
+            first.put(Input::Heard { slot, instance, turn: 1, bytes });
+        }
+        let large = "x".repeat((4 << 20) - 100);
+        for _ in 0..18 {
+            first.put(Input::Happened(vec![Event::remote("t", &large)]));
+            first.commit(&[(3, [1; privsep::journal::PAYLOAD])]);
+        }
+        assert!(first.was_full() && first.torn.get().is_some());
+        let end = first.journal.tape_len();
+        happens(&first, "small");
+        assert_eq!((first.journal.tape_len(), first.was_full()), (end, false), "said once");
+        assert_eq!(post(&file, Cause::Died).redo(), [], "there were later ones");
+        // There is room again.
+        for slot in 1..=18 {
+            first.put(Input::Ended { slot, instance: 1 });
+        }
+        first.torn.set(Some(Duration::ZERO));
+        happens(&first, "last");
+        assert_eq!(first.torn.get(), None);
+        assert_eq!(serial(&post(&file, Cause::Died)), serial(&first));
+    }
+
+    #[test]
+    fn outputs_are_carried_out_by_one_loop() {
+        let post = post(&journal(), Cause::Start);
+        assert!(!post.is_delivering() && post.is_delivering());
+        post.has_delivered();
+        assert!(!post.is_delivering());
+    }
 }

@@ -219,7 +219,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
     let journal = Rc::new(journal);
-    let post = Rc::new(Post::new(&active, Rc::clone(&journal)));
+    let post = Rc::new(Post::new(&active, Rc::clone(&journal), before.cause));
     for (cell, payload) in post.redo() {
         journal.patch(cell, 0, payload.get(..JOURNAL_STREAMS_AT).unwrap_or_default());
     }

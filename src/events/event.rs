@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
+use super::desk::LONGEST;
 use super::kind::Kind;
 use super::python;
 use crate::process::State;
@@ -175,6 +176,20 @@ impl Event {
     /// What follows the header.
     pub fn payload(&self) -> &str {
         &self.payload
+    }
+
+    /// Whether its payload is longer than any pool takes.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.payload.len() > LONGEST
+    }
+
+    /// Cuts what is too long, to something that still is.
+    pub(super) fn cut(&mut self) {
+        // A character has four bytes at most.
+        let end = (LONGEST + 1..=LONGEST + 4).find(|at| self.payload.is_char_boundary(*at));
+        if let Some(head) = end.and_then(|end| self.payload.get(..end)) {
+            self.payload = head.into();
+        }
     }
 
     /// The bytes that a listener is sent.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::journal::Payload;
 use privsep::request::{Instance, Slot};
 
-use super::desk::{Desk, HELD};
+use super::desk::{Desk, Held};
 use super::event::Event;
 use super::pool::{InForce, after};
 use super::seat::Seat;
@@ -28,8 +28,7 @@ pub struct Exchange {
     wanted: Kinds,
     /// The pool of each listener.
     pools_of: HashMap<Slot, usize>,
-    /// Bytes of all events that wait or are with a listener.
-    held: usize,
+    held: Held,
     /// When ticks are due.
     pub(super) tick: Option<Duration>,
     /// What the step has for the tape.
@@ -50,7 +49,7 @@ impl Exchange {
             state: State { serial, ..State::default() },
             wanted: Kinds::NONE,
             pools_of: HashMap::new(),
-            held: 0,
+            held: Held::default(),
             tick: None,
             unit: Unit::default(),
             cells: Vec::new(),
@@ -60,7 +59,7 @@ impl Exchange {
 
     /// What a former broker left on its tape. Any bytes give an exchange: what comes after a record that is broken does
     /// not count, and an empty tape gives a new one. [`resume`](Exchange::resume) is to come next, then the pools, then
-    /// [`Input::Spawned`] and [`Input::Running`] of all listeners: what is known already changes nothing.
+    /// [`adopt`](Exchange::adopt): what is known already changes nothing.
     pub fn restore(identifier: &str, tape: &[u8]) -> Exchange {
         let mut exchange = Exchange::new(identifier, 0);
         // What was to be done then has been done, or is found out by `resume`.
@@ -68,6 +67,8 @@ impl Exchange {
         let mut gone = Vec::new();
         for unit in tape::units(tape) {
             exchange.redo.clear();
+            // Behind what is broken there may have been later cells than those that can be read.
+            let Ok(unit) = unit else { break };
             for record in unit {
                 match record {
                     Record::State(state) => exchange.load(*state),
@@ -88,11 +89,12 @@ impl Exchange {
     /// Makes this state its own.
     fn load(&mut self, state: State) {
         self.state = state;
-        self.held = 0;
+        self.held = Held::default();
         for pool in &mut self.state.pools {
             let with_listeners = pool.seats.iter().filter_map(|seat| seat.event.as_ref());
             let held = pool.queue.iter().chain(with_listeners).map(|item| item.weight());
-            self.held = self.held.saturating_add(held.sum());
+            self.held.all = held.fold(self.held.all, usize::saturating_add);
+            self.held.waiting = self.held.waiting.saturating_add(pool.weight);
             for sending in pool.seats.iter_mut().filter_map(|seat| seat.sending.as_mut()) {
                 let item = &sending.item;
                 let (serial, pool_serial) = (item.serial, item.pool_serial);
@@ -112,6 +114,11 @@ impl Exchange {
         }
         let all = self.state.pools.iter().map(|pool| pool.kinds);
         self.wanted = all.fold(Kinds::NONE, Kinds::or);
+    }
+
+    /// Whether lines of this level are made.
+    pub(super) fn says(&self, level: Level) -> bool {
+        level >= self.level
     }
 
     pub(super) fn seat(&self, slot: Slot) -> Option<&Seat> {
@@ -144,7 +151,7 @@ impl Exchange {
             }
             Input::Happened(_) | Input::Told { .. } => return self.wanted_of(input),
             Input::Heard { slot, instance, turn, bytes } => {
-                let later = *turn > self.turn(*slot, Channel::Stdout, *instance);
+                let later = *turn != self.turn(*slot, Channel::Stdout, *instance);
                 match self.seat(*slot) {
                     Some(seat) if seat.instance < *instance => later,
                     Some(seat) if seat.instance == *instance && seat.alive => {
@@ -187,12 +194,14 @@ impl Exchange {
     fn wanted_of(&self, mut input: Input) -> Option<Input> {
         if let Input::Told { slot, instance, channel, turn, .. } = &input {
             let last = self.state.turns.get(&(*slot, *channel));
-            if last.is_some_and(|last| *last >= (*instance, *turn)) {
+            if last.is_some_and(|last| last.0 > *instance || *last == (*instance, *turn)) {
                 return None;
             }
         }
         if let Input::Happened(events) | Input::Told { events, .. } = &mut input {
             events.retain(|event| self.wanted.has(event.kind));
+            // No pool takes the whole of it, so the tape need not.
+            events.iter_mut().for_each(Event::cut);
             if events.is_empty() {
                 return None;
             }
@@ -292,7 +301,7 @@ impl Exchange {
 
     /// Gives up what waits in the pool that holds most, as long as all of them hold too much.
     fn shrink(&mut self, now: Now, out: &mut Vec<Output>) {
-        while self.held > HELD {
+        while self.held.is_over() {
             let waiting = self.state.pools.iter().enumerate().map(|(at, pool)| (pool.weight, at));
             let Some((1.., at)) = waiting.max() else {
                 return;
@@ -305,18 +314,21 @@ impl Exchange {
     fn enforce(&mut self, now: Now, pools: Vec<Pool>, out: &mut Vec<Output>) {
         let (server, level, held) = (&*self.identifier, self.level, &mut self.held);
         let mut desk = Desk { now, server, level, held, out };
-        let mut old = std::mem::take(&mut self.state.pools);
+        let old = std::mem::take(&mut self.state.pools);
+        let names = old.iter().enumerate().map(|(at, pool)| (pool.name.clone(), at));
+        let names: HashMap<String, usize> = names.collect();
+        let mut old: Vec<Option<InForce>> = old.into_iter().map(Some).collect();
         for pool in pools {
-            match old.iter().position(|known| known.name == pool.name) {
-                Some(at) => {
-                    let mut known = old.remove(at);
+            let known = names.get(&pool.name).and_then(|at| old.get_mut(*at)?.take());
+            match known {
+                Some(mut known) => {
                     known.change(pool, &mut desk);
                     self.state.pools.push(known);
                 }
                 None => self.state.pools.push(InForce::new(pool)),
             }
         }
-        old.into_iter().for_each(|pool| pool.drop_all(&mut desk));
+        old.into_iter().flatten().for_each(|pool| pool.drop_all(&mut desk));
         self.index();
         self.state.ticks.want(self.wanted, now);
     }
@@ -354,6 +366,14 @@ impl Exchange {
     /// After [`restore`](Exchange::restore): the cells of the last step on the tape, which may not have been written.
     pub fn redo(&self) -> &[(usize, Payload)] {
         &self.redo
+    }
+
+    /// What is appended to a tape to which something could not be appended: cells that are written from now on are not
+    /// undone.
+    pub fn nothing_to_redo() -> Vec<u8> {
+        let mut unit = Unit::default();
+        unit.cells(&[]);
+        unit.finish()
     }
 
     /// When [`Input::Timer`] is due, on the clock of [`Now::mono`]. May lie in the past. Nothing is due while no pool

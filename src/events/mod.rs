@@ -72,7 +72,7 @@ pub enum Input {
         instance: Instance,
         /// Which stream.
         channel: Channel,
-        /// The chunk's number in its stream, from 1. A chunk that is not later than the last one is a repeat and is
+        /// The chunk's number in its stream, from 1. A chunk that has the number of the last one is a repeat and is
         /// dropped.
         turn: u32,
         /// What was made of it.

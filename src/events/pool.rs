@@ -6,7 +6,7 @@ use std::time::Duration;
 use privsep::request::{Instance, Slot};
 
 use super::Pool;
-use super::desk::{Desk, HELD};
+use super::desk::{Desk, HELD, LONGEST};
 use super::event::Event;
 use super::kind::Kinds;
 use super::python;
@@ -17,6 +17,10 @@ use crate::process::texts;
 /// How long an event that was rejected once waits, and how long any waits at most.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Beyond `buffer_size`, so many events that came too early to count are kept, or as many as take so many bytes.
+const MOST_EARLY: usize = 1_000;
+const EARLY_WEIGHT: usize = 1 << 20;
 
 /// Events that found no room, since the last time there was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,8 +37,8 @@ pub(super) struct InForce {
     pub kinds: Kinds,
     /// The poolserial of the next event.
     pub next: u64,
-    /// The poolserial of the first event that came when a listener had been ready. Those before do not count as waiting:
-    /// nobody could have taken them.
+    /// The poolserial of the first event that came when a listener had been ready, or all that had been started had
+    /// ended. Those before do not count as waiting: nobody could have taken them.
     pub awake: Option<u64>,
     /// What waits, by poolserial.
     pub queue: VecDeque<Item>,
@@ -110,16 +114,22 @@ impl InForce {
         for item in self.queue.iter().chain(with_listeners) {
             desk.release(item);
         }
+        desk.unqueue(self.weight);
     }
 
     /// A new event.
     pub(super) fn accept(&mut self, event: Event, serial: u64, desk: &mut Desk<'_>) {
         let pool_serial = self.next;
         self.next = after(pool_serial);
+        if event.is_too_long() {
+            self.lost(serial, &format!(", it takes more than {} MiB", LONGEST >> 20), desk);
+            return;
+        }
         let item = Item { event, serial, pool_serial, rejections: 0, not_before: Duration::ZERO };
         desk.hold(&item);
         self.make_room(desk);
         self.weight = self.weight.saturating_add(item.weight());
+        desk.queue(&item);
         self.early += usize::from(self.is_early(&item));
         self.queue.push_back(item);
         self.dispatch(desk);
@@ -140,6 +150,7 @@ impl InForce {
             self.make_room(desk);
         }
         self.weight = self.weight.saturating_add(item.weight());
+        desk.queue(&item);
         let later = |other: &Item| other.pool_serial > item.pool_serial;
         let at = self.queue.iter().position(later).unwrap_or(self.queue.len());
         self.queue.insert(at, item);
@@ -164,14 +175,22 @@ impl InForce {
 
     fn make_room(&mut self, desk: &mut Desk<'_>) {
         let most = usize::try_from(self.buffer_size).unwrap_or(usize::MAX);
-        if self.awake.is_some() && self.counted() >= most {
-            self.discard(self.early, "", desk);
+        if self.awake.is_some() {
+            if self.counted() >= most {
+                self.discard(self.early, "", desk);
+            }
+            return;
+        }
+        // Early ones do not count, but it may be that no listener ever comes.
+        let over = self.queue.len().checked_sub(most);
+        if over.is_some_and(|over| over >= MOST_EARLY || self.weight >= EARLY_WEIGHT) {
+            self.discard(0, "", desk);
         }
     }
 
     /// Gives up the oldest event, because all pools together hold too much.
     pub(super) fn give_up_oldest(&mut self, desk: &mut Desk<'_>) {
-        let why = format!(", all that wait take more than {} MiB", HELD >> 20);
+        let why = format!(", all events together take more than {} MiB", HELD >> 20);
         self.discard(0, &why, desk);
     }
 
@@ -179,9 +198,14 @@ impl InForce {
         let Some(item) = self.queue.remove(at) else {
             return;
         };
-        self.taken(&item);
+        self.taken(&item, desk);
         desk.release(&item);
-        let (name, serial) = (&self.name, item.serial);
+        self.lost(item.serial, why, desk);
+    }
+
+    /// An event is given up.
+    fn lost(&mut self, serial: u64, why: &str, desk: &mut Desk<'_>) {
+        let name = &self.name;
         desk.log(Level::Error, || {
             format!("pool {name} event buffer overflowed, discarding event {serial}{why}")
         });
@@ -193,7 +217,8 @@ impl InForce {
     }
 
     /// An event has left the queue.
-    fn taken(&mut self, item: &Item) {
+    fn taken(&mut self, item: &Item, desk: &mut Desk<'_>) {
+        desk.unqueue(item.weight());
         self.weight = self.weight.saturating_sub(item.weight());
         if self.is_early(item) {
             self.early = self.early.saturating_sub(1);
@@ -212,7 +237,7 @@ impl InForce {
             let Some(item) = self.queue.pop_front() else {
                 break;
             };
-            self.taken(&item);
+            self.taken(&item, desk);
             let bytes = item.event.envelope(desk.server, &self.name, item.serial, item.pool_serial);
             if let Some(seat) = self.seats.get_mut(at) {
                 seat.engage(item, bytes, desk);
@@ -268,6 +293,10 @@ impl InForce {
     pub(super) fn ended(&mut self, at: usize, desk: &mut Desk<'_>) {
         if let Some(item) = self.seats.get_mut(at).and_then(Seat::end) {
             self.give_back(item, desk);
+        }
+        if self.awake.is_none() && !self.seats.iter().any(|seat| seat.alive) {
+            // It may never be ready: what comes from here on counts.
+            self.awake = Some(self.next);
         }
     }
 

@@ -161,3 +161,110 @@ fn forged_tapes_are_read_as_far_as_they_go() {
         }
     }
 }
+
+#[test]
+fn a_listener_that_the_tape_does_not_know_is_adopted_with_its_pool() {
+    let pools = [pool("p", 10, "EVENT", &[1])];
+    let mut bed = Bed::new(&[]);
+    bed.replace(&[KEPT]);
+    bed.put(Input::Pools(pools.to_vec()));
+    let mut out = Vec::new();
+    bed.exchange.adopt(bed.now, &[KEPT], &mut out);
+    bed.tape.extend(bed.exchange.records());
+    assert_eq!(out, []);
+    bed.say(1, 1, "READY\n");
+    bed.happen(0..1);
+    assert_eq!(bed.numbers(), [(1, 0)]);
+}
+
+#[test]
+fn cells_before_a_broken_unit_are_not_written_again() {
+    let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1])]);
+    bed.exchange.commit_cells(&[(3, [1; PAYLOAD])]);
+    bed.tape.extend(bed.exchange.records());
+    assert_eq!(Exchange::restore("supervisor", &bed.tape).redo().len(), 1);
+    for broken in [&[1][..], &[1, 0, 0, 0, 99], &[9, 0, 0, 0, 13]] {
+        let tape = [&bed.tape, broken].concat();
+        assert_eq!(Exchange::restore("supervisor", &tape).redo(), []);
+    }
+    let tape = [bed.tape, Exchange::nothing_to_redo()].concat();
+    assert_eq!(Exchange::restore("supervisor", &tape).redo(), []);
+}
+
+#[test]
+fn who_has_stray_bytes_before_the_next_event_gets_none() {
+    let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1, 2])]);
+    (1..=2).for_each(|slot| bed.up(slot));
+    bed.replace(&[Kept { staged: 7, ..KEPT }, Kept { slot: 2, ..KEPT }]);
+    bed.happen(0..2);
+    assert_eq!(bed.numbers(), [(2, 0)]);
+}
+
+#[test]
+fn listeners_of_whom_nothing_is_believed_are_started_again() {
+    let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1])]);
+    bed.exchange.adopt(bed.now, &[KEPT], &mut Vec::new());
+    let mut out = Vec::new();
+    bed.exchange.doubt(&[KEPT], &mut out);
+    assert_eq!(out[0], Output::Restart { slot: 1, instance: 1 });
+    assert!(!bed.exchange.records().is_empty());
+    bed.tape = bed.exchange.snapshot();
+    bed.say(1, 1, "OKREADY\n");
+    bed.happen(0..1);
+    assert_eq!((bed.outputs.len(), out.len()), (0, 2));
+    // The next broker knows it.
+    bed.replace(&[KEPT]);
+    assert_eq!(bed.outputs, [Output::Restart { slot: 1, instance: 1 }]);
+}
+
+#[test]
+fn numbers_of_chunks_may_start_over() {
+    let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1])]);
+    bed.up(1);
+    bed.turn = u32::MAX - 1;
+    bed.say(1, 1, "");
+    assert_eq!(bed.exchange.turn(1, super::Channel::Stdout, 1), u32::MAX);
+    bed.happen(0..2);
+    assert_eq!(bed.numbers(), [(1, 0)]);
+    bed.turn = 0;
+    bed.say(1, 1, "RESULT 2\nOKREADY\n");
+    assert_eq!(bed.numbers(), [(1, 1)]);
+    let told = |turn| Input::Told {
+        slot: 9,
+        instance: 1,
+        channel: super::Channel::Stderr,
+        turn,
+        events: vec![event(2)],
+    };
+    for (turn, serial) in [(u32::MAX, 3), (u32::MAX, 3), (1, 4), (1, 4)] {
+        bed.put(told(turn));
+        assert_eq!(bed.exchange.serial(), serial);
+    }
+}
+
+#[test]
+fn a_tape_may_not_say_too_much() {
+    // Pools without end: 4 of their records would be compared with each other.
+    let pools = |count: usize| {
+        (0..count).map(|n| pool(&n.to_string(), 1, "EVENT", &[])).collect::<Vec<_>>()
+    };
+    for (count, kept) in [(16_384, 16_384), (16_385, 0)] {
+        let mut exchange = Exchange::new("supervisor", 0);
+        let now = Bed::new(&[]).now;
+        exchange.handle(now, Input::Pools(pools(count)), &mut Vec::new());
+        let (tape, unit) = (exchange.snapshot(), exchange.records());
+        for tape in [tape, unit] {
+            let mut read = Exchange::restore("supervisor", &tape);
+            read.handle(now, Input::Pools(pools(kept)), &mut Vec::new());
+            assert_eq!(read.records(), b"", "what is known already");
+        }
+    }
+    // Events, slots.
+    let mut exchange = Exchange::new("supervisor", 0);
+    let now = Bed::new(&[]).now;
+    exchange.handle(now, Input::Pools(vec![pool("p", 1, "EVENT", &[1])]), &mut Vec::new());
+    exchange.handle(now, Input::Happened(vec![event(0); 70_000]), &mut Vec::new());
+    assert_eq!(Exchange::restore("supervisor", &exchange.records()).serial(), 0);
+    exchange.handle(now, Input::Pools(vec![pool("p", 1, "EVENT", &[16_385])]), &mut Vec::new());
+    assert!(!Exchange::restore("supervisor", &exchange.snapshot()).wants(super::Kind::Tick5));
+}

@@ -1,7 +1,9 @@
 //! Tests: what waits, what comes back, what finds no room.
 
-use super::bed::{Bed, pool};
-use super::{Change, Event, Input};
+use std::time::Duration;
+
+use super::bed::{Bed, event, pool};
+use super::{Change, Event, Exchange, Input, Now, Output};
 use crate::config::settings::Level;
 
 const OK: &str = "RESULT 2\nOKREADY\n";
@@ -127,9 +129,102 @@ fn what_comes_before_the_first_listener_is_ready_is_kept() {
 }
 
 #[test]
+fn what_comes_too_early_has_a_limit() {
+    let lost = |n| format!("E pool p event buffer overflowed, discarding event {n}");
+    // Nobody ever comes.
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1])]);
+    bed.put(Input::Happened((0..1_004).map(event).collect()));
+    assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);
+    // Or few events are large.
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1])]);
+    bed.put(Input::Happened(vec![Event::remote("t", &"x".repeat(1 << 18)); 6]));
+    assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);
+    assert!(bed.exchange.snapshot().len() < 5 << 18);
+}
+
+#[test]
+fn what_comes_when_all_listeners_have_ended_counts() {
+    let mut bed = Bed::new(&[pool("p", 2, "EVENT", &[1, 2])]);
+    bed.happen(0..4);
+    (1..=2).for_each(|slot| bed.spawn(slot, 1));
+    bed.put(Input::Ended { slot: 2, instance: 1 });
+    bed.happen(4..8);
+    assert_eq!(bed.said(Level::Warn), [""; 0], "one is left");
+    bed.put(Input::Ended { slot: 1, instance: 1 });
+    bed.happen(8..12);
+    let lost = |n| format!("E pool p event buffer overflowed, discarding event {n}");
+    assert_eq!(bed.said(Level::Warn), [lost(8), lost(9)]);
+    bed.spawn(1, 2);
+    bed.running(1, 2, true);
+    bed.say(1, 2, "READY\n");
+    for n in (0..8).chain(10..12) {
+        assert_eq!(bed.numbers(), [(1, n)]);
+        bed.say(1, 2, OK);
+    }
+    assert_eq!(bed.numbers(), []);
+}
+
+#[test]
+fn one_event_has_a_limit() {
+    let mut bed = Bed::new(&[pool("p", 10, "EVENT", &[1])]);
+    bed.up(1);
+    let most = "x".repeat((4 << 20) - "type:t\n".len());
+    bed.put(Input::Happened(vec![Event::remote("t", &most)]));
+    assert_eq!((bed.said(Level::Warn), bed.deliver().len()), (vec![], 1));
+    let before = bed.tape.len();
+    // Characters of several bytes, wherever the cut falls.
+    for more in ["é", "€", "😀"] {
+        bed.put(Input::Happened(vec![Event::remote(
+            "t",
+            &(most[1..].to_owned() + more).repeat(20),
+        )]));
+    }
+    assert!(bed.tape.len() - before < 13 << 20, "the tape has to take it");
+    let lost = |n| {
+        format!("E pool p event buffer overflowed, discarding event {n}, it takes more than 4 MiB")
+    };
+    assert_eq!(bed.said(Level::Warn), [lost(1), lost(2), lost(3)]);
+    bed.happen(4..5);
+    bed.say(1, 1, OK);
+    assert_eq!(bed.numbers(), [(1, 4)]);
+}
+
+#[test]
+fn who_never_answers_starves_nobody() {
+    let slots: Vec<u32> = (1..=13).collect();
+    let pools = [pool("a", 1_000, "PROCESS_GROUP", &slots), pool("b", 1_000, "EVENT", &[99])];
+    // Without the bench, which would read all of it again at each step.
+    let mut exchange = Exchange::new("supervisor", 0);
+    let mut put = |input| {
+        let mut out = Vec::new();
+        exchange.handle(Now { mono: Duration::ZERO, wall: Duration::ZERO }, input, &mut out);
+        let sent = out.iter().filter(|output| matches!(output, Output::Send { .. })).count();
+        let lost = |output: &&Output| matches!(output, Output::Log(Level::Error, _));
+        (sent, out.iter().filter(lost).count())
+    };
+    put(Input::Pools(pools.to_vec()));
+    for slot in slots.into_iter().chain([99]) {
+        put(Input::Spawned { slot, instance: 1 });
+        put(Input::Running { slot, instance: 1, running: true });
+        put(Input::Heard { slot, instance: 1, turn: 1, bytes: b"READY\n".to_vec() });
+    }
+    let big = Event::group(&"x".repeat((4 << 20) - 20), Change::Added);
+    let done = (0..13).map(|_| put(Input::Happened(vec![big.clone()])));
+    let done = done.fold((0, 0), |sum, (sent, lost)| (sum.0 + sent, sum.1 + lost));
+    assert_eq!(done, (13 + 1, 12 - 2), "12 MiB wait, less what goes with each event");
+    // What comes now is kept.
+    assert_eq!(put(Input::Happened(vec![event(0)])), (0, 0));
+}
+
+#[test]
 fn memory_has_a_limit() {
     let pools = [pool("a", 1_000, "EVENT", &[1]), pool("b", 1_000, "TICK,PROCESS_GROUP", &[2])];
     let mut bed = Bed::new(&pools);
+    // From here on what waits counts.
+    for slot in [1, 2] {
+        bed.spawn(slot, 1);
+        bed.put(Input::Ended { slot, instance: 1 });
+    }
     bed.happen(0..1);
     let big = "x".repeat(1 << 20);
     bed.put(Input::Happened(vec![Event::remote("t", &big); 47]));
@@ -137,7 +232,7 @@ fn memory_has_a_limit() {
     bed.put(Input::Happened(vec![Event::remote("t", &big)]));
     let lost = |n| {
         format!(
-            "E pool a event buffer overflowed, discarding event {n}, all that wait take more than 48 MiB"
+            "E pool a event buffer overflowed, discarding event {n}, all events together take more than 48 MiB"
         )
     };
     assert_eq!(bed.said(Level::Warn), [lost(0), lost(1)]);

@@ -11,6 +11,8 @@ use super::event::Event;
 use super::protocol::{Protocol, State, Word};
 use crate::config::settings::Level;
 
+/// What an event takes beside its payload, in memory and on the tape.
+pub(super) const LEAST_WEIGHT: usize = 128;
 /// How long the second restart waits, and how long any waits at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -32,8 +34,7 @@ pub(super) struct Item {
 impl Item {
     /// Bytes that it counts for.
     pub(super) fn weight(&self) -> usize {
-        // What an event takes beside its payload, here and on the tape.
-        self.event.payload().len().saturating_add(128)
+        self.event.payload().len().saturating_add(LEAST_WEIGHT)
     }
 }
 
@@ -137,6 +138,13 @@ impl Seat {
     /// Whether something was asked for that may not have been done.
     pub(super) fn has_business(&self) -> bool {
         self.sending.is_some() || self.restart == Restart::Asked
+    }
+
+    /// What it is at is not known: nothing that it says counts, and it is to be started again.
+    pub(super) fn doubt(&mut self) -> Option<Output> {
+        self.protocol.state = State::Unknown;
+        self.restart = Restart::Asked;
+        self.restart_again()
     }
 
     /// Another life begins. Gives back the event of the last one.

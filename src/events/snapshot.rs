@@ -5,18 +5,22 @@ use std::rc::Rc;
 
 use privsep::frame::{Cursor, Error, Wire};
 use privsep::request::{Instance, Slot};
+use privsep::table::MAX_SLOTS;
 
 use super::Channel;
+use super::desk::HELD;
 use super::pool::{Discarded, InForce};
 use super::protocol::{Body, Protocol, State as At};
-use super::seat::{Breaches, Item, Restart, Seat, Sending};
+use super::seat::{Breaches, Item, LEAST_WEIGHT, Restart, Seat, Sending};
 use super::tape::{
-    get_bytes, get_channel, get_event, get_pool, get_size, get_time, list, put_bytes, put_channel,
-    put_count, put_event, put_pool, put_size, put_time,
+    MOST_CELLS, get_bytes, get_channel, get_event, get_pool, get_size, get_slot, get_time, list,
+    put_bytes, put_channel, put_count, put_event, put_pool, put_size, put_time,
 };
 use super::ticks::Ticks;
 
 const VERSION: u8 = 1;
+/// The most events that wait: each has its least weight, and all listeners may have given one back.
+const MOST_WAITING: usize = HELD / LEAST_WEIGHT + MAX_SLOTS;
 
 /// What the exchange keeps over the end of a broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,11 +56,12 @@ impl State {
         let mut last = || Option::<u64>::get(from);
         let ticks = Ticks { last: [last()?, last()?, last()?] };
         let turn = |from: &mut Cursor<'_>| {
-            let stream = (Slot::get(from)?, get_channel(from)?);
+            let stream = (get_slot(from)?, get_channel(from)?);
             Ok((stream, <(Instance, u32)>::get(from)?))
         };
-        let turns = list(from, turn)?.into_iter().collect();
-        let pools = list(from, get_in_force)?;
+        let turns = list(from, MOST_CELLS, turn)?.into_iter().collect();
+        let mut room = MOST_WAITING;
+        let pools = list(from, MAX_SLOTS, |from| get_in_force(from, &mut room))?;
         once(pools.iter().flat_map(|pool| &pool.seats).map(|seat| seat.slot))?;
         Ok(State { serial, ticks, turns, pools })
     }
@@ -79,12 +84,14 @@ fn put_in_force(pool: &InForce, to: &mut Vec<u8>) {
     pool.seats.iter().for_each(|seat| put_seat(seat, to));
 }
 
-fn get_in_force(from: &mut Cursor<'_>) -> Result<InForce, Error> {
+/// Reads a pool; there is `room` for so many events.
+fn get_in_force(from: &mut Cursor<'_>, room: &mut usize) -> Result<InForce, Error> {
     let mut pool = InForce::new(get_pool(from)?);
     (pool.next, pool.awake) = <(u64, Option<u64>)>::get(from)?;
     let (count, (first, last)) = <(u64, (u64, u64))>::get(from)?;
     pool.discarded = Discarded { count, first, last };
-    pool.refill(VecDeque::from(list(from, get_item)?));
+    pool.refill(VecDeque::from(list(from, *room, get_item)?));
+    *room = room.saturating_sub(pool.queue.len());
     for seat in &mut pool.seats {
         get_seat(seat, from)?;
     }

@@ -355,8 +355,9 @@ impl Storm {
         let mut out = Vec::new();
         self.broker.exchange.resume(self.now, &kept, &mut out);
         let pools = self.pools.clone();
-        let done = self.commit(None, out).and_then(|()| self.put(Input::Pools(pools)));
-        if done.is_err() {
+        self.broker.exchange.handle(self.now, Input::Pools(pools), &mut out);
+        self.broker.exchange.adopt(self.now, &kept, &mut out);
+        if self.commit(None, out).is_err() {
             self.replace_broker();
         }
     }

@@ -8,14 +8,19 @@ use std::time::Duration;
 use privsep::frame::{Cursor, Error, Wire};
 use privsep::journal::{PAYLOAD, Payload};
 use privsep::request::{Instance, Slot};
+use privsep::table::MAX_SLOTS;
 
 use super::event::Event;
 use super::kind::{Kind, Kinds};
 use super::snapshot::{State, once};
 use super::{Channel, Input, Now, Pool};
 
-/// The most that any list may have.
+/// The longest text, in bytes.
 const MOST: usize = 1 << 26;
+/// The most events of one step: a chunk of a stream has fewer.
+const MOST_EVENTS: usize = 1 << 16;
+/// The most cells of one step, and the most streams.
+pub(super) const MOST_CELLS: usize = 2 * (MAX_SLOTS + 1);
 
 /// What a unit consists of.
 #[derive(Debug)]
@@ -131,13 +136,25 @@ fn put_input(input: &Input, to: &mut Vec<u8>) {
     }
 }
 
-/// The units of a tape, as far as they are whole.
-pub(super) fn units(tape: &[u8]) -> impl Iterator<Item = Vec<Record>> {
-    let mut cursor = Cursor::new(tape);
+/// The units of a tape, as far as they are whole; then an error, if the tape goes on after them.
+pub(super) fn units(tape: &[u8]) -> impl Iterator<Item = Result<Vec<Record>, Error>> {
+    let mut rest = tape;
     std::iter::from_fn(move || {
-        let length = cursor.count(usize::MAX).ok()?;
-        unit(cursor.take(length).ok()?).ok()
+        if rest.is_empty() {
+            return None;
+        }
+        let (next, behind) = first_unit(rest).unzip();
+        rest = behind.unwrap_or_default();
+        Some(next.ok_or(Error::Short))
     })
+}
+
+/// The first unit, and what comes behind it.
+fn first_unit(tape: &[u8]) -> Option<(Vec<Record>, &[u8])> {
+    let (length, behind) = tape.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (bytes, behind) = behind.split_at_checked(length)?;
+    Some((unit(bytes).ok()?, behind))
 }
 
 fn unit(bytes: &[u8]) -> Result<Vec<Record>, Error> {
@@ -146,7 +163,7 @@ fn unit(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     while let Ok(tag) = u8::get(&mut cursor) {
         records.push(match tag {
             STATE => Record::State(Box::new(State::get(&mut cursor)?)),
-            CELLS => Record::Cells(list(&mut cursor, get_cell)?),
+            CELLS => Record::Cells(list(&mut cursor, MOST_CELLS, get_cell)?),
             tag => {
                 let now = Now { mono: get_time(&mut cursor)?, wall: get_time(&mut cursor)? };
                 Record::Input(now, get_input(tag, &mut cursor)?)
@@ -158,19 +175,19 @@ fn unit(bytes: &[u8]) -> Result<Vec<Record>, Error> {
 }
 
 fn get_input(tag: u8, from: &mut Cursor<'_>) -> Result<Input, Error> {
-    let life = |from: &mut Cursor<'_>| <(Slot, Instance)>::get(from);
+    let life = |from: &mut Cursor<'_>| Ok((get_slot(from)?, Instance::get(from)?));
     Ok(match tag {
         TIMER => Input::Timer,
         POOLS => {
-            let pools = list(from, get_pool)?;
+            let pools = list(from, MAX_SLOTS, get_pool)?;
             let all = pools.iter().flat_map(|pool| &pool.listeners);
             once(all.map(|(slot, _)| *slot))?;
             Input::Pools(pools)
         }
-        HAPPENED => Input::Happened(list(from, get_event)?),
+        HAPPENED => Input::Happened(list(from, MOST_EVENTS, get_event)?),
         TOLD => {
             let ((slot, instance), channel) = (life(from)?, get_channel(from)?);
-            let (turn, events) = (u32::get(from)?, list(from, get_event)?);
+            let (turn, events) = (u32::get(from)?, list(from, MOST_EVENTS, get_event)?);
             Input::Told { slot, instance, channel, turn, events }
         }
         HEARD => {
@@ -216,7 +233,8 @@ pub(super) fn get_pool(from: &mut Cursor<'_>) -> Result<Pool, Error> {
     let name = get_text(from)?.to_owned();
     let (buffer_size, kinds) = <(u32, u32)>::get(from)?;
     let kinds = Kinds::from_bits(kinds).ok_or(Error::Value("types of events"))?;
-    let listeners = list(from, |from| Ok((Slot::get(from)?, get_text(from)?.to_owned())))?;
+    let listeners =
+        list(from, MAX_SLOTS, |from| Ok((get_slot(from)?, get_text(from)?.to_owned())))?;
     Ok(Pool { name, buffer_size, kinds, listeners })
 }
 
@@ -243,12 +261,20 @@ pub(super) fn get_channel(from: &mut Cursor<'_>) -> Result<Channel, Error> {
     Ok(if bool::get(from)? { Channel::Stderr } else { Channel::Stdout })
 }
 
-/// Items, as many as a count before them says. Memory is taken as they come.
+/// A slot that there may be.
+pub(super) fn get_slot(from: &mut Cursor<'_>) -> Result<Slot, Error> {
+    let slot = Slot::get(from)?;
+    let may_be = usize::try_from(slot).is_ok_and(|slot| slot <= MAX_SLOTS);
+    if may_be { Ok(slot) } else { Err(Error::Limit) }
+}
+
+/// Items, as many as a count before them says, which is `most` at most. Memory is taken as they come.
 pub(super) fn list<T>(
     from: &mut Cursor<'_>,
+    most: usize,
     mut item: impl FnMut(&mut Cursor<'_>) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let count = from.count(MOST)?;
+    let count = from.count(most)?;
     let mut items = Vec::new();
     for _ in 0..count {
         items.push(item(from)?);

@@ -15,6 +15,9 @@ pub(super) struct Ticks {
     pub(super) last: [Option<u64>; 3],
 }
 
+/// It is looked again after so long: the wall's clock may have been set.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 fn slice(period: u64, now: Now) -> u64 {
     let seconds = now.wall.as_secs();
     seconds - seconds % period
@@ -61,7 +64,7 @@ impl Ticks {
             }
             Some(Duration::from_secs(this.saturating_add(period)).saturating_sub(now.wall))
         });
-        next.min().map(|wait| now.mono.saturating_add(wait))
+        next.min().map(|wait| now.mono.saturating_add(wait.min(LONGEST_WAIT)))
     }
 }
 
@@ -105,7 +108,12 @@ mod tests {
     fn only_what_is_asked_for_makes_a_timer() {
         let mut ticks = Ticks::default();
         ticks.want(Kinds::named("TICK_3600").unwrap(), at(1_000_001, 0));
-        assert_eq!(ticks.next(at(1_000_002, 0)), Some(at(1_000_800, 0).mono));
+        assert_eq!(
+            ticks.next(at(1_000_002, 0)),
+            Some(at(1_000_062, 0).mono),
+            "a look at the clock"
+        );
+        assert_eq!(ticks.next(at(1_000_799, 0)), Some(at(1_000_800, 0).mono));
         // Asked for again, it keeps what it knows; asked for anew, it begins anew.
         ticks.want(Kinds::named("TICK").unwrap(), at(1_000_900, 0));
         assert_eq!(told(&mut ticks, at(1_000_901, 0)), ["TICK_3600 when:1000800"]);

@@ -73,7 +73,8 @@ fn config(
         // The reference takes it for a success where its clock strikes a second before it looks.
         .program("hopeless", "/bin/false", &format!("{by_hand}startretries=0\nstartsecs=20"))
         .program("hog", "/bin/sleep 100000", quiet)
-        .program("web", "/bin/sleep 100000", quiet);
+        // It runs before anybody asks for its page.
+        .program("web", "/bin/sleep 100000", &format!("{quiet}startsecs=0"));
     let mail = |n: usize| format!("-m a@b -s '{}'", sendmails[n].command);
     let smtp = |n: usize| format!("-t a@b,c@d -f me@b -e TICK_5 -i 0.05 -H {}", boxes[n].address);
     let lines = [

@@ -55,7 +55,7 @@ budget: build
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
-	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) cargo test --no-fail-fast -p system-tests
+	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) tools/system.sh
 
 parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \

@@ -1,0 +1,20 @@
+#!/bin/sh
+# system.sh: the whole-system tests. What fails beside others runs once more by itself, and that is said: a busy machine
+# makes some programs late, no daemon wrong.
+set -eu
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ cargo test --no-fail-fast -p system-tests 2>&1 && echo 'all suites passed'; } | tee "$log"
+if grep -qx 'all suites passed' "$log"; then exit 0; fi
+
+suites=$(sed -n 's/^error: test failed, to rerun pass `-p system-tests --test \([a-z]*\)`$/\1/p' "$log")
+failed=$(sed -n 's/^test \([^ ]*\) \.\.\. FAILED$/\1/p' "$log")
+# A suite that was ended in its midst has no result.
+results=$(grep -c '^test result: FAILED' "$log" || true)
+if [ -z "$failed" ] || [ "$results" -ne "$(echo "$suites" | wc -w)" ]; then exit 1; fi
+for suite in $suites; do
+    echo "*** once more, alone, of $suite:" $failed '***'
+    # shellcheck disable=SC2086 # several words
+    cargo test -p system-tests --test "$suite" -- --exact --test-threads=1 $failed
+done

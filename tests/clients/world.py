@@ -51,6 +51,7 @@ class World:
     def __init__(self, login=None):
         self.credentials = login
         self.files = [("bin/" + name, text, 0o755) for name, text in SCRIPTS.items()]
+        self.wrapper = []
 
     def config(self):
         login = "username={}\npassword={}\n".format(*self.credentials) if self.credentials else ""

@@ -67,7 +67,7 @@ clients: build reference $(CLIENTS)/ready
 	  --supervisord $(DIST)/bin/supervisord --supervisorctl $(DIST)/bin/supervisorctl
 
 $(CLIENTS)/ready: tools/clients.sh tests/clients/python/requirements.txt tests/clients/npm/package-lock.json \
-  $(wildcard tests/clients/rust/Cargo.* tests/clients/rust/src/*.rs)
+  $(wildcard tests/clients/rust/Cargo.toml tests/clients/rust/src/*.rs)
 	tools/clients.sh $(CLIENTS)
 
 # Man pages, completions and tables of the documentation, after a change of the tables they are made from.

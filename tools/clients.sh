@@ -51,5 +51,5 @@ exporter() {
 exporter || without debian/prometheus
 
 # Cargo.
-CARGO_TARGET_DIR="$there/rust" cargo build --quiet --locked --manifest-path tests/clients/rust/Cargo.toml
+CARGO_TARGET_DIR="$there/rust" cargo build --quiet --manifest-path tests/clients/rust/Cargo.toml
 touch "$there/ready"

@@ -122,7 +122,7 @@ mod tests {
 
     fn run(text: &str) -> (Client, Problems) {
         let environment = [("HOME".to_owned(), "/home/me".to_owned())];
-        let caller = Caller { cwd: "/work", environment: &environment, home: |_| None };
+        let caller = Caller { cwd: "/srv/app", environment: &environment, home: |_| None };
         let mut problems = Problems::default();
         let client = read("etc/s.conf", text.as_bytes(), caller, &mut problems);
         (client, problems)
@@ -135,7 +135,7 @@ mod tests {
              history_file=~/.hist\n",
         );
         assert!(problems.errors.is_empty());
-        assert_eq!(client.serverurl, "unix:///work/s.sock");
+        assert_eq!(client.serverurl, "unix:///srv/app/s.sock");
         assert_eq!(client.username.as_deref(), Some("u"));
         assert_eq!(client.password.as_deref(), Some("p%"));
         assert_eq!(client.prompt, "/home/me");

@@ -99,7 +99,7 @@ impl Host for Machine {
     fn kind(&mut self, path: &str) -> Kind {
         match crate::config::path::normalise(path).trim_end_matches('/') {
             ""
-            | "/work"
+            | "/srv/app"
             | "/dev"
             | "/run"
             | "/srv"
@@ -135,7 +135,7 @@ fn run(config: &str) -> Run {
     };
     let facts = Facts {
         start,
-        cwd: "/work".to_owned(),
+        cwd: "/srv/app".to_owned(),
         node: "node1".to_owned(),
         cgroup: None,
         zone: Zone::Utc,
@@ -255,10 +255,10 @@ fn defaults_of_the_daemon() {
     let (table, settings) = run("[supervisord]\n").ok();
     assert!(table.daemon && !table.stdout && table.activity_log);
     assert_eq!(table.umask, 0o22);
-    assert_eq!(log(&table, 0).path, b"/work/supervisord.log");
+    assert_eq!(log(&table, 0).path, b"/srv/app/supervisord.log");
     assert_eq!((log(&table, 0).maxbytes, log(&table, 0).backups), (50 << 20, 10));
     assert_eq!(log(&table, 0).mode, 0o666);
-    assert_eq!(table.pidfile.unwrap(), b"/work/supervisord.pid");
+    assert_eq!(table.pidfile.unwrap(), b"/srv/app/supervisord.pid");
     assert_eq!(table.nofile, Some((1024, 4096)));
     assert_eq!(table.nproc, None);
     let sweep = table.sweep.unwrap();
@@ -356,7 +356,7 @@ fn the_search_path() {
          supervisord.conf, etc/supervisord.conf, /etc/supervisord.conf, /etc/supervisor/supervisord.conf); use the \
          -c option to specify a config file at a different path"
     );
-    let here = || run("").file("/work/supervisord.conf", "[supervisord]\n");
+    let here = || run("").file("/srv/app/supervisord.conf", "[supervisord]\n");
     here().args(&["supervisord"]).uid(1000).ok();
     // As root the current directory is nobody's word.
     let mut root = here().args(&["supervisord"]);
@@ -880,7 +880,7 @@ fn logs_that_share_a_path_share_a_number() {
         "[supervisord]\nnodaemon=1\ndirectory=/tmp\n[program:a]\ncommand=a\nstdout_logfile=x.log\n",
     )
     .ok();
-    assert_eq!(log(&table, 1).path, b"/work/x.log");
+    assert_eq!(log(&table, 1).path, b"/srv/app/x.log");
     assert_eq!(table.directory, None);
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use super::clock::Local;
 use super::listener::{Broken, Facts, Listener};
 use super::mail::{self, SENDMAIL};
-use super::options::{HELP, is, option};
+use super::options::{HELP, SENDMAIL_PROGRAM, is, option};
 use super::{Start, Tool, say};
 use crate::config::getopt::Opt;
 
@@ -19,12 +19,6 @@ const PROGRAM: Opt = option(
 const ANY: Opt = option('a', "any", None, "mail about all processes, whatever -p says");
 const HEADER: Opt =
     option('o', "optionalheader", Some("TEXT"), "put this and a colon in front of the subject");
-const SENDMAIL_PROGRAM: Opt = option(
-    's',
-    "sendmail_program",
-    Some("COMMAND"),
-    "command that takes the mail on its standard input (default /usr/sbin/sendmail -t -i)",
-);
 const EMAIL: Opt = option('m', "email", Some("ADDRESS"), "who is mailed; without it nobody is");
 
 pub const TOOL: Tool = Tool {

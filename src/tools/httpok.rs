@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::fetch::{self, Url};
 use super::listener::{Broken, Listener};
 use super::mail::{self, SENDMAIL};
-use super::options::{HELP, integer, is, list, option};
+use super::options::{EMAIL, HELP, SENDMAIL_PROGRAM, integer, is, list, option};
 use super::rpc::{Daemon, Process, RUNNING, words};
 use super::{Start, Tool, say};
 use crate::config::getopt::Opt;
@@ -34,14 +34,6 @@ const CODE: Opt = option(
     "status that is expected (default 200); may be given more than once",
 );
 const BODY: Opt = option('b', "body", Some("TEXT"), "text that is expected in the body");
-const SENDMAIL_PROGRAM: Opt = option(
-    's',
-    "sendmail_program",
-    Some("COMMAND"),
-    "command that takes the mail on its standard input (default /usr/sbin/sendmail -t -i)",
-);
-const EMAIL: Opt =
-    option('m', "email", Some("ADDRESS"), "who is mailed of restarts; without it nobody is");
 const GCORE: Opt = option(
     'g',
     "gcore",

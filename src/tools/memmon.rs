@@ -9,7 +9,7 @@ use super::clock::Local;
 use super::listener::{Broken, Listener};
 use super::mail::{self, SENDMAIL};
 use super::memory;
-use super::options::{HELP, byte_size, is, option, seconds};
+use super::options::{EMAIL, HELP, SENDMAIL_PROGRAM, byte_size, is, option, seconds};
 use super::rpc::{Daemon, Process, words};
 use super::{Start, Tool, print, say};
 use crate::config::getopt::Opt;
@@ -31,14 +31,6 @@ const GROUP: Opt = option(
     "restart each process of this group that uses more; may be given more than once",
 );
 const ANY: Opt = option('a', "any", Some("SIZE"), "restart every process that uses more");
-const SENDMAIL_PROGRAM: Opt = option(
-    's',
-    "sendmail_program",
-    Some("COMMAND"),
-    "command that takes the mail on its standard input (default /usr/sbin/sendmail -t -i)",
-);
-const EMAIL: Opt =
-    option('m', "email", Some("ADDRESS"), "who is mailed of restarts; without it nobody is");
 const UPTIME: Opt = option(
     'u',
     "uptime",

@@ -36,6 +36,18 @@ pub const fn long_option(
 /// The option that every tool has.
 pub const HELP: Opt = option('h', "help", None, "print this text and exit");
 
+/// Of those that mail by a program.
+pub const SENDMAIL_PROGRAM: Opt = option(
+    's',
+    "sendmail_program",
+    Some("COMMAND"),
+    "command that takes the mail on its standard input (default /usr/sbin/sendmail -t -i)",
+);
+
+/// Of those that restart and mail of it.
+pub const EMAIL: Opt =
+    option('m', "email", Some("ADDRESS"), "who is mailed of restarts; without it nobody is");
+
 impl Tool {
     /// The text that `--help` prints.
     pub fn help(&self) -> String {

@@ -16,6 +16,8 @@
     )
 )]
 
+pub mod access;
+pub mod audit;
 mod error;
 mod filter;
 mod lockdown;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use link::Journal;
+use policy::access::Access;
 use privsep::journal::PAYLOAD;
 use privsep::request::{Request, Slot};
 use privsep::table::MAX_SLOTS;
@@ -123,6 +124,7 @@ impl Broker {
         let mut state = self.state.borrow_mut();
         state.known.extend(settings.processes.keys());
         state.made.clear();
+        self.access.replace(Rc::new(Access::new(settings.access.clone())));
         state.latest = Rc::new(settings);
         let slots = state.known.last().map_or(0, |slot| slot.saturating_add(1));
         self.journal.patch(0, SLOTS_AT, &slots.to_le_bytes());

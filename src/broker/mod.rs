@@ -32,6 +32,7 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use link::{Journal, Spawner, Watch};
+use policy::access::Access;
 use privsep::reply::Reply;
 use tokio::sync::Notify;
 
@@ -51,6 +52,8 @@ const BATCH: usize = 64;
 pub(crate) struct Broker {
     /// The groups in force, and what else is until the next restart.
     active: RefCell<Rc<Settings>>,
+    /// The rules of the last reading that was accepted.
+    access: RefCell<Rc<Access>>,
     zone: TimeZone,
     /// The daemon's process id.
     pid: i32,

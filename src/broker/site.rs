@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 use nix::sys::stat::{FileStat, fstat};
+use policy::access::Access;
+use policy::audit::Record;
 use privsep::request::{Mode, Request, Slot};
 use tokio::sync::oneshot;
 
@@ -47,6 +49,12 @@ impl Office for Broker {
     fn has_logs(&self, group: &str) -> bool {
         self.state.borrow().made.contains(group)
     }
+
+    fn access(&self) -> Rc<Access> {
+        Rc::clone(&self.access.borrow())
+    }
+
+    fn audit(&self, _: Record) {}
 
     fn now(&self) -> Now {
         clock::now()

@@ -16,6 +16,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use policy::LockedDown;
+use policy::access::Access;
 use privsep::reply::{Cause, Reply};
 use privsep::request::{Mode, Request};
 use privsep::start::SETTINGS_MAX;
@@ -213,6 +214,8 @@ fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
     let Greeting { settings: latest, journal, before, .. } = greeting;
     let latest = Rc::new(latest);
+    // Never those that a former broker left.
+    let access = RefCell::new(Rc::new(Access::new(latest.access.clone())));
     let succeeds = before.predecessors > 0;
     let text = succeeds.then(|| journal.text()).flatten();
     let left = in_force(text.as_deref(), before);
@@ -246,7 +249,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
     let (eager, kick) = (Eager::default(), Notify::new());
-    Broker { active, zone, pid, link, watch, journal, post, eager, state, kick }
+    Broker { access, active, zone, pid, link, watch, journal, post, eager, state, kick }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;

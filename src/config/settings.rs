@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policy::access::Rules;
 use serde::{Deserialize, Serialize};
 
 /// Severity of a line in the activity log, lowest first.
@@ -54,6 +55,8 @@ pub enum Password {
     Plain(String),
     /// The text after `{SHA}`: hexadecimal SHA-1.
     Sha1(String),
+    /// An argon2id hash, as `supervisorctl passwd` makes it: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    Argon2(String),
 }
 
 impl std::fmt::Debug for Password {
@@ -75,6 +78,15 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// `legacy_get_actions`: links of the page act as they did in Supervisor, without a form that asks.
     pub legacy_get_actions: bool,
+}
+
+/// A `[user:NAME]` section: somebody who logs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The name to log in by.
+    pub name: String,
+    /// What proves it.
+    pub password: Password,
 }
 
 /// What a log leads to.
@@ -212,6 +224,8 @@ pub struct Process {
     pub directory: Option<String>,
     /// The user id it runs as, for texts about it.
     pub uid: Option<u32>,
+    /// `labels`: what roles may know it by.
+    pub labels: Vec<String>,
 }
 
 /// All that the broker needs to know.
@@ -237,6 +251,10 @@ pub struct Settings {
     pub shutdown_timeout: Option<u32>,
     /// HTTP servers.
     pub servers: Vec<Server>,
+    /// Who can log in, besides the names of server sections.
+    pub users: Vec<User>,
+    /// Who may do what.
+    pub access: Rules,
     /// Logs by number.
     pub logs: BTreeMap<u32, LogFile>,
     /// Groups, ascending by priority, then name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use policy::access::Rules;
 use privsep::frame::Wire;
 use privsep::table::{self, Socket, Sweep, Table};
 
@@ -133,6 +134,8 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
         strip_ansi: daemon.strip_ansi,
         shutdown_timeout: daemon.shutdown_timeout,
         servers: Vec::new(),
+        users: Vec::new(),
+        access: Rules::default(),
         logs: BTreeMap::new(),
         groups: Vec::new(),
         processes: BTreeMap::new(),

@@ -20,6 +20,7 @@ use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::reply::Answer;
 use crate::config::settings::{Level, Settings};
 use crate::rpc;
+use crate::rpc::caller::Caller;
 use crate::web::{self, Ask, Page};
 
 /// Answers a request that may pass.
@@ -31,15 +32,16 @@ pub(super) async fn answer<S: Site>(
     request: &mut Request<Incoming>,
 ) -> Answer {
     let site = &door.site;
+    let caller = Caller::anonymous();
     let answer = match (route, request.method()) {
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
-        (Route::Call, &Method::POST) => call(site, place, request).await,
+        (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
             follow(site, process_log(&site.settings(), &rest), request).await
         }
         (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log, request).await,
         (Route::Other(path), _) => match Page::at(&path) {
-            Some(page) => show(door, place, page, request).await,
+            Some(page) => show(door, caller, place, page, request).await,
             None => hook(site, &visitor, &path),
         },
         (Route::Health | Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => {
@@ -73,6 +75,7 @@ fn hook<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, Status
 
 async fn call<S: Site>(
     site: &Rc<S>,
+    caller: Caller,
     place: Rc<Place>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
@@ -80,7 +83,7 @@ async fn call<S: Site>(
     let site = Rc::clone(site);
     let answer = to_its_end(async move {
         let room = place.share();
-        let answer = rpc::handle(&*site, &room, &body).await;
+        let answer = rpc::handle(&*site, &caller, &room, &body).await;
         // The work is done: its answer goes out.
         room.set(answer.body.len() as u64);
         drop((place, share));
@@ -96,6 +99,7 @@ async fn call<S: Site>(
 /// A page. As with a call, what it orders is done to its end, though the client leaves.
 async fn show<S: Site>(
     door: &Door<S>,
+    caller: Caller,
     place: Rc<Place>,
     page: Page,
     request: &mut Request<Incoming>,
@@ -115,7 +119,7 @@ async fn show<S: Site>(
     let ask = Ask { method, query, headers: request.headers().clone(), body };
     let (site, visitors) = (Rc::clone(&door.site), Rc::clone(&door.visitors));
     let reply = to_its_end(async move {
-        let reply = web::answer(&*site, &visitors, page, &ask).await;
+        let reply = web::answer(&*site, &caller, &visitors, page, &ask).await;
         // Counted where it is made: many may be done before the first of them is on its way.
         let room = place.hold(reply.body.len() as u64);
         drop((place, share));

@@ -1,5 +1,6 @@
 //! For tests: settings to play with, and a heart with a hand-held clock.
 
+use policy::access::Rules;
 use std::time::Duration;
 
 use privsep::journal::Payload;
@@ -40,6 +41,7 @@ pub(crate) fn program(name: &str) -> Process {
         serverurl: None,
         directory: None,
         uid: None,
+        labels: Vec::new(),
     }
 }
 
@@ -74,6 +76,8 @@ pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
         strip_ansi: false,
         shutdown_timeout: None,
         servers: Vec::new(),
+        users: Vec::new(),
+        access: Rules::default(),
         logs: BTreeMap::new(),
         groups: Vec::new(),
         processes: BTreeMap::new(),

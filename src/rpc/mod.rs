@@ -1,6 +1,7 @@
 //! XML-RPC: the method table, the codec, the faults.
 
 mod args;
+pub mod caller;
 mod configuration;
 mod control;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub mod xml;
 mod tests;
 
 use args::Args;
+use caller::Caller;
 use control::Order;
 use fault::{Code, Fault};
 use office::Office;
@@ -45,7 +47,7 @@ const SHOWN: usize = 500;
 
 /// Answers one call. Resolves when the call's work is done; dropped before, the work goes on. What the parts of an answer
 /// take while others are waited for is held in `room`; what there is none for is refused by a fault.
-pub async fn handle(office: &impl Office, room: &dyn Room, body: &[u8]) -> Answer {
+pub async fn handle(office: &impl Office, caller: &Caller, room: &dyn Room, body: &[u8]) -> Answer {
     let (name, params) = match xml::decode_call(body) {
         Ok(call) => call,
         Err(BadCall::Limit(limit)) => {
@@ -63,7 +65,7 @@ pub async fn handle(office: &impl Office, room: &dyn Room, body: &[u8]) -> Answe
     if traced {
         trace(format!("XML-RPC method called: {shown}()"));
     }
-    let answer = respond(office, room, &name, params).await;
+    let answer = respond(office, caller, room, &name, params).await;
     match &answer {
         Ok(_) if traced => trace(format!("XML-RPC method {shown}() returned successfully")),
         Err(Fault { code, text }) if traced => {
@@ -84,6 +86,7 @@ fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
 /// Makes a call, and gives the text of the answer to it. Long answers are written without a value in between.
 async fn respond(
     office: &impl Office,
+    _caller: &Caller,
     room: &dyn Room,
     name: &str,
     params: Vec<Value>,
@@ -112,7 +115,12 @@ async fn respond(
 
 /// Finds the method, checks the parameters and carries it out. Whoever else offers what the methods do (the web pages)
 /// comes this way too. `name` is the full one: `supervisor.getState`.
-pub async fn call(office: &impl Office, name: &str, params: Vec<Value>) -> Result<Value, Fault> {
+pub async fn call(
+    office: &impl Office,
+    _caller: &Caller,
+    name: &str,
+    params: Vec<Value>,
+) -> Result<Value, Fault> {
     let (method, args) = admit(office, name, params)?;
     carry_out(office, &Ample, method, args).await
 }

@@ -6,6 +6,8 @@ use std::io;
 use std::rc::Rc;
 
 use jiff::tz::TimeZone;
+use policy::access::Access;
+use policy::audit::Record;
 use privsep::request::Slot;
 
 use crate::config::settings::{Level, Settings};
@@ -42,6 +44,10 @@ pub trait Office {
     fn latest(&self) -> Rc<Settings>;
     /// Whether the AUTO logs of a group of the last reading have their files.
     fn has_logs(&self, group: &str) -> bool;
+    /// The rules in force.
+    fn access(&self) -> Rc<Access>;
+    /// Tells the audit writer.
+    fn audit(&self, record: Record);
     /// The time.
     fn now(&self) -> Now;
     /// The local time zone, made once from [`Settings::zone`].

@@ -13,10 +13,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use policy::access::Access;
+use policy::audit::Record;
 use privsep::reply::Stage;
 use privsep::request::Request;
 use tempfile::TempDir;
 
+use super::caller::Caller;
 use super::fault::Fault;
 use super::office::{Office, Unmoved, Unwritten};
 use super::room::{Ample, Room};
@@ -126,7 +129,7 @@ impl Desk {
 
     fn answer_within(&self, room: &dyn Room, body: &[u8]) -> Answer {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(handle(self, room, body))
+        runtime.unwrap().block_on(handle(self, &Caller::anonymous(), room, body))
     }
 
     fn call(&self, method: &str, params: &[Value]) -> Result<Value, Fault> {
@@ -196,6 +199,12 @@ impl Office for Desk {
         self.shutdown();
         Ok(())
     }
+
+    fn access(&self) -> Rc<Access> {
+        Rc::default()
+    }
+
+    fn audit(&self, _: Record) {}
 
     fn now(&self) -> Now {
         moment(self.ms.get())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::rpc::call;
+use crate::rpc::caller::Caller;
 use crate::rpc::fault::{Code, Fault};
 use crate::rpc::office::Office;
 use crate::rpc::xml::Value;
@@ -147,10 +148,14 @@ fn is(fault: &Fault, code: Code) -> bool {
 }
 
 /// What stands in the way of a wish, before anybody is asked whether it is meant.
-pub(super) async fn check(office: &impl Office, wish: &Wish<'_>) -> Option<Outcome> {
+pub(super) async fn check(
+    office: &impl Office,
+    caller: &Caller,
+    wish: &Wish<'_>,
+) -> Option<Outcome> {
     let known = match wish.action.needs_process() {
-        true => ask(office, "getProcessInfo", vec![Value::from(wish.process)]).await,
-        false => ask(office, "getState", Vec::new()).await,
+        true => ask(office, caller, "getProcessInfo", vec![Value::from(wish.process)]).await,
+        false => ask(office, caller, "getState", Vec::new()).await,
     };
     match known {
         Err(fault) if is(&fault, Code::ShutdownState) => Some(Outcome::ShuttingDown),
@@ -163,26 +168,26 @@ pub(super) async fn check(office: &impl Office, wish: &Wish<'_>) -> Option<Outco
 }
 
 /// Carries out a wish and waits until it is done.
-pub(super) async fn carry_out(office: &impl Office, wish: &Wish<'_>) -> Outcome {
+pub(super) async fn carry_out(office: &impl Office, caller: &Caller, wish: &Wish<'_>) -> Outcome {
     let name = || vec![Value::from(wish.process)];
     let result = match wish.action {
         Action::Refresh => Ok(()),
-        Action::StopAll => ask(office, "stopAllProcesses", Vec::new()).await.map(drop),
+        Action::StopAll => ask(office, caller, "stopAllProcesses", Vec::new()).await.map(drop),
         Action::RestartAll => {
-            let stopped = ask(office, "stopAllProcesses", Vec::new()).await;
-            let started = ask(office, "startAllProcesses", Vec::new()).await;
+            let stopped = ask(office, caller, "stopAllProcesses", Vec::new()).await;
+            let started = ask(office, caller, "startAllProcesses", Vec::new()).await;
             stopped.and(started).map(drop)
         }
-        Action::Start => ask(office, "startProcess", name()).await.map(drop),
-        Action::Stop => ask(office, "stopProcess", name()).await.map(drop),
+        Action::Start => ask(office, caller, "startProcess", name()).await.map(drop),
+        Action::Stop => ask(office, caller, "stopProcess", name()).await.map(drop),
         Action::Restart => {
-            let stopped = ask(office, "stopProcess", name()).await;
-            let started = ask(office, "startProcess", name()).await;
+            let stopped = ask(office, caller, "stopProcess", name()).await;
+            let started = ask(office, caller, "startProcess", name()).await;
             // One that did not run is started, and how it went shows in its state.
             let down = |fault: &Fault| is(fault, Code::ShutdownState);
             [stopped, started].into_iter().filter_map(Result::err).find(down).map_or(Ok(()), Err)
         }
-        Action::ClearLog => ask(office, "clearProcessLogs", name()).await.map(drop),
+        Action::ClearLog => ask(office, caller, "clearProcessLogs", name()).await.map(drop),
     };
     match result {
         Ok(()) => Outcome::Message(wish.done(office)),
@@ -194,10 +199,11 @@ pub(super) async fn carry_out(office: &impl Office, wish: &Wish<'_>) -> Outcome 
 /// Calls a method of the interface: the pages can do what its clients can, and nothing else.
 pub(super) async fn ask(
     office: &impl Office,
+    caller: &Caller,
     method: &str,
     params: Vec<Value>,
 ) -> Result<Value, Fault> {
-    call(office, &format!("supervisor.{method}"), params).await
+    call(office, caller, &format!("supervisor.{method}"), params).await
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use form::Form;
 use token::Mint;
 
 use crate::config::settings::Server;
+use crate::rpc::caller::Caller;
 use crate::rpc::office::Office;
 
 /// The most bytes that the body of a form may have.
@@ -97,13 +98,19 @@ pub struct Ask {
 }
 
 /// Answers a request. Resolves when what it orders is done.
-pub async fn answer(office: &impl Office, visitors: &Visitors, page: Page, ask: &Ask) -> Reply {
+pub async fn answer(
+    office: &impl Office,
+    caller: &Caller,
+    visitors: &Visitors,
+    page: Page,
+    ask: &Ask,
+) -> Reply {
     match page {
         Page::Ok => Reply::plain("OK"),
         Page::Asset(asset) => asset.reply(&ask.headers),
         Page::Status | Page::Tail if !is_form(ask) => page::notice::bad_type(),
-        Page::Tail => page::tail::answer(office, &Form::of(ask)).await,
-        Page::Status => status(office, visitors, ask).await,
+        Page::Tail => page::tail::answer(office, caller, &Form::of(ask)).await,
+        Page::Status => status(office, caller, visitors, ask).await,
     }
 }
 
@@ -114,7 +121,7 @@ fn is_form(ask: &Ask) -> bool {
     ask.body.is_empty() || kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
-async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
+async fn status(office: &impl Office, caller: &Caller, visitors: &Visitors, ask: &Ask) -> Reply {
     let form = Form::of(ask);
     let now = office.now().mono;
     let fresh = visitors.mint.token(now);
@@ -125,7 +132,7 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
         Ok(wish) => wish,
         Err(bad) => return page::notice::bad_wish(&bad),
     };
-    if let Some(reply) = refused(office, &wish).await {
+    if let Some(reply) = refused(office, caller, &wish).await {
         return reply;
     }
     if wish.action == Action::Refresh {
@@ -145,7 +152,7 @@ async fn status(office: &impl Office, visitors: &Visitors, ask: &Ask) -> Reply {
     if posted && !visitors.mint.accepts(form.posted("token").unwrap_or_default(), now) {
         return page::confirm::answer(office, &wish, &fresh, StatusCode::FORBIDDEN);
     }
-    reply_to(action::carry_out(office, &wish).await)
+    reply_to(action::carry_out(office, caller, &wish).await)
 }
 
 fn reply_to(outcome: Outcome) -> Reply {
@@ -156,6 +163,6 @@ fn reply_to(outcome: Outcome) -> Reply {
 }
 
 /// The answer to a wish that cannot be carried out, whoever has it.
-async fn refused(office: &impl Office, wish: &Wish<'_>) -> Option<Reply> {
-    action::check(office, wish).await.map(reply_to)
+async fn refused(office: &impl Office, caller: &Caller, wish: &Wish<'_>) -> Option<Reply> {
+    action::check(office, caller, wish).await.map(reply_to)
 }

@@ -26,6 +26,8 @@ use crate::http::{Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
+use policy::access::Access;
+use policy::audit::Record;
 
 /// Number of the activity log.
 pub const MAIN: u32 = 2;
@@ -97,6 +99,12 @@ impl Office for Fake {
     async fn restart(&self) -> Result<(), String> {
         Ok(())
     }
+
+    fn access(&self) -> Rc<Access> {
+        Rc::default()
+    }
+
+    fn audit(&self, _: Record) {}
 
     fn now(&self) -> Now {
         Now { mono: Duration::ZERO, wall: Duration::from_secs(1_795_227_800) }

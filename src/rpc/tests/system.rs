@@ -253,7 +253,12 @@ fn a_value_and_its_text_are_the_same() {
         ("getProcessInfo", vec![s("nope")]),
     ] {
         let full = format!("supervisor.{method}");
-        let value = runtime.block_on(crate::rpc::call(&desk, &full, params.clone()));
+        let value = runtime.block_on(crate::rpc::call(
+            &desk,
+            &crate::rpc::caller::Caller::anonymous(),
+            &full,
+            params.clone(),
+        ));
         assert_eq!(value, desk.call(method, &params), "{method}");
     }
 }

@@ -8,6 +8,7 @@ use super::super::form::{Form, quote};
 use super::super::reply::Reply;
 use super::super::text::Text;
 use super::{notice, page};
+use crate::rpc::caller::Caller;
 use crate::rpc::fault::{Code, Fault};
 use crate::rpc::office::Office;
 use crate::rpc::xml::Value;
@@ -52,7 +53,7 @@ impl View<'_> {
 }
 
 /// The page for these parameters.
-pub(in crate::web) async fn answer(office: &impl Office, form: &Form) -> Reply {
+pub(in crate::web) async fn answer(office: &impl Office, caller: &Caller, form: &Form) -> Reply {
     let Some(process) = form.get("processname") else {
         let content = html! { h1 { "Log" } p.nothing { "No process name found" } (back()) };
         return shown(office, "Supervisor tail of process None", &content);
@@ -62,7 +63,7 @@ pub(in crate::web) async fn answer(office: &impl Office, form: &Form) -> Reply {
         _ => Stream::Stdout,
     };
     let view = View { process, stream, limit: limit(form.get("limit")) };
-    let log = match read(office, &view).await {
+    let log = match read(office, caller, &view).await {
         Err(fault) if fault.code == Code::ShutdownState.number() => {
             return notice::shutting_down();
         }
@@ -92,14 +93,14 @@ fn limit(text: Option<&str>) -> u64 {
     digits.map_or(LEAST, |text| text.parse().unwrap_or(MOST)).clamp(LEAST, MOST)
 }
 
-async fn read(office: &impl Office, view: &View<'_>) -> Result<Value, Fault> {
+async fn read(office: &impl Office, caller: &Caller, view: &View<'_>) -> Result<Value, Fault> {
     let method = match view.stream {
         Stream::Stdout => "readProcessStdoutLog",
         Stream::Stderr => "readProcessStderrLog",
     };
     let offset = i64::try_from(view.limit).unwrap_or(i64::MAX).saturating_neg();
     let params = vec![Value::from(view.process), Value::Int(offset), Value::Int(0)];
-    action::ask(office, method, params).await
+    action::ask(office, caller, method, params).await
 }
 
 fn body(view: &View<'_>, log: &Result<Value, Fault>) -> Markup {

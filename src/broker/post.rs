@@ -53,6 +53,8 @@ pub(super) struct Post {
     limit: Cell<usize>,
     people: RefCell<HashMap<Slot, Person>>,
     outputs: RefCell<VecDeque<Output>>,
+    /// Something was put in that goes on the tape with what comes next.
+    behind: Cell<bool>,
     past: Past,
     /// The tape took nothing; from then on it takes nothing until it starts over, which is tried then.
     torn: Cell<Option<Duration>>,
@@ -84,6 +86,7 @@ impl Post {
             limit,
             people: RefCell::default(),
             outputs: RefCell::default(),
+            behind: Cell::new(false),
             past,
             torn: Cell::new(None),
             full: Cell::new(false),
@@ -133,8 +136,16 @@ impl Post {
         self.outputs.borrow_mut().extend(out);
     }
 
+    /// The same of what a broker that takes over finds out by itself: it is committed with what comes next, at the latest
+    /// before anything is done because of it.
+    pub(super) fn put_later(&self, input: Input) {
+        self.put(input);
+        self.behind.set(true);
+    }
+
     /// Has what was put in on the tape, together with these cells of the journal, which are written after that.
     pub(super) fn commit(&self, cells: &[(usize, Payload)]) {
+        self.behind.set(false);
         let mut exchange = self.exchange.borrow_mut();
         exchange.commit_cells(cells);
         let records = exchange.records();
@@ -201,7 +212,11 @@ impl Post {
 
     /// The next that is to be done.
     pub(super) fn next_output(&self) -> Option<Output> {
-        self.outputs.borrow_mut().pop_front()
+        let next = self.outputs.borrow_mut().pop_front()?;
+        if self.behind.get() {
+            self.commit(&[]);
+        }
+        Some(next)
     }
 
     /// Whether the next round of an event for this listener is about to be sent.

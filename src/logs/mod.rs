@@ -404,6 +404,14 @@ impl Logs {
         }
     }
 
+    /// Takes what a listener has written, if there is something already; says whether there was. No report of it is needed.
+    pub fn take_answer(&mut self, slot: Slot, now: Instant) -> bool {
+        let token = token(slot, Output::Stdout);
+        let waits = |stream: &Stream| stream.stuck.is_some() || stream.resting;
+        let ready = |stream: &&Stream| stream.hasty() && stream.for_more && !waits(stream);
+        self.streams.get(&token).filter(ready).is_some() && self.turn(token, now)
+    }
+
     /// What is wanted of a running stream has changed.
     pub fn rewire(&mut self, slot: Slot, output: Output, route: Route) {
         let token = token(slot, output);
@@ -448,7 +456,14 @@ impl Logs {
         let Some(stream) = self.streams.get_mut(&token) else {
             return;
         };
-        if stream.stuck.is_some() || stream.resting {
+        if stream.resting {
+            return;
+        }
+        if stream.stuck.is_some() {
+            // Its log does not matter to who waits for its answer.
+            if stream.hasty() && !stream.babbles() {
+                self.look(token, now);
+            }
             return;
         }
         if stream.for_more && !stream.hasty() && stream.rests(0, now) {

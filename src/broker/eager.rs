@@ -24,7 +24,7 @@ const IN_A_ROW: u32 = 64;
 /// When it is worth it to look out.
 #[derive(Default)]
 pub(super) struct Eager {
-    /// The listener that has just been sent something.
+    /// The listener that has just been sent something, where more waits for it.
     sent: Cell<Option<Slot>>,
     /// Nothing is looked out for until then.
     pass: Cell<Option<Instant>>,
@@ -36,7 +36,7 @@ pub(super) struct Eager {
 }
 
 impl Eager {
-    /// A listener has been sent something.
+    /// A listener has been sent something, and more waits for it.
     pub(super) fn sent(&self, slot: Slot) {
         self.sent.set(Some(slot));
     }

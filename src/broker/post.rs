@@ -225,6 +225,11 @@ impl Post {
         self.outputs.borrow().iter().any(goes_on)
     }
 
+    /// Whether anything waits for this listener.
+    pub(super) fn is_behind(&self, slot: Slot) -> bool {
+        self.exchange.borrow().is_behind(slot)
+    }
+
     /// When [`Input::Timer`] is due, on the monotonic clock.
     pub(super) fn next(&self) -> Option<Duration> {
         self.exchange.borrow().next()

@@ -1,5 +1,6 @@
 //! Event listeners: what they say, in pieces of any size, and what a broker leaves on its tape. Any bytes are a tape; what
-//! is read of one is the same when it is read again; and at every step the tape says what is in memory.
+//! is read of one is the same when it is read again; and at every few steps, and wherever it matters, the tape says what
+//! is in memory.
 //!
 //! The first byte says whether the others are a tape, what one listener says, or acts.
 #![no_main]
@@ -80,6 +81,8 @@ struct Acts<'a> {
     tape: Vec<u8>,
     millis: u64,
     turn: u32,
+    /// Steps since the tape was read last.
+    unread: u32,
     /// By slot: an event is being sent, and how long it is.
     sending: [Option<usize>; 3],
 }
@@ -108,8 +111,18 @@ impl Acts<'_> {
                 *sending = Some(event.len());
             }
         }
+        self.unread += 1;
+        if self.unread >= 8 {
+            self.check();
+        }
+    }
+
+    /// What the tape says is what is in memory. Reading it takes longer than many steps.
+    fn check(&mut self) -> Exchange {
+        self.unread = 0;
         let again = Exchange::restore(IDENTIFIER, &self.tape);
         assert!(again.snapshot() == self.exchange.snapshot(), "the tape is another");
+        again
     }
 
     fn act(&mut self) {
@@ -135,7 +148,7 @@ impl Acts<'_> {
                     running: code & 32 == 0,
                     staged: usize::from(code & 16),
                 });
-                self.exchange = Exchange::restore(IDENTIFIER, &self.tape);
+                self.exchange = self.check();
                 self.exchange.resume(at(self.millis), &kept, &mut out);
                 return self.done(out, true);
             }
@@ -168,6 +181,7 @@ impl Acts<'_> {
         self.exchange.handle(at(self.millis), input, &mut out);
         self.done(out, false);
         if self.tape.len() > 2_000 {
+            self.check();
             self.tape = self.exchange.snapshot();
         }
     }
@@ -176,13 +190,15 @@ impl Acts<'_> {
 fn acts(bytes: &[u8]) {
     let exchange = Exchange::new(IDENTIFIER, 0);
     let tape = exchange.snapshot();
-    let mut acts = Acts { bytes, exchange, tape, millis: 0, turn: 0, sending: [None; 3] };
+    let mut acts =
+        Acts { bytes, exchange, tape, millis: 0, turn: 0, unread: 0, sending: [None; 3] };
     let mut out = Vec::new();
     acts.exchange.handle(at(0), Input::Pools(pools()), &mut out);
     acts.done(out, false);
     while !acts.bytes.is_empty() {
         acts.act();
     }
+    acts.check();
 }
 
 fuzz_target!(|bytes: &[u8]| {

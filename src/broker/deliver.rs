@@ -201,9 +201,11 @@ impl Broker {
         match moved {
             Moved::Later => {}
             Moved::All(instance) => {
-                self.eager.sent();
-                self.post.put(Input::Spliced { slot, instance });
-                self.commit(&[]);
+                // That the pipe beside is empty can be seen.
+                self.post.put_later(Input::Spliced { slot, instance });
+                if self.post.is_behind(slot) {
+                    self.eager.sent(slot);
+                }
                 if !self.post.goes_on(slot) {
                     self.state.borrow_mut().stdin.event_ended(slot);
                 }

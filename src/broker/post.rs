@@ -2,6 +2,10 @@
 //!
 //! A step is on the tape before anything of it is done: a broker that takes over knows all that may have been done.
 
+mod people;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -10,11 +14,13 @@ use std::time::Duration;
 use link::Journal;
 use privsep::journal::{Payload, TAPE};
 use privsep::reply::Cause;
-use privsep::request::{Instance, Slot};
+use privsep::request::Slot;
 
-use crate::config::settings::{Group, Of, Settings};
-use crate::events::{About, Channel, Event, Exchange, Input, Kept, Kind, Kinds, Output, Pool};
-use crate::logs::{self, Ear, Said, Source, clock};
+use crate::config::settings::Settings;
+use crate::events::{Exchange, Input, Kept, Kind, Kinds, Output, Pool};
+use crate::logs::clock;
+use people::Person;
+pub(super) use people::{is_pool, pools};
 
 /// The tape starts over when it is this long, or longer than some times what it started with: it takes memory.
 const SHORT: usize = 256 << 10;
@@ -35,16 +41,6 @@ pub(super) enum Past {
     Doubted,
 }
 
-/// A process whose streams are listened to, as events name it.
-struct Person {
-    instance: Instance,
-    name: String,
-    group: String,
-    pid: i32,
-    /// Its standard output is the protocol of listeners.
-    listens: bool,
-}
-
 /// The exchange with its tape.
 pub(super) struct Post {
     exchange: RefCell<Exchange>,
@@ -53,6 +49,8 @@ pub(super) struct Post {
     limit: Cell<usize>,
     people: RefCell<HashMap<Slot, Person>>,
     outputs: RefCell<VecDeque<Output>>,
+    /// Something was put in that goes on the tape with what comes next.
+    behind: Cell<bool>,
     past: Past,
     /// The tape took nothing; from then on it takes nothing until it starts over, which is tried then.
     torn: Cell<Option<Duration>>,
@@ -84,6 +82,7 @@ impl Post {
             limit,
             people: RefCell::default(),
             outputs: RefCell::default(),
+            behind: Cell::new(false),
             past,
             torn: Cell::new(None),
             full: Cell::new(false),
@@ -133,8 +132,16 @@ impl Post {
         self.outputs.borrow_mut().extend(out);
     }
 
+    /// The same of what a broker that takes over finds out by itself: it is committed with what comes next, at the latest
+    /// before anything is done because of it.
+    pub(super) fn put_later(&self, input: Input) {
+        self.put(input);
+        self.behind.set(true);
+    }
+
     /// Has what was put in on the tape, together with these cells of the journal, which are written after that.
     pub(super) fn commit(&self, cells: &[(usize, Payload)]) {
+        self.behind.set(false);
         let mut exchange = self.exchange.borrow_mut();
         exchange.commit_cells(cells);
         let records = exchange.records();
@@ -201,13 +208,22 @@ impl Post {
 
     /// The next that is to be done.
     pub(super) fn next_output(&self) -> Option<Output> {
-        self.outputs.borrow_mut().pop_front()
+        let next = self.outputs.borrow_mut().pop_front()?;
+        if self.behind.get() {
+            self.commit(&[]);
+        }
+        Some(next)
     }
 
     /// Whether the next round of an event for this listener is about to be sent.
     pub(super) fn goes_on(&self, slot: Slot) -> bool {
         let goes_on = |output: &Output| matches!(output, Output::Send { slot: other, from: 1.., .. } if *other == slot);
         self.outputs.borrow().iter().any(goes_on)
+    }
+
+    /// Whether anything waits for this listener.
+    pub(super) fn is_behind(&self, slot: Slot) -> bool {
+        self.exchange.borrow().is_behind(slot)
     }
 
     /// When [`Input::Timer`] is due, on the monotonic clock.
@@ -224,219 +240,5 @@ impl Post {
     pub(super) fn wanted(&self) -> Kinds {
         let exchange = self.exchange.borrow();
         Kind::ALL.into_iter().filter(|kind| exchange.wants(*kind)).collect()
-    }
-
-    /// A process whose streams may be listened to.
-    pub(super) fn meet(&self, settings: &Settings, slot: Slot, instance: Instance, pid: i32) {
-        let Some(process) = settings.process(slot) else {
-            return;
-        };
-        let group = settings.group(&process.group);
-        let person = Person {
-            instance,
-            name: process.name.clone(),
-            group: process.group.clone(),
-            pid,
-            listens: group.is_some_and(is_pool),
-        };
-        self.people.borrow_mut().insert(slot, person);
-    }
-
-    /// An instance is gone.
-    pub(super) fn part(&self, slot: Slot, instance: Instance) {
-        let mut people = self.people.borrow_mut();
-        if people.get(&slot).is_some_and(|person| person.instance == instance) {
-            people.remove(&slot);
-        }
-    }
-
-    /// Whether the process of this slot is a listener, and which life of it there is.
-    pub(super) fn listener(&self, slot: Slot) -> Option<Instance> {
-        let people = self.people.borrow();
-        people.get(&slot).filter(|person| person.listens).map(|person| person.instance)
-    }
-}
-
-impl Ear for Post {
-    fn hear(&self, source: Source, turn: u32, said: Vec<Said>) {
-        let Source { slot, instance, output } = source;
-        let channel = channel(output);
-        let mut events = Vec::with_capacity(said.len());
-        {
-            let people = self.people.borrow();
-            let person = people.get(&slot).filter(|person| person.instance == instance);
-            let Some(person) = person else {
-                return;
-            };
-            let about = About { process: &person.name, group: &person.group };
-            for said in said {
-                match said {
-                    Said::Text(text) => events.push(Event::log(about, channel, person.pid, &text)),
-                    Said::Message(text) => {
-                        events.push(Event::communication(about, channel, person.pid, &text));
-                    }
-                    Said::Protocol(bytes) => {
-                        self.put(Input::Heard { slot, instance, turn, bytes });
-                    }
-                }
-            }
-        }
-        if !events.is_empty() {
-            self.put(Input::Told { slot, instance, channel, turn, events });
-        }
-        self.commit(&[]);
-    }
-
-    fn turn(&self, source: Source) -> u32 {
-        let Source { slot, instance, output } = source;
-        self.exchange.borrow().turn(slot, channel(output), instance)
-    }
-}
-
-fn channel(output: logs::Output) -> Channel {
-    match output {
-        logs::Output::Stdout => Channel::Stdout,
-        logs::Output::Stderr => Channel::Stderr,
-    }
-}
-
-/// Whether a group is one of listeners.
-pub(super) fn is_pool(group: &Group) -> bool {
-    matches!(group.of, Of::Pool { .. })
-}
-
-/// The pools among these groups.
-pub(super) fn pools<'a>(
-    settings: &Settings,
-    groups: impl IntoIterator<Item = &'a Group>,
-) -> Vec<Pool> {
-    let pool = |group: &Group| {
-        let Of::Pool { buffer_size, events, .. } = &group.of else {
-            return None;
-        };
-        let name = |slot: &Slot| Some((*slot, settings.process(*slot)?.name.clone()));
-        Some(Pool {
-            name: group.name.clone(),
-            buffer_size: *buffer_size,
-            kinds: events.iter().filter_map(|name| Kinds::named(name)).fold(Kinds::NONE, Kinds::or),
-            listeners: group.slots.iter().filter_map(name).collect(),
-        })
-    };
-    groups.into_iter().filter_map(pool).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::fd::AsFd;
-
-    use super::*;
-    use crate::process::world;
-
-    /// A broker's, on this journal.
-    fn post(journal: &std::fs::File, cause: Cause) -> Post {
-        let journal = Journal::map(journal.as_fd()).unwrap();
-        Post::new(&world::settings(vec![]), Rc::new(journal), cause)
-    }
-
-    fn journal() -> std::fs::File {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(privsep::journal::SIZE as u64).unwrap();
-        file
-    }
-
-    fn pool(listeners: u32) -> Vec<Pool> {
-        let listeners = (1..=listeners).map(|slot| (slot, format!("l{slot}"))).collect();
-        let kinds = Kinds::named("EVENT").unwrap();
-        vec![Pool { name: "p".to_owned(), buffer_size: 10, kinds, listeners }]
-    }
-
-    fn happens(post: &Post, text: &str) {
-        post.put(Input::Happened(vec![Event::remote("t", text)]));
-        post.commit(&[]);
-    }
-
-    fn serial(post: &Post) -> u64 {
-        post.exchange.borrow().serial()
-    }
-
-    const KEPT: Kept = Kept { slot: 1, instance: 1, running: true, staged: 0 };
-
-    #[test]
-    fn what_comes_after_a_broken_unit_is_read_again() {
-        let file = journal();
-        let first = post(&file, Cause::Start);
-        assert!(first.is_fresh());
-        first.put(Input::Pools(pool(1)));
-        happens(&first, "a");
-        assert!(first.journal.append(&[1, 0, 0, 0, 99]));
-        drop(first);
-        let second = post(&file, Cause::Died);
-        second.resume(&[], pool(1));
-        second.begin();
-        happens(&second, "b");
-        drop(second);
-        assert_eq!(serial(&post(&file, Cause::Died)), 2);
-    }
-
-    #[test]
-    fn the_tape_of_a_broker_that_broke_the_rules_is_not_believed() {
-        for cause in [Cause::Misbehaved, Cause::Hung] {
-            let file = journal();
-            let first = post(&file, Cause::Start);
-            first.put(Input::Pools(pool(1)));
-            happens(&first, "a");
-            drop(first);
-            let second = post(&file, cause);
-            assert_eq!((serial(&second), second.is_fresh()), (1, false), "numbers go on");
-            second.resume(&[KEPT], pool(1));
-            second.begin();
-            assert_eq!(second.next_output(), Some(Output::Restart { slot: 1, instance: 1 }));
-            drop(second);
-            // Neither does the one after it know more.
-            let third = post(&file, Cause::Died);
-            third.resume(&[KEPT], pool(1));
-            let restart = |output: &Output| matches!(output, Output::Restart { .. });
-            assert!(third.outputs.borrow().iter().all(restart));
-        }
-    }
-
-    #[test]
-    fn a_tape_without_room_has_no_hole() {
-        let file = journal();
-        let first = post(&file, Cause::Start);
-        first.put(Input::Pools(pool(18)));
-        for slot in 1..=18 {
-            let instance = 1;
-            first.put(Input::Spawned { slot, instance });
-            first.put(Input::Running { slot, instance, running: true });
-            let bytes = b"READY\n".to_vec();
-            first.put(Input::Heard { slot, instance, turn: 1, bytes });
-        }
-        let large = "x".repeat((4 << 20) - 100);
-        for _ in 0..18 {
-            first.put(Input::Happened(vec![Event::remote("t", &large)]));
-            first.commit(&[(3, [1; privsep::journal::PAYLOAD])]);
-        }
-        assert!(first.was_full() && first.torn.get().is_some());
-        let end = first.journal.tape_len();
-        happens(&first, "small");
-        assert_eq!((first.journal.tape_len(), first.was_full()), (end, false), "said once");
-        assert_eq!(post(&file, Cause::Died).redo(), [], "there were later ones");
-        // There is room again.
-        for slot in 1..=18 {
-            first.put(Input::Ended { slot, instance: 1 });
-        }
-        first.torn.set(Some(Duration::ZERO));
-        happens(&first, "last");
-        assert_eq!(first.torn.get(), None);
-        assert_eq!(serial(&post(&file, Cause::Died)), serial(&first));
-    }
-
-    #[test]
-    fn outputs_are_carried_out_by_one_loop() {
-        let post = post(&journal(), Cause::Start);
-        assert!(!post.is_delivering() && post.is_delivering());
-        post.has_delivered();
-        assert!(!post.is_delivering());
     }
 }

@@ -387,6 +387,12 @@ impl Exchange {
         self.wanted.has(kind)
     }
 
+    /// Whether anything waits for this listener, or for others of its pool.
+    pub fn is_behind(&self, slot: Slot) -> bool {
+        let pool = self.pools_of.get(&slot).and_then(|at| self.state.pools.get(*at));
+        pool.is_some_and(|pool| !pool.queue.is_empty())
+    }
+
     /// The number of the last chunk of a stream that was taken in; 0 before the first.
     pub fn turn(&self, slot: Slot, channel: Channel, instance: Instance) -> u32 {
         let last = self.state.turns.get(&(slot, channel));

@@ -28,83 +28,70 @@ pub enum Kind {
 
 use Kind::*;
 
-/// Every name with the types that it stands for, parents before their children.
-const NAMES: [(&str, &[Kind]); 27] = [
-    ("EVENT", &Kind::ALL),
-    (
-        "PROCESS_STATE",
-        &[
-            ProcessStateStopped,
-            ProcessStateExited,
-            ProcessStateStarting,
-            ProcessStateStopping,
-            ProcessStateBackoff,
-            ProcessStateFatal,
-            ProcessStateRunning,
-            ProcessStateUnknown,
-        ],
-    ),
-    ("PROCESS_STATE_STOPPED", &[ProcessStateStopped]),
-    ("PROCESS_STATE_EXITED", &[ProcessStateExited]),
-    ("PROCESS_STATE_STARTING", &[ProcessStateStarting]),
-    ("PROCESS_STATE_STOPPING", &[ProcessStateStopping]),
-    ("PROCESS_STATE_BACKOFF", &[ProcessStateBackoff]),
-    ("PROCESS_STATE_FATAL", &[ProcessStateFatal]),
-    ("PROCESS_STATE_RUNNING", &[ProcessStateRunning]),
-    ("PROCESS_STATE_UNKNOWN", &[ProcessStateUnknown]),
-    ("PROCESS_COMMUNICATION", &[ProcessCommunicationStdout, ProcessCommunicationStderr]),
-    ("PROCESS_COMMUNICATION_STDOUT", &[ProcessCommunicationStdout]),
-    ("PROCESS_COMMUNICATION_STDERR", &[ProcessCommunicationStderr]),
-    ("PROCESS_LOG", &[ProcessLogStdout, ProcessLogStderr]),
-    ("PROCESS_LOG_STDOUT", &[ProcessLogStdout]),
-    ("PROCESS_LOG_STDERR", &[ProcessLogStderr]),
-    ("REMOTE_COMMUNICATION", &[RemoteCommunication]),
-    ("SUPERVISOR_STATE_CHANGE", &[SupervisorStateChangeRunning, SupervisorStateChangeStopping]),
-    ("SUPERVISOR_STATE_CHANGE_RUNNING", &[SupervisorStateChangeRunning]),
-    ("SUPERVISOR_STATE_CHANGE_STOPPING", &[SupervisorStateChangeStopping]),
-    ("TICK", &[Tick5, Tick60, Tick3600]),
-    ("TICK_5", &[Tick5]),
-    ("TICK_60", &[Tick60]),
-    ("TICK_3600", &[Tick3600]),
-    ("PROCESS_GROUP", &[ProcessGroupAdded, ProcessGroupRemoved]),
-    ("PROCESS_GROUP_ADDED", &[ProcessGroupAdded]),
-    ("PROCESS_GROUP_REMOVED", &[ProcessGroupRemoved]),
+/// Every type with its name in a header. The place is the type's code.
+const TYPES: [(Kind, &str); 20] = [
+    (ProcessStateStopped, "PROCESS_STATE_STOPPED"),
+    (ProcessStateExited, "PROCESS_STATE_EXITED"),
+    (ProcessStateStarting, "PROCESS_STATE_STARTING"),
+    (ProcessStateStopping, "PROCESS_STATE_STOPPING"),
+    (ProcessStateBackoff, "PROCESS_STATE_BACKOFF"),
+    (ProcessStateFatal, "PROCESS_STATE_FATAL"),
+    (ProcessStateRunning, "PROCESS_STATE_RUNNING"),
+    (ProcessStateUnknown, "PROCESS_STATE_UNKNOWN"),
+    (ProcessCommunicationStdout, "PROCESS_COMMUNICATION_STDOUT"),
+    (ProcessCommunicationStderr, "PROCESS_COMMUNICATION_STDERR"),
+    (ProcessLogStdout, "PROCESS_LOG_STDOUT"),
+    (ProcessLogStderr, "PROCESS_LOG_STDERR"),
+    (RemoteCommunication, "REMOTE_COMMUNICATION"),
+    (SupervisorStateChangeRunning, "SUPERVISOR_STATE_CHANGE_RUNNING"),
+    (SupervisorStateChangeStopping, "SUPERVISOR_STATE_CHANGE_STOPPING"),
+    (Tick5, "TICK_5"),
+    (Tick60, "TICK_60"),
+    (Tick3600, "TICK_3600"),
+    (ProcessGroupAdded, "PROCESS_GROUP_ADDED"),
+    (ProcessGroupRemoved, "PROCESS_GROUP_REMOVED"),
 ];
 
-/// The names that a pool can ask for.
+/// Names that stand for all types below them, whose names they begin; EVENT stands for all there are.
+const PARENTS: [&str; 6] = [
+    "PROCESS_STATE",
+    "PROCESS_COMMUNICATION",
+    "PROCESS_LOG",
+    "SUPERVISOR_STATE_CHANGE",
+    "TICK",
+    "PROCESS_GROUP",
+];
+const ALL: &str = "EVENT";
+
+fn stands_for(name: &str, of_type: &str) -> bool {
+    let rest = of_type.strip_prefix(name);
+    name == ALL || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// The names that a pool can ask for, parents before their children.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().map(|(name, _)| *name)
+    let mut parents = PARENTS.into_iter().peekable();
+    let with_parent = TYPES.into_iter().flat_map(move |(_, name)| {
+        let parent = parents.next_if(|parent| stands_for(parent, name));
+        parent.into_iter().chain([name])
+    });
+    std::iter::once(ALL).chain(with_parent)
 }
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 20] = [
-        ProcessStateStopped,
-        ProcessStateExited,
-        ProcessStateStarting,
-        ProcessStateStopping,
-        ProcessStateBackoff,
-        ProcessStateFatal,
-        ProcessStateRunning,
-        ProcessStateUnknown,
-        ProcessCommunicationStdout,
-        ProcessCommunicationStderr,
-        ProcessLogStdout,
-        ProcessLogStderr,
-        RemoteCommunication,
-        SupervisorStateChangeRunning,
-        SupervisorStateChangeStopping,
-        Tick5,
-        Tick60,
-        Tick3600,
-        ProcessGroupAdded,
-        ProcessGroupRemoved,
-    ];
+    pub const ALL: [Kind; TYPES.len()] = {
+        let (mut all, mut at) = ([ProcessStateStopped; TYPES.len()], 0);
+        while at < all.len() {
+            all[at] = TYPES[at].0;
+            at += 1;
+        }
+        all
+    };
 
     /// The name in a header.
     pub fn name(self) -> &'static str {
-        let own = |(_, kinds): &&(&str, &[Kind])| *kinds == [self];
-        NAMES.iter().find(own).map_or("EVENT", |(name, _)| name)
+        TYPES.get(usize::from(self.code())).map_or(ALL, |(_, name)| name)
     }
 
     /// Its place in [`Kind::ALL`].
@@ -127,8 +114,8 @@ impl Kinds {
 
     /// What a name that a pool asks for stands for: one type, or all below it.
     pub fn named(name: &str) -> Option<Kinds> {
-        let (_, kinds) = NAMES.iter().find(|(known, _)| *known == name)?;
-        Some(kinds.iter().copied().collect())
+        let below = TYPES.into_iter().filter(|(_, of_type)| stands_for(name, of_type));
+        names().any(|known| known == name).then(|| below.map(|(kind, _)| kind).collect())
     }
 
     /// Whether it has this type.
@@ -172,18 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn parents_stand_for_what_begins_with_their_names() {
-        for parent in names().filter(|name| *name != "EVENT") {
-            let below = |kind: &Kind| {
-                let rest = kind.name().strip_prefix(parent);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-            };
-            let expected: Kinds = Kind::ALL.into_iter().filter(below).collect();
-            assert_eq!(Kinds::named(parent), Some(expected), "{parent}");
+    fn parents_come_first_and_stand_for_what_begins_with_their_names() {
+        let all: Vec<&str> = names().collect();
+        assert_eq!(all[..3], ["EVENT", "PROCESS_STATE", "PROCESS_STATE_STOPPED"]);
+        assert_eq!(all[20..24], ["TICK", "TICK_5", "TICK_60", "TICK_3600"]);
+        assert_eq!(all.len(), 27, "{all:?}");
+        let count = |name| Kinds::named(name).map(|kinds| kinds.bits().count_ones());
+        assert_eq!(PARENTS.map(count), [8, 2, 2, 2, 3, 2].map(Some));
+        assert_eq!(
+            (count("EVENT"), count("TICK_60"), count("PROCESS_LOG_STDERR")),
+            (Some(20), Some(1), Some(1))
+        );
+        for name in ["TICK_6", "tick", "PROCESS", "REMOTE", "", "EVENT_"] {
+            assert_eq!(Kinds::named(name), None, "{name}");
         }
-        assert_eq!(Kinds::named("EVENT"), Some(Kind::ALL.into_iter().collect()));
-        assert_eq!(Kinds::named("TICK_6"), None);
-        assert_eq!(Kinds::named("tick"), None);
     }
 
     #[test]

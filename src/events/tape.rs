@@ -22,6 +22,9 @@ const MOST_EVENTS: usize = 1 << 16;
 /// The most cells of one step, and the most streams.
 pub(super) const MOST_CELLS: usize = 2 * (MAX_SLOTS + 1);
 
+/// Room for most units.
+const ROOM: usize = 256;
+
 /// What a unit consists of.
 #[derive(Debug)]
 pub(super) enum Record {
@@ -55,6 +58,7 @@ impl Unit {
     /// Appends a record. Nothing is there while there is none.
     fn record(&mut self, tag: u8) -> &mut Vec<u8> {
         if self.0.is_empty() {
+            self.0.reserve(ROOM);
             // The length comes here.
             0_u32.put(&mut self.0);
         }

@@ -18,26 +18,29 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 const NEXT_LOOK: Duration = Duration::from_millis(1);
 
 impl Logs {
-    /// One turn of one stream: move what is there, then rest, wait for more, or end.
-    pub(super) fn turn(&mut self, token: Token, now: Instant) {
+    /// One turn of one stream: move what is there, then rest, wait for more, or end. Says whether something was there.
+    pub(super) fn turn(&mut self, token: Token, now: Instant) -> bool {
+        let mut moved = false;
         loop {
             let Some(mut stream) = self.streams.remove(&token) else {
-                return;
+                return moved;
             };
             (stream.resting, stream.look) = (false, None);
             let turn = self.move_some(&mut stream, now);
             let (slot, instance, finishing) = (stream.slot, stream.instance, stream.finishing());
             let over = stream.over(&turn);
             self.streams.insert(token, stream);
+            moved |= matches!(turn, Turn::Moved(1..));
             if over {
                 self.detach(token);
                 if finishing {
                     self.drained(slot, instance);
                 }
-                return;
+                return moved;
             }
             if !finishing || matches!(turn, Turn::Held | Turn::Waits(_)) {
-                return self.then(token, turn, now);
+                self.then(token, turn, now);
+                return moved;
             }
         }
     }
@@ -51,6 +54,9 @@ impl Logs {
                 stream.stuck.get_or_insert(now);
                 stream.look = Some((now + FIRST_LOOK, FIRST_LOOK));
                 self.uneasy = true;
+                if stream.hasty() {
+                    self.look(token, now);
+                }
             }
             Turn::Waits(Some(until)) if until <= now + REST => self.rest(token),
             Turn::Waits(until) => {
@@ -174,13 +180,18 @@ impl Logs {
         };
         if stream.stuck.is_none() {
             self.streams.insert(token, stream);
-            return self.turn(token, now);
+            self.turn(token, now);
+            return;
         }
         let delay = stream.look.map_or(FIRST_LOOK, |(_, delay)| delay);
         let turn = if self.is_full(&stream, now) {
             let next = if stream.hasty() { FIRST_LOOK } else { NEXT_LOOK };
             stream.look = Some((now + next, FIRST_LOOK));
-            self.drop_some(&mut stream, now)
+            let turn = self.drop_some(&mut stream, now);
+            if stream.hasty() {
+                self.go_on_without_log(token, &mut stream, turn, now);
+            }
+            turn
         } else {
             stream.look = Some((now + delay, (delay * 2).min(LAST_LOOK)));
             // The system's log may go on without the file.
@@ -197,6 +208,25 @@ impl Logs {
             self.detach(token);
             self.drained(slot, instance);
         }
+    }
+
+    /// After a turn of a stream whose log takes nothing and for whose bytes somebody waits: has the next reported.
+    fn go_on_without_log(&self, token: Token, stream: &mut Stream, turn: Turn, now: Instant) {
+        let known = stream.for_more;
+        let (look, for_more) = match turn {
+            // It is looked at after a while, and not reported meanwhile.
+            Turn::Moved(bytes) if !stream.goes_on(bytes, now) => (stream.look, false),
+            Turn::Moved(bytes) => (None, bytes < CHUNK),
+            Turn::Empty => (None, known),
+            Turn::End | Turn::Held | Turn::Waits(_) => return,
+        };
+        (stream.look, stream.for_more) = (look, for_more);
+        let (pipe, watch) = (stream.pipe.as_fd(), &self.tools.watch);
+        let _ = match (known, for_more) {
+            (true, true) => Ok(()),
+            (false, true) => watch.arm_for_more(pipe, token),
+            (_, false) => watch.arm(pipe, token),
+        };
     }
 
     /// Whether a stream's program would have to wait for a file that takes nothing. Nobody waits for a listener's log: who

@@ -1,6 +1,8 @@
 //! Pipelines on real pipes and files.
 
+mod captured;
 mod ears;
+mod syslogs;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -10,8 +12,11 @@ use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 
 use super::*;
-use crate::config::settings::{ActivityLog, Level, Zone};
+use crate::config::settings::{self, ActivityLog, Kind, Level, Zone};
 use crate::process::world::log_file;
+
+const BEGIN: &str = "<!--XSUPERVISOR:BEGIN-->";
+const END: &str = "<!--XSUPERVISOR:END-->";
 
 struct Rig {
     logs: Logs,
@@ -382,126 +387,6 @@ impl Rig {
     }
 }
 
-const BEGIN: &str = "<!--XSUPERVISOR:BEGIN-->";
-const END: &str = "<!--XSUPERVISOR:END-->";
-
-fn captured(text: &str) -> Event {
-    Event::Captured(0, Output::Stdout, text.as_bytes().to_vec())
-}
-
-fn chunk(text: &str) -> Event {
-    Event::Chunk(0, Output::Stdout, text.as_bytes().to_vec())
-}
-
-fn capturing(most: usize) -> Route {
-    let wants = Route { chunks: true, messages: true, strip: true, ..to(Some(0)) };
-    Route { capture: Some(most), ..wants }
-}
-
-#[tokio::test]
-async fn messages_are_events_and_sequences_are_gone() {
-    let mut rig = rig(&[0]);
-    rig.open(0, 0, "log");
-    let out = rig.attach_to(capturing(100));
-    for part in [
-        "a\x1b[1mb<!--XSUPER",
-        "VISOR:BEGIN-->one\x1b[",
-        "0m two<!--XSUP",
-        "ERVISOR:END",
-        "-->c\x1b",
-    ] {
-        put(&out, part);
-        rig.settle().await;
-    }
-    assert_eq!(rig.text("log"), "abc");
-    assert_eq!(rig.logs.events(), [chunk("ab"), captured("one two"), chunk("c")]);
-    assert_eq!(rig.logs.deadline(), None, "what waits for more wakes nobody");
-    rig.logs.finish(0, 1, Instant::now());
-    assert_eq!(rig.text("log"), "abc\x1b", "nothing that was withheld is lost");
-    assert_eq!(rig.logs.events(), [chunk("\x1b"), Event::Drained(0, 1)]);
-}
-
-#[tokio::test]
-async fn a_long_message_keeps_its_end_and_the_pipe_its_room() {
-    let mut rig = rig(&[0]);
-    rig.open(0, 0, "log");
-    let out = rig.attach_to(capturing(10));
-    put(&out, &format!("a{BEGIN}"));
-    for n in 0..100 {
-        put(&out, &format!("{n:04}{}", "x".repeat(4_000)));
-        rig.settle().await;
-    }
-    put(&out, &format!("0123456{END}b{BEGIN}short{END}"));
-    rig.settle().await;
-    assert_eq!(rig.text("log"), "ab");
-    assert_eq!(
-        rig.logs.events(),
-        [chunk("a"), captured("xxx0123456"), chunk("b"), captured("short")]
-    );
-    assert_eq!(link::bytes::waiting(rig.logs.streams[&0].pipe.as_fd()), Ok(0));
-}
-
-#[tokio::test]
-async fn text_short_of_a_tag_is_in_the_log_at_once() {
-    let mut rig = rig(&[0]);
-    rig.open(0, 0, "log");
-    let out = rig.attach_to(Route { chunks: false, messages: false, ..capturing(10) });
-    put(&out, "hi\n");
-    rig.settle().await;
-    assert_eq!(rig.text("log"), "hi\n");
-    put(&out, &format!("{BEGIN}gone"));
-    rig.settle().await;
-    rig.logs.finish(0, 1, Instant::now());
-    assert_eq!(rig.text("log"), "hi\n");
-    assert_eq!(rig.logs.events(), [Event::Drained(0, 1)]);
-}
-
-fn journal(dir: &Path) -> Rc<Journal> {
-    let path = dir.join("journal");
-    File::from(open(&path)).set_len(u64::try_from(privsep::journal::SIZE).unwrap()).unwrap();
-    let memory = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    Rc::new(Journal::map(memory.as_fd()).unwrap())
-}
-
-/// What a chain of brokers makes of these bytes when each of them dies after a few turns.
-async fn brokers(bytes: &[u8], size: usize) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = journal(dir.path());
-    let (reader, writer) = pipe2(OFlag::O_NONBLOCK).unwrap();
-    let mut text = Vec::new();
-    for (n, part) in bytes.chunks(size).enumerate() {
-        let watch = Rc::new(Watch::new().unwrap());
-        let mut logs = logs(&watch, Some(journal.clone()), &[0]);
-        logs.opened(0, 0, open(&dir.path().join("log")), Instant::now());
-        let route = Route { chunks: false, messages: false, ..capturing(10) };
-        let end = (0, 7, Output::Stdout);
-        logs.attach(end, reader.try_clone().unwrap(), route, n == 0);
-        assert_eq!(write(&writer, part), Ok(part.len()));
-        let mut tokens = Vec::new();
-        watch.ready(&mut tokens).await.unwrap();
-        logs.ready(tokens[0], Instant::now());
-        if (n + 1) * size >= bytes.len() {
-            logs.finish(0, 7, Instant::now());
-        }
-        text = std::fs::read(dir.path().join("log")).unwrap();
-    }
-    String::from_utf8(text).unwrap()
-}
-
-#[tokio::test]
-async fn what_is_half_in_a_tag_outlives_the_broker() {
-    let message = "m".repeat(60_000);
-    let bytes = format!("one{BEGIN}{message}{END}two\x1b[1m{BEGIN}short{END}three");
-    for size in [7, 20_011, 40_000] {
-        let size = if size == 7 { size * 1_000 } else { size };
-        assert_eq!(brokers(bytes.as_bytes(), size).await, "onetwothree", "{size}");
-    }
-    let bytes = format!("one{BEGIN}m{END}two\x1b[1m{BEGIN}short{END}three");
-    for size in 1..30 {
-        assert_eq!(brokers(bytes.as_bytes(), size).await, "onetwothree", "{size}");
-    }
-}
-
 #[tokio::test]
 async fn of_a_full_pipe_the_older_half_is_dropped_in_whole_lines() {
     let mut rig = rig(&[0]);
@@ -601,140 +486,4 @@ async fn two_numbers_that_come_to_be_one_file_have_one_description() {
     put(&b, "b\n");
     rig.settle().await;
     assert_eq!((rig.text("moved"), rig.text("log")), (String::new(), "a\nb\n".into()));
-}
-
-/// The system's log and what it is sent.
-fn syslogd() -> (OwnedFd, OwnedFd) {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    socketpair(AddressFamily::Unix, SockType::Datagram, None, flags).unwrap()
-}
-
-/// One line without its priority and time.
-fn heard(syslogd: &OwnedFd) -> Option<String> {
-    let mut bytes = [0; 10_000];
-    let n = nix::unistd::read(syslogd, &mut bytes).ok()?;
-    let line = std::str::from_utf8(&bytes[..n]).unwrap();
-    let (time, text) = line.strip_prefix("<14>").unwrap().split_at(15);
-    assert_eq!((&time[3..4], &time[9..10]), (" ", ":"), "{line}");
-    Some(text.to_owned())
-}
-
-fn all_heard(syslogd: &OwnedFd) -> Vec<String> {
-    std::iter::from_fn(|| heard(syslogd)).collect()
-}
-
-fn logged(log: Option<Log>) -> Route {
-    Route { syslog: Some(1), ..to(log) }
-}
-
-#[tokio::test]
-async fn each_line_is_a_datagram_whatever_the_file_does() {
-    let mut rig = rig(&[0]);
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    rig.logs.opened(0, 0, full.into(), Instant::now());
-    let (socket, syslogd) = syslogd();
-    let out = rig.attach_to(logged(Some(0)));
-    put(&out, "one\n\ntw");
-    rig.run(Duration::from_millis(20)).await;
-    let asked = [Event::Reopen(1)];
-    assert_eq!(rig.logs.events(), asked);
-    rig.logs.opened(1, 1, socket, Instant::now());
-    rig.run(Duration::from_millis(60)).await;
-    assert_eq!(all_heard(&syslogd), [" supervisord: p one", " supervisord: p "]);
-    assert_eq!(rig.logs.events(), [Event::Trouble(0, Errno::ENOSPC)]);
-    put(&out, "o\n");
-    rig.run(Duration::from_millis(300)).await;
-    assert_eq!(all_heard(&syslogd), [" supervisord: p two"]);
-    put(&out, "no end");
-    rig.run(Duration::from_millis(600)).await;
-    assert_eq!(all_heard(&syslogd), [" supervisord: p no end"], "half a line waits for a moment");
-    rig.open(0, 0, "log");
-    rig.run(Duration::from_millis(20)).await;
-    assert_eq!(rig.text("log"), "one\n\ntwo\nno end");
-    assert_eq!(all_heard(&syslogd), [] as [&str; 0], "nothing is sent twice");
-    put(&out, &"x".repeat(9_000));
-    rig.logs.finish(0, 1, Instant::now());
-    let lengths: Vec<usize> = all_heard(&syslogd).iter().map(String::len).collect();
-    assert_eq!(lengths, [8_016, 1_016], "in pieces that receivers take");
-}
-
-#[tokio::test]
-async fn a_program_has_a_tag_of_its_own_where_one_is_set() {
-    let mut rig = rig(&[0]);
-    let (socket, syslogd) = syslogd();
-    rig.logs.opened(1, 1, socket, Instant::now());
-    let route = Route { caller: syslog::caller("p", Some("web-1")), ..logged(None) };
-    let out = rig.attach_to(route);
-    put(&out, "one\ntwo\n");
-    rig.run(Duration::from_millis(20)).await;
-    assert_eq!(all_heard(&syslogd), [" web-1: one", " web-1: two"]);
-}
-
-#[tokio::test]
-async fn a_system_log_that_is_full_or_gone_is_not_waited_for() {
-    let mut rig = rig(&[0]);
-    rig.open(0, 0, "log");
-    let (socket, old) = syslogd();
-    rig.logs.opened(1, 1, socket, Instant::now());
-    let out = rig.attach_to(logged(Some(0)));
-    let line = |n: usize| format!("{n:05} {}\n", "x".repeat(1_000));
-    let mut text = String::new();
-    let mut n = 0;
-    let end = Instant::now() + Duration::from_secs(10);
-    // Nobody reads: after a moment the file goes on alone.
-    while n < 1_000 {
-        assert!(Instant::now() < end);
-        match write(&out, line(n).as_bytes()) {
-            Ok(_) => {
-                text.push_str(&line(n));
-                n += 1;
-            }
-            Err(_) => rig.run(Duration::from_millis(5)).await,
-        }
-    }
-    rig.run(Duration::from_millis(300)).await;
-    assert!(rig.text("log") == text);
-    let taken = all_heard(&old).len();
-    assert!(taken < 500, "{taken}");
-    assert!(matches!(rig.logs.events()[..], [Event::Trouble(1, _)]));
-    rig.run(Duration::from_millis(1_100)).await;
-    put(&out, "again\n");
-    rig.run(Duration::from_millis(20)).await;
-    assert_eq!(heard(&old).unwrap(), " supervisord: p again");
-    let dropped = u64::try_from(n - taken).unwrap();
-    assert_eq!(rig.logs.events(), [Event::Works(1, dropped)]);
-    // It is restarted: another socket is asked for, and what comes meanwhile waits.
-    drop(old);
-    put(&out, "first\n");
-    rig.run(Duration::from_millis(20)).await;
-    assert_eq!(rig.logs.events(), [Event::Reopen(1)]);
-    rig.logs.not_opened(1, Errno::ECONNREFUSED, Instant::now());
-    rig.run(Duration::from_millis(120)).await;
-    assert_eq!(rig.logs.events(), [Event::Trouble(1, Errno::ECONNREFUSED), Event::Reopen(1)]);
-    let (socket, new) = syslogd();
-    rig.logs.opened(1, 1, socket, Instant::now());
-    rig.run(Duration::from_millis(20)).await;
-    assert_eq!(all_heard(&new), [" supervisord: p first"]);
-    assert_eq!(rig.logs.events(), [Event::Works(1, 0)]);
-}
-
-#[tokio::test]
-async fn the_activity_log_may_be_the_system_s() {
-    let mut rig = rig(&[0]);
-    let settings = ActivityLog { log: Some(1), level: Level::Info, stdout: false };
-    let mut activity = activity::Activity::new(&settings, None, Clock::new(&Zone::Utc));
-    let wall = Duration::from_millis(1_780_000_000_042);
-    activity.line(&mut rig.logs, Level::Info, "one", wall);
-    activity.line(&mut rig.logs, Level::Warn, "two", wall);
-    assert_eq!(rig.logs.events(), [Event::Reopen(1)]);
-    rig.run(Duration::from_millis(500)).await;
-    let (socket, syslogd) = syslogd();
-    rig.logs.opened(1, 1, socket, Instant::now());
-    activity.flush(&mut rig.logs);
-    let expected = [
-        " supervisord: 2026-05-28 20:26:40,042 INFO one\n",
-        " supervisord: 2026-05-28 20:26:40,042 WARN two\n",
-    ];
-    assert_eq!(all_heard(&syslogd), expected);
 }

@@ -12,6 +12,10 @@ use std::fs;
 use system_tests::config::broker_user;
 use system_tests::{Config, Daemon, Dist, Launch, Room};
 
+/// Messages of a long run.
+const MANY: u64 = 10_000;
+const MESSAGES: &str = "events=PROCESS_COMMUNICATION_STDOUT";
+
 /// What a listener has heard of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Heard {
@@ -57,4 +61,12 @@ fn speaker(room: &Room, first: u64, last: u64, go: &str) -> (String, &'static st
     let helper = room.helper("listener");
     let command = format!("{} says {first} {last} {}", helper.display(), room.text(go));
     (command, "stdout_capture_maxbytes=1KB\nstartsecs=0")
+}
+
+/// A daemon with a pool that has room for so many messages, and a program that says them once the file `go` is there.
+fn launch_many(room: &Room, (name, how, keys): (&str, &str, &str), many: u64) -> Daemon {
+    let (command, lines) = speaker(room, 1, many, "go");
+    let keys = format!("{MESSAGES}\nbuffer_size={many}\n{keys}");
+    let config = Config::new(room).section(&pool(room, name, how, &keys));
+    launch(room, &config.program("speaker", &command, lines))
 }

@@ -2,20 +2,13 @@
 
 use system_tests::{Config, Room, poll_until, wait_for};
 
-use crate::{heard, launch, numbers, pool, speaker};
-
-const MANY: u64 = 10_000;
-const MESSAGES: &str = "events=PROCESS_COMMUNICATION_STDOUT";
+use crate::{MANY, MESSAGES, heard, launch, launch_many, numbers, pool, speaker};
 
 #[test]
 fn one_listener_hears_all_in_order() {
     let room = Room::new();
     let listener = format!("record {}", room.text("heard"));
-    let (command, lines) = speaker(&room, 1, MANY, "go");
-    let config = Config::new(&room)
-        .section(&pool(&room, "all", &listener, &format!("{MESSAGES}\nbuffer_size={MANY}")))
-        .program("speaker", &command, lines);
-    let mut daemon = launch(&room, &config);
+    let mut daemon = launch_many(&room, ("all", &listener, ""), MANY);
     daemon.wait_running("all");
     room.file("go", "");
     wait_for("the last event", || heard(&room, "heard").len() as u64 >= MANY);
@@ -35,13 +28,8 @@ fn one_listener_hears_all_in_order() {
 fn four_listeners_share_what_there_is_and_each_hears_it_in_order() {
     let room = Room::new();
     let listener = format!("record {}.%(process_num)d", room.text("heard"));
-    let (command, lines) = speaker(&room, 1, MANY, "go");
     let several = "numprocs=4\nprocess_name=%(program_name)s_%(process_num)d";
-    let keys = format!("{MESSAGES}\nbuffer_size={MANY}\n{several}");
-    let config = Config::new(&room)
-        .section(&pool(&room, "all", &listener, &keys))
-        .program("speaker", &command, lines);
-    let mut daemon = launch(&room, &config);
+    let mut daemon = launch_many(&room, ("all", &listener, several), MANY);
     for n in 0..4 {
         daemon.wait_running(&format!("all:all_{n}"));
     }
@@ -107,11 +95,7 @@ fn what_is_rejected_keeps_its_place() {
     const EVENTS: u64 = 500;
     let room = Room::new();
     let listener = format!("rejects {} 100", room.text("heard"));
-    let (command, lines) = speaker(&room, 1, EVENTS, "go");
-    let config = Config::new(&room)
-        .section(&pool(&room, "picky", &listener, &format!("{MESSAGES}\nbuffer_size={EVENTS}")))
-        .program("speaker", &command, lines);
-    let mut daemon = launch(&room, &config);
+    let mut daemon = launch_many(&room, ("picky", &listener, ""), EVENTS);
     daemon.wait_running("picky");
     room.file("go", "");
     wait_for("the last event", || {

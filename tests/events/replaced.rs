@@ -4,20 +4,13 @@ use std::time::Duration;
 
 use system_tests::{Config, Room, wait_for};
 
-use crate::{heard, launch, numbers, pool, speaker};
-
-const MANY: u64 = 10_000;
-const MESSAGES: &str = "events=PROCESS_COMMUNICATION_STDOUT";
+use crate::{MANY, MESSAGES, heard, launch, launch_many, numbers, pool};
 
 #[test]
 fn nothing_is_lost_or_doubled_by_another_broker() {
     let room = Room::new();
     let listener = format!("record {}", room.text("heard"));
-    let (command, lines) = speaker(&room, 1, MANY, "go");
-    let config = Config::new(&room)
-        .section(&pool(&room, "all", &listener, &format!("{MESSAGES}\nbuffer_size={MANY}")))
-        .program("speaker", &command, lines);
-    let mut daemon = launch(&room, &config);
+    let mut daemon = launch_many(&room, ("all", &listener, ""), MANY);
     let process = daemon.wait_running("all");
     room.file("go", "");
     for part in [MANY / 10, MANY / 2] {

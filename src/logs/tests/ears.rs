@@ -236,6 +236,41 @@ async fn a_listener_is_heard_though_its_log_takes_nothing() {
     assert!(rig.logs.events().iter().any(lost), "it is counted");
 }
 
+#[tokio::test]
+async fn nobody_waits_for_a_log_that_takes_nothing() {
+    // One that is in trouble, and one that could not be opened and has been waited for.
+    for opens in [true, false] {
+        let mut rig = rig(&[0]);
+        if opens {
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            rig.logs.opened(0, 0, full.into(), Instant::now());
+        } else {
+            rig.logs.not_opened(0, Errno::EACCES, Instant::now());
+        }
+        let notes = listening(&mut rig);
+        let wants = Wants { protocol: true, ..Wants::default() };
+        let out = attach(&mut rig, &notes, Route { wants, ..to(Some(0)) });
+        put(&out, "READY\n");
+        assert_eq!(hears(&mut rig, &notes, 6, Duration::from_secs(10)).await, 6);
+        // What comes from now on is heard as it is reported, without any look by the clock.
+        for _ in 0..100 {
+            put(&out, "RESULT 2\nOK");
+            let mut tokens = Vec::new();
+            assert!(rig.watch.poll(&mut tokens), "it is reported");
+            tokens.drain(..).for_each(|token| rig.logs.ready(token, Instant::now()));
+            assert_eq!(notes.said(), [Said::Protocol(b"RESULT 2\nOK".to_vec())]);
+            rig.logs.asked(0);
+        }
+        rig.settle().await;
+        let looks = rig.logs.streams.values().filter(|stream| stream.look.is_some());
+        assert_eq!(looks.count(), 0, "nothing is looked at while nothing comes");
+        rig.open(0, 0, "log");
+        put(&out, "READY\n");
+        rig.settle().await;
+        assert_eq!(rig.text("log"), "\nREADY\n");
+    }
+}
+
 /// A listener whose log is a pipe that takes one page, and what reads it.
 async fn listener_with_a_small_log() -> (Rig, Rc<Notes>, OwnedFd, OwnedFd) {
     let mut rig = rig(&[0]);

@@ -154,7 +154,8 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
     }
 }
 
-fn socket(server: &Server) -> Socket {
+/// Where a server listens, as the spawner is told.
+pub fn socket(server: &Server) -> Socket {
     match &server.address {
         Address::Unix { path, mode, uid, gid } => {
             Socket::Unix { path: bytes(path), mode: *mode, uid: *uid, gid: *gid }

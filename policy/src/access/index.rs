@@ -23,6 +23,8 @@ pub(super) struct Index {
     uids: HashMap<u32, Bits>,
     gids: HashMap<u32, Bits>,
     anonymous: Option<Bits>,
+    /// By signal; 0 is any.
+    signals: Vec<Bits>,
     actions: HashMap<Action, Bits>,
     labels: HashMap<String, Bits>,
     patterns: Globs<OfGroups>,
@@ -55,12 +57,14 @@ struct Known {
 impl Index {
     pub(super) fn new(roles: &[Role]) -> Index {
         let mut index = Index { roles: roles.len(), ..Index::default() };
-        for action in (0..=signals::LAST).map(Action::Signal).chain(Action::ALL) {
-            let mut bits = index.none();
+        let granting = |action| {
+            let mut bits = Bits::none(roles.len());
             let granted = (0..).zip(roles).filter(|(_, role)| role.grants.has(action));
             granted.for_each(|(number, _)| bits.insert(number));
-            index.actions.insert(action, bits);
-        }
+            bits
+        };
+        index.signals = (0..=signals::LAST).map(|n| granting(Action::Signal(n))).collect();
+        index.actions = Action::ALL.into_iter().map(|action| (action, granting(action))).collect();
         for (number, role) in (0..).zip(roles) {
             role.members.iter().for_each(|member| index.member(number, member));
             role.programs.iter().for_each(|pattern| index.pattern(number, pattern));
@@ -97,7 +101,10 @@ impl Index {
 
     /// Roles that grant an action.
     pub(super) fn of_action(&self, action: Action) -> Option<&Bits> {
-        self.actions.get(&action)
+        match action {
+            Action::Signal(signo) => self.signals.get(usize::from(signo)),
+            action => self.actions.get(&action),
+        }
     }
 
     /// Roles that a principal has.

@@ -645,3 +645,60 @@ fn errors_of_the_audit_log() {
     }
     assert!(audit("logfile=/tmp/a\naudit_logfile=/tmp/a.b").is_some());
 }
+
+#[test]
+fn the_audit_writer_is_nobody_else() {
+    let role = "[role:r]\nmembers=root\nprograms=*\nactions=view\n";
+    let (table, settings) = run(&format!("{BASE}audit_syslog=true\n{role}")).ok();
+    let audit = table.audit.clone().unwrap();
+    assert_eq!(
+        (audit.log.path.as_slice(), audit.log.mode, audit.syslog),
+        (&b"/srv/app/audit.log"[..], 0o600, true)
+    );
+    // The first spare id is the broker's.
+    let uid = |identity: &Option<privsep::table::Identity>| identity.as_ref().unwrap().uid;
+    assert_eq!((uid(&table.broker), uid(&audit.identity)), (65_521, 65_522));
+    assert_eq!(settings.audit.unwrap().path, "/srv/app/audit.log");
+    // Without a boundary there is one user.
+    let (table, _) = run(&format!("[supervisord]\nuser=alice\n{role}")).ok();
+    assert_eq!(table.audit.unwrap().identity, None);
+    let mut few = run(&format!("{BASE}{role}"));
+    few.facts.start.spare = 2;
+    assert_eq!(
+        few.error(),
+        "there is no user for the audit writer: no user supervisor-audit, and all ids from 65520 to 65533 are in use; \
+         make a user supervisor-audit, or set audit_logfile=none"
+    );
+}
+
+#[test]
+fn the_audit_log_stays_what_it_was_at_the_start() {
+    let role = "[role:r]\nmembers=root\nprograms=*\nactions=view\n";
+    let again = |from: &str, to: &str| {
+        let (table, _) = run(&format!("{BASE}{from}")).ok();
+        let mut later = run(&format!("{BASE}{to}"));
+        later.facts.current = Some(table.clone());
+        let (again, settings) = later.ok();
+        assert_eq!(again.audit, table.audit);
+        (settings.audit.clone().map(|a| a.path), notes(&settings, Level::Warn))
+    };
+    let path = Some("/srv/app/audit.log".to_owned());
+    assert_eq!(again(role, role), (path.clone(), vec![]));
+    let said = "the audit log /srv/app/audit.log begins at the next restart: until then nothing is recorded";
+    assert_eq!(again("", role), (None, vec![said.to_owned()]));
+    let said = "[supervisord] audit_logfile, its limits or audit_syslog changed; it takes effect at the next restart";
+    assert_eq!(again(role, ""), (path.clone(), vec![said.to_owned()]));
+    assert_eq!(
+        again(role, &format!("audit_logfile_backups=3\n{role}")),
+        (path, vec![said.to_owned()])
+    );
+    // No program becomes the writer.
+    let (mut table, _) = run(&format!("{BASE}{role}")).ok();
+    table.audit.as_mut().unwrap().identity.as_mut().unwrap().uid = 1000;
+    let mut later = run(&format!("{BASE}{role}[program:a]\ncommand=a\nuser=alice\n"));
+    later.facts.current = Some(table);
+    assert_eq!(
+        later.error(),
+        "a:a cannot run as user id 1000: it is the audit writer's until the daemon is restarted"
+    );
+}

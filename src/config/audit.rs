@@ -1,6 +1,6 @@
 //! The audit log: whether there is one, and where.
 
-use privsep::table::{Sink, Table};
+use privsep::table::{self, Sink, Table};
 
 use super::daemon::{backups, limit};
 use super::model::{Audit, AuditPlace, Daemon};
@@ -68,15 +68,46 @@ pub fn log(r: &mut Reading<'_>, daemon: &Daemon, asked: bool) -> Option<AuditLog
     }
     let path = path?;
     r.defaulted("supervisord", FILE, &path);
-    let most = privsep::table::MAX_PATH;
-    if bytes(&path).len() > most {
-        let details = vec![r.locate("supervisord", FILE)];
+    let most = table::MAX_PATH;
+    let details = vec![r.locate("supervisord", FILE)];
+    if shown(&path) != path {
+        r.problems.error("the audit log's path has bytes that are no text", details);
+    } else if bytes(&path).len() > most {
         r.problems.error(
             format!("the audit log's path is longer than the limit of {most} bytes"),
             details,
         );
     }
     Some(AuditLog { path: shown(&path), maxbytes, backups, syslog })
+}
+
+/// What the spawner is told. Who the writer is comes later.
+pub fn entry(log: &AuditLog) -> table::Audit {
+    table::Audit {
+        identity: None,
+        log: table::LogFile {
+            path: bytes(&log.path),
+            maxbytes: log.maxbytes,
+            backups: log.backups,
+            // For the owner's eyes: it has everybody's names and addresses.
+            mode: 0o600,
+            exact: true,
+            uid: None,
+            gid: None,
+            auto: false,
+        },
+        syslog: log.syslog,
+    }
+}
+
+/// What the broker is told of a log that is in force.
+pub fn described(audit: &table::Audit) -> AuditLog {
+    AuditLog {
+        path: shown(&from_bytes(&audit.log.path)),
+        maxbytes: audit.log.maxbytes,
+        backups: audit.log.backups,
+        syslog: audit.syslog,
+    }
 }
 
 fn beside(r: &mut Reading<'_>, daemon: &Daemon) -> Option<String> {

@@ -59,10 +59,12 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     let asked = !model.users.is_empty() || !model.roles.is_empty();
     settings.audit = audit::log(r, daemon, asked);
     audit::alone(r, settings.audit.as_ref(), &table);
+    table.audit = settings.audit.as_ref().map(audit::entry);
     let raised = limits::apply(r, daemon, own, &mut table);
     let changed = match current {
         None => {
             identity::broker(r, daemon, own, &mut table);
+            identity::writer(r, own, &mut table);
             settings.notes = notes(r, daemon, infos, raised);
             Vec::new()
         }

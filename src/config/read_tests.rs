@@ -263,6 +263,8 @@ mod check;
 mod later;
 #[path = "manual_tests.rs"]
 mod manual;
+#[path = "policy_tests.rs"]
+mod policy;
 #[path = "section_tests.rs"]
 mod sections;
 

@@ -1,19 +1,29 @@
-//! `supervisord --check`: what is said about a configuration when nothing is to be started.
+//! `supervisord --check` and `--policy`: what is said about a configuration when nothing is to be started.
 
 use privsep::table::Table;
 
 use super::options::Options;
+use super::policy;
 use super::read::Outcome;
 use super::reading::Reading;
 use super::settings::{Level, Settings};
 use super::show;
+use super::table::Model;
 use super::text::shown;
 
 /// A configuration that could be started.
-pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settings) -> Outcome {
+pub fn fine(
+    r: &mut Reading<'_>,
+    options: &Options,
+    model: &Model,
+    table: &Table,
+    settings: &Settings,
+) -> Outcome {
     let notes = settings.notes.iter().filter(|(level, _)| *level >= Level::Warn);
-    let stderr: String = notes.map(|(_, text)| format!("Warning: {text}\n")).collect();
-    let stdout = if options.json {
+    let stderr: String = notes.map(|(_, text)| line(text)).collect();
+    let stdout = if options.policy {
+        policy::report(r, options.json, model, table, settings)
+    } else if options.json {
         show::json(r, options, table, settings)
     } else if options.show {
         show::text(r, options)
@@ -33,6 +43,10 @@ pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settin
 
 /// The warnings of one that could not.
 pub fn warnings(r: &Reading<'_>) -> String {
-    let all = r.problems.warnings.iter().chain(&r.problems.advice);
-    all.map(|warning| format!("Warning: {}\n", shown(warning))).collect()
+    r.problems.remarks().map(|(_, warning)| line(&shown(warning))).collect()
+}
+
+/// A warning, or a further line of one.
+fn line(text: &str) -> String {
+    if text.starts_with("  ") { format!("{text}\n") } else { format!("Warning: {text}\n") }
 }

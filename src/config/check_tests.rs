@@ -9,7 +9,7 @@ fn check(config: &str, options: &[&str]) -> (u8, String, String) {
     }
 }
 
-const CONFIG: &str = "[supervisord]\nuser=root\nenvironment=KEY=\"hunter2\"\n[inet_http_server]\nport=1\n\
+const CONFIG: &str = "[supervisord]\nuser=root\nenvironment=KEY=\"hunter2\"\n[inet_http_server]\nport=127.0.0.1:1\n\
     username=u\npassword=hunter2\n[program:a]\ncommand=/bin/%(program_name)s %(process_num)d\nnumprocs=2\n\
     process_name=a%(process_num)d\nautostart=off\nstopasgroup=true\n[program:b]\ncommand=b\nstrtsecs=1\n";
 
@@ -88,10 +88,11 @@ fn as_json() {
         "\"autorestart\": \"unexpected\"",
         "\"KEY\": \"hunter2\"",
         "\"X\": \"1\"",
-        "\"SUPERVISOR_SERVER_URL\": \"http://localhost:1\"",
+        "\"SUPERVISOR_SERVER_URL\": \"http://127.0.0.1:1\"",
     ] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
-    let usage = run(CONFIG).more(&["--json"]).error();
-    assert_eq!(usage, "--show and --json go with --check");
+    let usage = |words: &[&str]| run(CONFIG).more(words).error();
+    assert_eq!(usage(&["--json"]), "--json goes with --check or --policy");
+    assert_eq!(usage(&["--show"]), "--show goes with --check");
 }

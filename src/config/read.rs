@@ -14,12 +14,15 @@ use super::include;
 use super::ini::Document;
 use super::options::{self, Options, Stop};
 use super::plugins;
+use super::reach;
 use super::reading::Reading;
+use super::roles::{self, Known};
 use super::servers;
 use super::settings::{Complaints, Settings};
 use super::table::{self, Model};
 use super::text;
 use super::trace::Trace;
+use super::users;
 
 /// How a reading ends.
 #[derive(Debug)]
@@ -64,11 +67,13 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
     };
     reading.trace.on = options.check && (options.show || options.json);
     match whole(&mut reading, files, &options, &program) {
-        Some(result) if reading.problems.errors.is_empty() => match options.check {
-            true => check::fine(&reading, &options, &result.0, &result.1),
-            false => Outcome::Accept(Box::new(result)),
-        },
-        _ if options.check => Outcome::Leave {
+        Some((model, table, settings)) if reading.problems.errors.is_empty() => {
+            match options.looks() {
+                true => check::fine(&mut reading, &options, &model, &table, &settings),
+                false => Outcome::Accept(Box::new((table, settings))),
+            }
+        }
+        _ if options.looks() => Outcome::Leave {
             status: 2,
             stdout: String::new(),
             stderr: check::warnings(&reading) + &reading.problems.report(&program),
@@ -90,7 +95,7 @@ fn whole(
     files: &mut dyn Files,
     options: &Options,
     program: &str,
-) -> Option<(Table, Settings)> {
+) -> Option<(Model, Table, Settings)> {
     let mut names = Names::default();
     for (name, value) in r.facts.environment() {
         names.variable(&name, &value);
@@ -113,8 +118,13 @@ fn whole(
     let groups = groups::read(r, &names);
     let servers = servers::read(r, &names);
     daemon.user = daemon::user(r, options, &names);
-    let model = Model { daemon, groups, servers };
-    Some(table::build(r, &model, infos))
+    let users = users::read(r, &names, &servers);
+    let known = Known { users: &users, servers: &servers, groups: &groups };
+    let roles = roles::read(r, &names, &known);
+    let servers = reach::admit(r, servers, &users, daemon.strict);
+    let model = Model { daemon, groups, servers, users, roles };
+    let (table, settings) = table::build(r, &model, infos);
+    Some((model, table, settings))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::super::server::{Call, Outcome, list};
 use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, subject};
+use super::rights::denied;
 use super::wait::{self, Wish};
 use super::{update, words};
 use crate::config::json::Json;
@@ -103,6 +104,9 @@ impl Verb {
                 let message = outcome.description.as_str();
                 let problem = Problem { code: Code::Failed.name(), message, name: Some(&name) };
                 session.out.error(message, problem);
+            }
+            Some(code @ Code::AccessDenied) => {
+                session.error_about(&name, &denied(&outcome.description), code.name());
             }
             _ => {
                 let known = code.and_then(|code| Some((code, (self.words)(code)?)));

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
+use policy::access::{Action, Permit};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -18,9 +19,11 @@ use super::follow::LogStream;
 use super::head::{Route, Visitor};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::reply::Answer;
-use crate::config::settings::{Level, Settings};
+use crate::config::settings::Level;
 use crate::rpc;
 use crate::rpc::caller::Caller;
+use crate::rpc::fault::{Code, Fault};
+use crate::rpc::guard::Guard;
 use crate::web::{self, Ask, Page};
 
 /// Answers a request that may pass.
@@ -37,9 +40,13 @@ pub(super) async fn answer<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(&site.settings(), &rest), request).await
+            follow(site, process_log(&**site, &caller, &rest), request).await
         }
-        (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log, request).await,
+        (Route::MainLog, &Method::GET) => {
+            let permit = Guard::new(&**site, &caller).permit_on_daemon(Action::Admin);
+            let log = permit.map(|permit| (site.settings().activity.log, permit));
+            follow(site, log, request).await
+        }
         (Route::Other(path), _) => match Page::at(&path) {
             Some(page) => show(door, caller, place, page, request).await,
             None => hook(site, &visitor, &path),
@@ -173,11 +180,15 @@ async fn read_body(
 
 async fn follow<S: Site>(
     site: &Rc<S>,
-    log: Option<u32>,
+    log: Result<(Option<u32>, Permit), Fault>,
     request: &Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
+    let (log, permit) = log.map_err(|fault| match Code::from_number(fault.code.into()) {
+        Some(Code::AccessDenied) => StatusCode::FORBIDDEN,
+        _ => StatusCode::NOT_FOUND,
+    })?;
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log, request.headers()).await.map(Answer::log).map_err(|e| {
+    LogStream::open(site, log, permit, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
@@ -189,15 +200,21 @@ async fn follow<S: Site>(
 }
 
 /// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.
-fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
+fn process_log(
+    site: &impl Site,
+    caller: &Caller,
+    rest: &str,
+) -> Result<(Option<u32>, Permit), Fault> {
     // As in the reference, what follows `/logtail` up to the next slash is not looked at.
-    let (_, rest) = rest.split_once('/')?;
+    let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
-    let (group, name) = name.split_once(':').unwrap_or((name, name));
-    let process = settings.processes.values().find(|p| p.name == name && p.group == group)?;
-    match channel {
+    let settings = site.settings();
+    let guard = Guard::new(site, caller);
+    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let log = match channel {
         "stdout" => process.stdout.log,
         "stderr" => process.stderr.log,
         _ => None,
-    }
+    };
+    Ok((log, permit))
 }

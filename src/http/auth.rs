@@ -215,3 +215,145 @@ fn hex(sum: &Sum) -> [u8; 40] {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    const RIGHT: &str = "thepassword";
+    const RIGHT_SHA1: &str = "82ab876d1387bfafe46cc1c8a2ef074eae50cb1d";
+
+    fn with(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(line).expect("a header"));
+        }
+        headers
+    }
+
+    fn pair(header: &str) -> Option<(String, String)> {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        match given(&with(&[header])) {
+            Given::Basic(given) => Some((text(given.name), text(given.password))),
+            Given::Nothing | Given::Unusable => None,
+        }
+    }
+
+    fn encoded(text: &str) -> String {
+        format!("Basic {}", BASE64.encode(text))
+    }
+
+    #[test]
+    fn the_password_is_all_after_the_first_colon() {
+        for (text, name, password) in [
+            ("u:p", "u", "p"),
+            ("u:a:b:", "u", "a:b:"),
+            ("u:", "u", ""),
+            (":", "", ""),
+            (":p", "", "p"),
+            ("é:ü", "é", "ü"),
+            ("a b: c ", "a b", " c "),
+            ("u\0:p\n", "u\0", "p\n"),
+        ] {
+            assert_eq!(
+                pair(&encoded(text)),
+                Some((name.to_owned(), password.to_owned())),
+                "{text}"
+            );
+        }
+        assert_eq!(pair(&encoded("userthepassword")), None, "a colon is needed");
+        assert_eq!(pair(&encoded("")), None);
+    }
+
+    #[test]
+    fn schemes_and_spelling() {
+        let data = BASE64.encode("user:thepassword");
+        for good in [
+            format!("Basic {data}"),
+            format!("bASIC {data}"),
+            format!("basic  {data} "),
+            format!("Basic {}", data.trim_end_matches('=')),
+        ] {
+            assert!(pair(&good).is_some(), "{good}");
+        }
+        for bad in [
+            data.clone(),
+            format!("Digest {data}"),
+            format!("Bearer {data}"),
+            format!("Basic{data}"),
+            format!("Basic\t{data}"),
+            "Basic".to_owned(),
+            "Basic ".to_owned(),
+            "Basic !!!!".to_owned(),
+            format!("Basic {data}, Basic {data}"),
+        ] {
+            assert_eq!(given(&with(&[&bad])), Given::Unusable, "{bad}");
+        }
+        assert_eq!(given(&HeaderMap::new()), Given::Nothing);
+        let line = encoded("u:p");
+        assert_eq!(given(&with(&[&line, &line])), Given::Unusable, "two lines");
+        assert_eq!(given(&with(&["", &line])), Given::Unusable, "two lines");
+    }
+
+    #[test]
+    fn cookies_have_one_value_or_none() {
+        let cookies = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_str(line).expect("a header"));
+            }
+            cookie(&headers, "s").map(str::to_owned)
+        };
+        for (lines, value) in [
+            (&["s=1"][..], Some("1")),
+            (&["a=2; s=1;b=3"], Some("1")),
+            (&["a=2", "s=1"], Some("1")),
+            (&["s=a=b=="], Some("a=b==")),
+            (&["s="], Some("")),
+            (&["xs=1; s2=1; S=1"], None),
+            (&["s"], None),
+            (&["s=1; s=1"], None),
+            (&["s=1", "s=2"], None),
+            (&[], None),
+            (&[""], None),
+        ] {
+            assert_eq!(cookies(lines).as_deref(), value, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn quick_secrets_match_one_password() {
+        let key = |password| Key::new("user", &password);
+        for key in
+            [key(Password::Plain(RIGHT.to_owned())), key(Password::Sha1(RIGHT_SHA1.to_owned()))]
+        {
+            assert!(bool::from(key.secret.matches(RIGHT.as_bytes())));
+            for wrong in ["", "thepasswor", "thepassword ", "Thepassword", RIGHT_SHA1] {
+                assert!(!bool::from(key.secret.matches(wrong.as_bytes())), "{wrong}");
+            }
+        }
+        assert!(bool::from(key(Password::Plain(String::new())).secret.matches(b"")));
+        for text in ["", "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D", "82ab", RIGHT] {
+            let unusable = key(Password::Sha1(text.to_owned()));
+            assert!(!bool::from(unusable.secret.matches(RIGHT.as_bytes())));
+        }
+        let unusable = key(Password::Argon2("$argon2id$".to_owned()));
+        assert!(unusable.secret.slow().is_none());
+        assert!(!bool::from(unusable.secret.matches(b"")));
+    }
+
+    #[test]
+    fn another_password_has_another_stamp() {
+        let stamp = |password: Password| {
+            let key = Key::new("u", &password);
+            let (kind, text) = key.stamp();
+            (kind, text.to_owned())
+        };
+        let text = || "x".to_owned();
+        let stamps = [Password::Plain(text()), Password::Sha1(text()), Password::Argon2(text())];
+        let stamps: std::collections::BTreeSet<_> = stamps.into_iter().map(stamp).collect();
+        assert_eq!(stamps.len(), 3, "the kind counts");
+    }
+}

@@ -158,3 +158,110 @@ fn work(jobs: &Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `password`; from the tests of the reference implementation.
+    const KNOWN: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    fn known() -> Phc {
+        Phc::read(KNOWN).expect("a hash")
+    }
+
+    #[test]
+    fn the_right_password_is_known_with_memory_of_any_size() {
+        let mut memory = Vec::new();
+        assert!(known().is_of(b"password", &mut memory));
+        assert_eq!(memory.len(), 256);
+        memory.resize(300, Block::default());
+        assert!(known().is_of(b"password", &mut memory), "what is left of another hash");
+        for wrong in [&b""[..], b"Password", b"password ", b"passwor", b"password\0", &[b'x'; 5000]]
+        {
+            assert!(!known().is_of(wrong, &mut memory));
+        }
+    }
+
+    #[test]
+    fn what_is_like_a_hash_costs_the_same_and_is_nobody_s() {
+        let like = known().like();
+        assert_eq!((like.cost(), like.params.block_count()), (512, 256));
+        assert!(!like.is_of(b"password", &mut Vec::new()) && !like.is_of(b"", &mut Vec::new()));
+    }
+
+    #[test]
+    fn what_asks_for_too_much_or_is_no_hash_is_refused() {
+        let with = |costs: &str| KNOWN.replace("m=256,t=2,p=1", costs);
+        for good in ["m=65536,t=4,p=4", "m=8,t=1,p=1", "m=32,t=1,p=4"] {
+            assert!(Phc::read(&with(good)).is_some(), "{good}");
+        }
+        for costs in [
+            "m=65537,t=1,p=1",
+            "m=256,t=5,p=1",
+            "m=256,t=2,p=5",
+            "m=256,t=0,p=1",
+            "m=7,t=1,p=1",
+            "m=16,t=1,p=4",
+            "m=4294967296,t=1,p=1",
+            "m=+256,t=2,p=1",
+            "t=2,m=256,p=1",
+            "m=256,t=2",
+            "m=256,t=2,p=1,",
+            "m=256,t=2,p=1,keyid=AA",
+            "",
+        ] {
+            assert!(Phc::read(&with(costs)).is_none(), "{costs}");
+        }
+        for text in [
+            "",
+            "$argon2id$v=19$",
+            &KNOWN.replace("argon2id", "argon2i"),
+            &KNOWN.replace("v=19", "v=16"),
+            &format!("{KNOWN}$"),
+            &format!("{KNOWN}="),
+            &format!(" {KNOWN}"),
+            &KNOWN.replace("c29tZXNhbHQ", "c29t"),
+            &KNOWN[..KNOWN.len() - 30],
+            &KNOWN.replace("nf65", "nf6!"),
+        ] {
+            assert!(Phc::read(text).is_none(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_thread_answers_and_what_it_cannot_take_is_refused() {
+        let hasher = Hasher::start(|| Ok(())).expect("thread");
+        let stored = Arc::new(known());
+        assert_eq!(hasher.check(b"password", &stored).await, Ok(true));
+        assert_eq!(hasher.check(b"wrong", &stored).await, Ok(false));
+        // A thread that is busy for long: the dearest hash that there may be.
+        let dear = KNOWN.replace("m=256,t=2,p=1", "m=65536,t=4,p=1");
+        let dear = Arc::new(Phc::read(&dear).expect("a hash"));
+        let jobs: Vec<_> = (0..QUEUE + 4)
+            .map(|_| {
+                let mut job = Box::pin(hasher.check(b"x", &dear));
+                let waker = std::task::Waker::noop();
+                let state = job.as_mut().poll(&mut std::task::Context::from_waker(waker));
+                (job, state)
+            })
+            .collect();
+        let refused =
+            jobs.iter().filter(|(_, state)| *state == std::task::Poll::Ready(Err(Busy))).count();
+        assert!((3..=4).contains(&refused), "{refused}");
+        // All of them leave: nothing is done for them, and the next one has its answer.
+        drop(jobs);
+        let mut answer = Err(Busy);
+        while answer == Err(Busy) {
+            answer = hasher.check(b"password", &stored).await;
+        }
+        assert_eq!(answer, Ok(true));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_prepared_is_an_error() {
+        let failed = Hasher::start(|| Err(io::Error::other("no")));
+        assert_eq!(failed.err().expect("an error").to_string(), "no");
+    }
+}

@@ -127,3 +127,82 @@ impl Logins {
         Pending { logins: self, sum, news }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Password, Server};
+
+    fn key(name: &str, password: Password) -> Rc<Key> {
+        let server = Server {
+            section: String::new(),
+            socket: 0,
+            credentials: Some((name.to_owned(), password)),
+            hosts: Vec::new(),
+            legacy_get_actions: false,
+        };
+        Rc::new(Key::of(&server).expect("a key"))
+    }
+
+    fn given(name: &str, password: &str) -> Credentials {
+        Credentials { name: name.into(), password: password.into() }
+    }
+
+    #[test]
+    fn whatever_differs_has_another_sum() {
+        let seal = Seal::new().expect("a key");
+        let plain = |text: &str| key("u", Password::Plain(text.to_owned()));
+        let user = Source::User;
+        let sums = [
+            seal.login(user(1), &given("u", "p"), &[plain("x")]),
+            seal.login(user(2), &given("u", "p"), &[plain("x")]),
+            seal.login(Source::Unknown, &given("u", "p"), &[plain("x")]),
+            seal.login(user(1), &given("up", ""), &[plain("x")]),
+            seal.login(user(1), &given("", "up"), &[plain("x")]),
+            seal.login(user(1), &given("u", "p"), &[plain("y")]),
+            seal.login(user(1), &given("u", "p"), &[key("u", Password::Sha1("x".to_owned()))]),
+            seal.login(user(1), &given("u", "p"), &[]),
+            seal.login(user(1), &given("u", "p"), &[plain("x"), plain("x")]),
+            Seal::new().expect("a key").login(user(1), &given("u", "p"), &[plain("x")]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = sums.iter().collect();
+        assert_eq!(distinct.len(), sums.len());
+        assert_eq!(sums[0], seal.login(user(1), &given("u", "p"), &[plain("x")]));
+    }
+
+    #[test]
+    fn the_one_that_was_used_longest_ago_goes_first() {
+        let logins = Logins::default();
+        let sum = |n: usize| {
+            let mut sum = [0; 32];
+            sum[..8].copy_from_slice(&n.to_be_bytes());
+            sum
+        };
+        for n in 0..KEPT {
+            logins.keep(sum(n));
+        }
+        assert!(logins.knows(&sum(0)));
+        logins.keep(sum(KEPT));
+        logins.keep(sum(0));
+        assert!(logins.knows(&sum(0)) && logins.knows(&sum(KEPT)));
+        assert!(!logins.knows(&sum(1)));
+        assert_eq!(logins.memory.borrow().good.len(), KEPT);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_the_same_are_told() {
+        let logins = Logins::default();
+        let pending = logins.begin([1; 32]);
+        let mut news = logins.news(&[1; 32]).expect("news");
+        assert!(logins.news(&[2; 32]).is_none());
+        pending.tell(true);
+        assert_eq!(*news.wait_for(Option::is_some).await.expect("told"), Some(true));
+        assert!(logins.news(&[1; 32]).is_none());
+        // One who leaves tells nobody, and leaves nothing behind.
+        let pending = logins.begin([1; 32]);
+        let mut news = logins.news(&[1; 32]).expect("news");
+        drop(pending);
+        assert!(news.wait_for(Option::is_some).await.is_err());
+        assert!(logins.pending.borrow().is_empty());
+    }
+}

@@ -98,3 +98,107 @@ impl Sessions {
         self.0.borrow_mut().remove(&sum(id)).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::config::settings::{Password, Server};
+
+    fn key(name: &str, password: &str) -> Rc<Key> {
+        let server = Server {
+            section: String::new(),
+            socket: 0,
+            credentials: Some((name.to_owned(), Password::Plain(password.to_owned()))),
+            hosts: Vec::new(),
+            legacy_get_actions: false,
+        };
+        Rc::new(Key::of(&server).expect("a key"))
+    }
+
+    struct Bed {
+        sessions: Sessions,
+        server: Rc<str>,
+    }
+
+    impl Bed {
+        fn new() -> Bed {
+            Bed { sessions: Sessions::default(), server: "s".into() }
+        }
+
+        fn begin(&self, key: &Rc<Key>) -> String {
+            self.sessions.begin(&self.server, key).expect("an id")
+        }
+
+        fn finds(&self, id: &str, current: &Rc<Key>) -> bool {
+            self.sessions.find("s", id, |_| vec![Rc::clone(current)]).is_some()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_lasts_while_it_is_used_and_not_for_ever() {
+        let (bed, key) = (Bed::new(), key("u", "p"));
+        let id = bed.begin(&key);
+        assert_eq!(id.len(), 43, "256 bits");
+        let other = bed.begin(&key);
+        assert_ne!(other, id);
+        advance(IDLE).await;
+        assert!(!bed.finds(&id, &key), "idle");
+        let id = bed.begin(&key);
+        for _ in 0..23 {
+            advance(IDLE / 2).await;
+            assert!(bed.finds(&id, &key));
+        }
+        advance(IDLE / 2).await;
+        assert!(!bed.finds(&id, &key), "too old, though it was used");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_password_server_or_user_ends_it() {
+        let (bed, own) = (Bed::new(), key("u", "p"));
+        let id = bed.begin(&own);
+        assert!(bed.sessions.find("t", &id, |_| vec![Rc::clone(&own)]).is_none());
+        assert!(bed.finds(&id, &key("u", "p")), "read again, and the same");
+        let principal = bed.sessions.find("s", &id, |name| {
+            assert_eq!(name, b"u");
+            vec![key("u", "x"), key("u", "p")]
+        });
+        assert_eq!(principal.expect("a principal").proof(), Proof::Session);
+        assert!(!bed.finds(&id, &key("u", "q")));
+        assert!(!bed.finds(&id, &own), "it is over for good");
+        let id = bed.begin(&own);
+        assert!(bed.sessions.find("s", &id, |_| Vec::new()).is_none(), "the user is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ids_are_not_guessed_nor_kept() {
+        let (bed, key) = (Bed::new(), key("u", "p"));
+        let id = bed.begin(&key);
+        for other in ["", "A", &id[1..], &format!("{id}="), &id.to_uppercase(), "é"] {
+            assert!(!bed.finds(other, &key), "{other}");
+        }
+        assert!(!bed.sessions.0.borrow().contains_key(id.as_bytes().first_chunk().expect("bytes")));
+        assert!(bed.sessions.end(&id));
+        assert!(!bed.sessions.end(&id) && !bed.finds(&id, &key));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_pushes_others_out() {
+        let bed = Bed::new();
+        let (one, other) = (key("one", "p"), key("other", "p"));
+        let kept = bed.begin(&other);
+        let first = bed.begin(&one);
+        for _ in 0..MOST * 2 {
+            advance(Duration::from_secs(1)).await;
+            bed.begin(&one);
+        }
+        assert!(bed.finds(&kept, &other));
+        assert!(!bed.finds(&first, &one));
+        assert_eq!(bed.sessions.0.borrow().len(), MOST_OF_ONE + 1);
+        for n in 0..MOST * 2 {
+            bed.begin(&key(&format!("u{n}"), "p"));
+        }
+        assert_eq!(bed.sessions.0.borrow().len(), MOST);
+    }
+}

@@ -156,3 +156,118 @@ impl Throttle {
         Try { throttle: self, source, name, costs }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn address(n: u32) -> Source {
+        Source::of(IpAddr::V4(Ipv4Addr::from_bits(n)))
+    }
+
+    /// Tries until it failed so many times; gives how long that took.
+    async fn fail(throttle: &Throttle, source: Source, name: u8, count: usize) -> Duration {
+        let begun = Instant::now();
+        for _ in 0..count {
+            while let Some(wait) = throttle.wait(source, [name; 16]) {
+                advance(wait).await;
+            }
+            throttle.begin(source, [name; 16]);
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_tries_take_long() {
+        let throttle = Throttle::default();
+        assert!(fail(&throttle, address(1), 1, 9).await.is_zero());
+        assert!(fail(&throttle, address(1), 1, 91).await > Duration::from_secs(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn by_many_names_too() {
+        let throttle = Throttle::default();
+        let begun = Instant::now();
+        for name in 0..100 {
+            fail(&throttle, address(1), name, 1).await;
+        }
+        assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn from_many_addresses_too_once_they_have_failed() {
+        let throttle = Throttle::default();
+        let begun = Instant::now();
+        for _ in 0..10 {
+            for n in 0..20 {
+                fail(&throttle, address(n), 1, 1).await;
+            }
+        }
+        assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
+        // Whoever has not failed need not wait for them.
+        assert_eq!(throttle.wait(address(99), [1; 16]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_long_and_it_is_forgotten() {
+        let throttle = Throttle::default();
+        fail(&throttle, address(1), 1, 500).await;
+        let wait = throttle.wait(address(1), [1; 16]).expect("a wait");
+        assert!(wait <= Duration::from_secs(33), "{wait:?}");
+        advance(Duration::from_secs(200)).await;
+        assert_eq!(throttle.wait(address(1), [1; 16]), None);
+        assert!(fail(&throttle, address(1), 1, 9).await.is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_tries_make_no_wait_longer() {
+        let throttle = Throttle::default();
+        fail(&throttle, address(1), 1, 30).await;
+        let wait = throttle.wait(address(1), [1; 16]);
+        for _ in 0..1000 {
+            assert_eq!(throttle.wait(address(1), [1; 16]), wait);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_right_leaves_nothing_behind() {
+        let throttle = Throttle::default();
+        for _ in 0..1000 {
+            assert_eq!(throttle.wait(address(1), [1; 16]), None);
+            throttle.begin(address(1), [1; 16]).void();
+        }
+        let tables = throttle.0.borrow();
+        assert!(tables.addresses.0.is_empty() && tables.names.0.is_empty());
+        assert!(tables.both.0.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_one_between_wrong_ones_forgives_none_of_them() {
+        let throttle = Throttle::default();
+        for _ in 0..9 {
+            throttle.begin(address(1), [1; 16]);
+            throttle.begin(address(1), [2; 16]).void();
+        }
+        throttle.begin(address(1), [1; 16]);
+        assert!(throttle.wait(address(1), [1; 16]).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tables_are_bounded_and_keep_what_matters() {
+        let throttle = Throttle::default();
+        fail(&throttle, address(0), 0, 60).await;
+        for n in 1..5_000u32 {
+            let name = [n.to_be_bytes(); 4].concat().try_into().expect("a name");
+            throttle.begin(address(n), name);
+        }
+        let tables = throttle.0.borrow();
+        assert_eq!((tables.addresses.0.len(), tables.both.0.len()), (ENTRIES, ENTRIES));
+        assert!(tables.names.0.len() <= ENTRIES);
+        drop(tables);
+        assert!(throttle.wait(address(0), [0; 16]).is_some());
+    }
+}

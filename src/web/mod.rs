@@ -7,16 +7,20 @@
 mod action;
 mod asset;
 mod form;
+pub(crate) mod login;
 pub(crate) mod origin;
 mod page;
 mod reply;
 mod text;
 mod token;
 
+use std::time::Duration;
+
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode};
 
 pub use asset::Asset;
+use policy::access::Principal;
 pub use reply::Reply;
 
 use action::{Action, Outcome, Wish};
@@ -75,12 +79,17 @@ pub struct Visitors {
 impl Visitors {
     /// Those of this server.
     pub fn of(server: &Server) -> Visitors {
-        // Whoever passed the gate gave this name.
-        let user = server.credentials.as_ref().map(|(name, _)| name.as_str());
-        Visitors {
-            legacy_get_actions: server.legacy_get_actions,
-            mint: Mint::new(&server.section, user),
-        }
+        Visitors { legacy_get_actions: server.legacy_get_actions, mint: Mint::new(&server.section) }
+    }
+
+    /// A token for the forms of a page that is made now for this principal.
+    pub(crate) fn token(&self, principal: &Principal, now: Duration) -> String {
+        self.mint.of(principal).token(now)
+    }
+
+    /// Whether a form comes from a page that was made for this principal.
+    pub(crate) fn accepts(&self, principal: &Principal, token: &str, now: Duration) -> bool {
+        self.mint.of(principal).accepts(token, now)
     }
 }
 
@@ -124,7 +133,7 @@ fn is_form(ask: &Ask) -> bool {
 async fn status(office: &impl Office, caller: &Caller, visitors: &Visitors, ask: &Ask) -> Reply {
     let form = Form::of(ask);
     let now = office.now().mono;
-    let fresh = visitors.mint.token(now);
+    let fresh = visitors.token(&caller.principal, now);
     let Some(action) = form.get("action") else {
         return page::status::answer(office, form.get("message"), &fresh);
     };
@@ -149,7 +158,8 @@ async fn status(office: &impl Office, caller: &Caller, visitors: &Visitors, ask:
     if let Err(foreign) = origin::check(&ask.headers) {
         return page::notice::foreign(&foreign);
     }
-    if posted && !visitors.mint.accepts(form.posted("token").unwrap_or_default(), now) {
+    let token = form.posted("token").unwrap_or_default();
+    if posted && !visitors.accepts(&caller.principal, token, now) {
         return page::confirm::answer(office, &wish, &fresh, StatusCode::FORBIDDEN);
     }
     reply_to(action::carry_out(office, caller, &wish).await)

@@ -15,7 +15,7 @@ const VERSION: &str =
     concat!("supervisord ", env!("CARGO_PKG_VERSION"), ", in place of Supervisor 4.3.0");
 
 /// What all pages have around what they are about.
-fn page(title: &str, identifier: &str, content: &Markup) -> Markup {
+pub(super) fn page(title: &str, identifier: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

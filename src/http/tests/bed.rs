@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Server, Settings};
-use crate::http::{Listener, Site, serve};
+use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
@@ -201,6 +201,7 @@ fn settings(maxbytes: u64) -> Settings {
 /// A broker with its servers.
 pub struct Bed {
     pub site: Rc<Fake>,
+    pub gate: Rc<Gate>,
     unix: PathBuf,
     tcp: SocketAddr,
 }
@@ -226,6 +227,8 @@ impl Bed {
             ending: Cell::default(),
             changes: RefCell::default(),
         });
+        let hasher = Hasher::start(|| Ok(())).expect("thread");
+        let gate = Rc::new(Gate::new(hasher).expect("gate"));
         for (fd, section) in
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
@@ -239,9 +242,9 @@ impl Bed {
                 legacy_get_actions,
                 guarded: false,
             };
-            spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
+            spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }
-        Bed { site, unix: path, tcp: address }
+        Bed { site, gate, unix: path, tcp: address }
     }
 
     pub async fn unix(&self) -> Client<UnixStream> {
@@ -370,6 +373,21 @@ impl Plan {
 /// Runs a test on a bed without credentials.
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Bed>) -> F) {
     Plan::default().run(test);
+}
+
+/// Lets time pass while something goes on.
+pub async fn passing<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
 }
 
 /// Polls until something is so; fails after a minute of real time.

@@ -231,3 +231,16 @@ fn texts_make_no_lines_of_their_own() {
     assert!(text.contains("/home/alice/\\u{1b}[2J is run as root"), "{text}");
     assert!(!text.contains('\u{1b}'));
 }
+
+#[test]
+fn signals_have_one_name_in_roles_and_programs() {
+    for signo in 1..=64 {
+        let shown = ::policy::access::Action::Signal(signo).to_string();
+        let name = shown.strip_prefix("signal(").and_then(|rest| rest.strip_suffix(')')).unwrap();
+        if name.parse::<u8>() != Ok(signo) {
+            assert_eq!(crate::config::values::signal(name), Ok(signo), "{name}");
+        } else {
+            assert!(crate::config::values::signal(name).is_err(), "{name} has a name");
+        }
+    }
+}

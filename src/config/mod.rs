@@ -3,6 +3,7 @@
 //! `read` tells the story. What the caller and the files say arrives as data through `files` and `host`; nothing in
 //! here opens a file but `facts`, which runs before the parser is locked down.
 
+mod audit;
 mod check;
 pub mod ctl;
 mod daemon;
@@ -17,24 +18,30 @@ pub(crate) mod glob;
 mod groups;
 pub mod host;
 mod identity;
+mod idle;
 mod include;
 pub mod ini;
 pub(crate) mod json;
 pub mod keys;
 mod limits;
 mod logs;
+mod members;
 mod merge;
 mod model;
 pub mod options;
+mod password;
 pub mod path;
 mod plugins;
 mod pools;
+mod principals;
 mod programs;
 #[cfg(test)]
 mod python;
+mod reach;
 pub mod read;
 mod reading;
 pub mod resolver;
+mod roles;
 mod servers;
 pub mod service;
 pub mod settings;
@@ -45,4 +52,5 @@ mod streams;
 mod table;
 pub mod text;
 mod trace;
+mod users;
 pub mod values;

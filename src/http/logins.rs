@@ -140,6 +140,7 @@ mod tests {
             credentials: Some((name.to_owned(), password)),
             hosts: Vec::new(),
             legacy_get_actions: false,
+            guarded: false,
         };
         Rc::new(Key::of(&server).expect("a key"))
     }

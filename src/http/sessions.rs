@@ -113,6 +113,7 @@ mod tests {
             credentials: Some((name.to_owned(), Password::Plain(password.to_owned()))),
             hosts: Vec::new(),
             legacy_get_actions: false,
+            guarded: false,
         };
         Rc::new(Key::of(&server).expect("a key"))
     }

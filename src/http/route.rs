@@ -10,8 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
-use policy::access::{Action, Target};
-use policy::audit::Record;
+use policy::access::{Action, Permit};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -21,11 +20,13 @@ use super::follow::LogStream;
 use super::gate::Client;
 use super::head::{Route, Visit};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
+use super::login;
 use super::reply::Answer;
-use super::{login, tally};
-use crate::config::settings::{Level, Settings};
+use crate::config::settings::Level;
 use crate::rpc;
 use crate::rpc::caller::Caller;
+use crate::rpc::fault::{Code, Fault};
+use crate::rpc::guard::Guard;
 use crate::web::{self, Ask, Page};
 
 /// Number of the last request.
@@ -74,11 +75,11 @@ async fn lead<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            let log = process_log(&**site, &caller, &rest)?;
-            follow(site, log, request).await
+            follow(site, process_log(&**site, &caller, &rest), request).await
         }
         (Route::MainLog, &Method::GET) => {
-            let log = main_log(&**site, &caller)?;
+            let permit = Guard::new(&**site, &caller).permit_on_daemon(Action::Admin);
+            let log = permit.map(|permit| (site.settings().activity.log, permit));
             follow(site, log, request).await
         }
         (Route::LogIn, &Method::GET | &Method::HEAD | &Method::POST) => {
@@ -235,11 +236,15 @@ async fn read_body(
 
 async fn follow<S: Site>(
     site: &Rc<S>,
-    log: Option<u32>,
+    log: Result<(Option<u32>, Permit), Fault>,
     request: &Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
+    let (log, permit) = log.map_err(|fault| match Code::from_number(fault.code.into()) {
+        Some(Code::AccessDenied) => StatusCode::FORBIDDEN,
+        _ => StatusCode::NOT_FOUND,
+    })?;
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log, request.headers()).await.map(Answer::log).map_err(|e| {
+    LogStream::open(site, log, permit, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
@@ -250,58 +255,22 @@ async fn follow<S: Site>(
     })
 }
 
-/// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`. One that the caller may not even
-/// see is missing.
-fn process_log(site: &impl Site, caller: &Caller, rest: &str) -> Result<Option<u32>, StatusCode> {
+/// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.
+fn process_log(
+    site: &impl Site,
+    caller: &Caller,
+    rest: &str,
+) -> Result<(Option<u32>, Permit), Fault> {
     // As in the reference, what follows `/logtail` up to the next slash is not looked at.
-    let (_, rest) = rest.split_once('/').ok_or(StatusCode::NOT_FOUND)?;
+    let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
-    let (group, name) = name.split_once(':').unwrap_or((name, name));
-    let (settings, latest) = (site.settings(), site.latest());
-    let find = |settings: &Settings| {
-        let mut processes = settings.processes.values();
-        processes.find(|p| p.name == name && p.group == group).cloned()
+    let settings = site.settings();
+    let guard = Guard::new(site, caller);
+    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let log = match channel {
+        "stdout" => process.stdout.log,
+        "stderr" => process.stderr.log,
+        _ => None,
     };
-    let process = find(&settings).ok_or(StatusCode::NOT_FOUND)?;
-    // Labels are those of the last reading.
-    let labels = find(&latest).map_or(Vec::new(), |process| process.labels);
-    let target = Target::Process { group, name, labels: &labels };
-    let access = site.access();
-    if !access.decide(&caller.principal, Action::View, target).allowed {
-        return Err(StatusCode::NOT_FOUND);
-    }
-    let decision = access.decide(&caller.principal, Action::Log, target);
-    if !decision.allowed {
-        site.audit(denied(caller, "log", format!("{group}:{name}")));
-        return Err(StatusCode::FORBIDDEN);
-    }
-    match channel {
-        "stdout" => Ok(process.stdout.log),
-        "stderr" => Ok(process.stderr.log),
-        _ => Err(StatusCode::NOT_FOUND),
-    }
-}
-
-/// The activity log, for whoever administers the daemon.
-fn main_log(site: &impl Site, caller: &Caller) -> Result<Option<u32>, StatusCode> {
-    if !site.access().decide(&caller.principal, Action::Admin, Target::Daemon).allowed {
-        site.audit(denied(caller, "admin", "daemon".to_owned()));
-        return Err(StatusCode::FORBIDDEN);
-    }
-    Ok(site.settings().activity.log)
-}
-
-fn denied(caller: &Caller, action: &'static str, target: String) -> Record {
-    Record {
-        event: "access",
-        who: Some(tally::named(caller.principal.who())),
-        auth: Some(tally::proof(caller.principal.proof())),
-        peer: Some(tally::place(&caller.peer, &caller.server)),
-        action: Some(action),
-        target: Some(target),
-        decision: Some("deny"),
-        rule: Some("default".to_owned()),
-        request: Some(caller.request),
-        ..Record::default()
-    }
+    Ok((log, permit))
 }

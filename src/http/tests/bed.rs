@@ -28,7 +28,7 @@ use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
-use policy::access::{Access, Role, Rules};
+use policy::access::{Access, Permit, Role, Rules};
 use policy::audit::Record;
 
 /// Number of the activity log.
@@ -88,19 +88,19 @@ impl Office for Fake {
         true
     }
 
-    async fn reread(&self) -> Result<(), String> {
+    async fn reread(&self, _: &Permit) -> Result<(), String> {
         Ok(())
     }
 
-    fn add_group(&self, _: &str) -> Result<(), Unmoved> {
+    fn add_group(&self, _: &[Permit], _: &str) -> Result<(), Unmoved> {
         Err(Unmoved::Unknown)
     }
 
-    fn remove_group(&self, _: &str) -> Result<(), Unmoved> {
+    fn remove_group(&self, _: &[Permit], _: &str) -> Result<(), Unmoved> {
         Err(Unmoved::Unknown)
     }
 
-    async fn restart(&self) -> Result<(), String> {
+    async fn restart(&self, _: &Permit) -> Result<(), String> {
         Ok(())
     }
 
@@ -133,20 +133,20 @@ impl Office for Fake {
         look(&heart)
     }
 
-    async fn command(&self, _: Command) -> Vec<Outcome> {
+    async fn command(&self, _: &[Permit], _: Command) -> Vec<Outcome> {
         self.commands.set(self.commands.get() + 1);
         self.go_on.notified().await;
         self.finished.set(self.finished.get() + 1);
         Vec::new()
     }
 
-    fn write_stdin(&self, _: u32, _: &[u8]) -> Result<(), Unwritten> {
+    fn write_stdin(&self, _: &Permit, _: u32, _: &[u8]) -> Result<(), Unwritten> {
         Err(Unwritten::Closed)
     }
 
-    fn announce(&self, _: &str, _: &str) {}
+    fn announce(&self, _: &Permit, _: &str, _: &str) {}
 
-    async fn open_log(&self, log: u32) -> io::Result<File> {
+    async fn open_log(&self, _: &Permit, log: u32) -> io::Result<File> {
         self.opened.set(self.opened.get() + 1);
         tokio::task::yield_now().await;
         File::open(self.path(log))
@@ -156,7 +156,7 @@ impl Office for Fake {
         Ok(file.metadata()?.len())
     }
 
-    async fn clear_log(&self, log: u32) -> io::Result<()> {
+    async fn clear_log(&self, _: &Permit, log: u32) -> io::Result<()> {
         fs::write(self.path(log), "")?;
         self.tell(log);
         Ok(())
@@ -166,7 +166,7 @@ impl Office for Fake {
         self.lines.borrow_mut().push((level, text));
     }
 
-    fn shutdown(&self) {}
+    fn shutdown(&self, _: &Permit) {}
 }
 
 impl Site for Fake {

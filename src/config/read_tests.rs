@@ -9,7 +9,7 @@ use privsep::table::{Entry, LogFile, Sink, Socket};
 
 use super::*;
 use crate::config::files::{Denied, Listing};
-use crate::config::host::{Account, Kind, Who};
+use crate::config::host::{Account, Kind, Look, Part, Who};
 use crate::config::settings::{Autorestart, Level, Password, Zone};
 
 const ENOENT: i32 = 2;
@@ -87,6 +87,7 @@ impl Host for Machine {
 
     fn address(&mut self, name: &str) -> Result<IpAddr, i32> {
         match name {
+            "localhost" => Ok([127, 0, 0, 1].into()),
             "myhost" => Ok([10, 0, 0, 1].into()),
             "sixhost" => Ok([0xfd00, 0, 0, 0, 0, 0, 0, 6].into()),
             _ => Err(-2),
@@ -111,6 +112,20 @@ impl Host for Machine {
             | "/home/alice" => Kind::Directory,
             _ => Kind::Missing,
         }
+    }
+
+    fn look(&mut self, path: &str, uids: &[u32], _: &[u32]) -> Look {
+        let part = |path: &str, uid, mode, directory| Part {
+            path: path.to_owned(),
+            uid,
+            gid: uid,
+            mode,
+            directory,
+        };
+        let open = part("/home/alice", 1000, 0o755, true);
+        let by = path.starts_with("/home/alice/") && !uids.contains(&1000);
+        let last = (!path.ends_with("/missing")).then(|| part(path, 0, 0o644, false));
+        Look { by: by.then_some(open), last, hidden: path.starts_with("/root/") }
     }
 }
 
@@ -141,6 +156,7 @@ fn run(config: &str) -> Run {
         cgroup: None,
         zone: Zone::Utc,
         descriptors: Some(1_000_000),
+        missing: Vec::new(),
         current: None,
     };
     Run { files, facts }
@@ -242,6 +258,8 @@ fn texts(words: &[Vec<u8>]) -> Vec<String> {
     words.iter().map(|w| text::from_bytes(w)).collect()
 }
 
+#[path = "access_tests.rs"]
+mod access;
 #[path = "check_tests.rs"]
 mod check;
 #[path = "later_tests.rs"]

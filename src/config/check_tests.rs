@@ -55,6 +55,7 @@ fn every_value_with_where_it_came_from() {
     assert_eq!(line("user "), "user = root ; /etc/s.conf:2");
     assert_eq!(line("umask"), "umask = 022 ; default");
     assert_eq!(line("childlogdir"), "childlogdir = /tmp ; default");
+    assert_eq!(line("audit_logfile "), "audit_logfile = none ; default");
     assert_eq!(line("; shutdown"), "; shutdown_timeout is not set");
     assert_eq!(line("autostart"), "autostart = off ; /etc/s.conf:12");
     assert_eq!(line("killasgroup"), "killasgroup = true ; default");
@@ -92,6 +93,7 @@ fn as_json() {
     ] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
-    let usage = run(CONFIG).more(&["--json"]).error();
-    assert_eq!(usage, "--show and --json go with --check");
+    let usage = |words: &[&str]| run(CONFIG).more(words).error();
+    assert_eq!(usage(&["--json"]), "--json goes with --check or --policy");
+    assert_eq!(usage(&["--show"]), "--show goes with --check");
 }

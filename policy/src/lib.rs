@@ -28,5 +28,7 @@ mod sys;
 mod tests;
 
 pub use error::Error;
-pub use lockdown::{LockedDown, audit_lockdown, broker_lockdown, harden, parser_lockdown};
+pub use lockdown::{
+    LockedDown, audit_lockdown, broker_lockdown, harden, parser_lockdown, worker_lockdown,
+};
 pub use sys::{Fork, fork};

@@ -1,14 +1,20 @@
 //! What the actions do. They are declared in [`super::table`].
 
+pub mod audit;
 pub mod control;
 pub mod groups;
 pub mod help;
 mod json;
 pub mod logs;
 mod names;
+pub mod passwd;
+mod people;
+pub mod restart;
+pub mod rights;
 pub mod show;
 pub mod tail;
 pub mod update;
+mod verify;
 mod wait;
 
 use super::infos;

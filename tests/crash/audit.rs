@@ -104,8 +104,11 @@ fn each_record_once(room: &Room) -> usize {
     seen
 }
 
+/// How many of the calls are there: the broker says so before it answers.
 fn signals(room: &Room) -> u64 {
-    let asked = |line: &&String| line.contains("SIGUSR1 to the process");
+    let asked = |line: &&String| {
+        line.contains("\"source\":\"broker\"") && line.contains("\"action\":\"signal\"")
+    };
     u64::try_from(lines(room).iter().filter(asked).count()).expect("a number")
 }
 
@@ -206,9 +209,10 @@ fn ended_by_force(room: &Room, together: bool) -> (u64, u64) {
     let daemon = started(room, "");
     let calls = under_traffic(&daemon, || {
         nap();
+        let old = writer(&daemon);
         killed(&daemon);
         if !together {
-            wait_for("the next writer", || writer(&daemon).is_some());
+            wait_for("the next writer", || writer(&daemon).is_some_and(|new| old != Some(new)));
             nap();
         }
         procfs::signal(daemon.pid, Signal::SIGKILL);
@@ -225,7 +229,7 @@ fn ended_by_force(room: &Room, together: bool) -> (u64, u64) {
 fn a_spawner_that_is_killed_leaves_all_that_was_answered() {
     let room = Room::new();
     let (mut sent, mut answered) = (0, 0);
-    for _ in 0..6 {
+    for _ in 0..8 {
         let calls = ended_by_force(&room, false);
         (sent, answered) = (sent + calls.0, answered + calls.1);
     }

@@ -159,7 +159,7 @@ pub(super) fn sorted<'s, P>(
             }
             Err(Refusal { fault, record }) => {
                 refused.push((process, fault));
-                records.push(record);
+                records.push(*record);
             }
         }
     }

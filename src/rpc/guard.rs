@@ -312,7 +312,8 @@ impl<'a, O: Office> Guard<'a, O> {
     /// What somebody is told who sees something and may not do this to it, and what is recorded of that.
     fn refusal(&self, action: Action, target: &str, no: &Decision) -> Refusal {
         let fault = Fault::new(Code::AccessDenied).with(format!("{action} of {target}"));
-        Refusal { record: self.denial(action, target, no, Code::AccessDenied), fault }
+        let record = Box::new(self.denial(action, target, no, Code::AccessDenied));
+        Refusal { fault, record }
     }
 
     fn refuse(&self, action: Action, target: &str, no: &Decision) -> Fault {
@@ -321,7 +322,7 @@ impl<'a, O: Office> Guard<'a, O> {
 
     /// Records a refusal by itself.
     pub(super) fn tell(&self, refusal: Refusal) -> Fault {
-        self.office.audit(refusal.record);
+        self.office.audit(*refusal.record);
         refusal.fault
     }
 }
@@ -329,7 +330,7 @@ impl<'a, O: Office> Guard<'a, O> {
 /// That something may not be done.
 pub(super) struct Refusal {
     pub(super) fault: Fault,
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
 }
 
 /// What [`Guard::admit`] gives: for a method about the daemon the proof that it may be carried out.

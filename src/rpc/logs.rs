@@ -208,7 +208,7 @@ pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
                 outcome
             }
             Err(Refusal { fault, record }) => {
-                records.push(record);
+                records.push(*record);
                 Err(fault)
             }
         };

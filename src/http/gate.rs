@@ -173,8 +173,12 @@ impl Gate {
             return Err(Refusal::TooMany { wait });
         }
         let sum = self.seal.login(source, given, keys);
+        // Before what others try: behind a proxy all have one address, and who was right is not to be kept out by them.
         if self.logins.knows(&sum) {
             return Ok(());
+        }
+        if let Some(wait) = self.throttle.wait_for_others(source, name) {
+            return Err(Refusal::TooMany { wait });
         }
         if let Some(mut news) = self.logins.news(&sum) {
             // The one who asked first pays, unless it fails.
@@ -283,4 +287,23 @@ async fn wait_for_slot(begun: Instant) {
         slot += SLOT;
     }
     sleep_until(slot).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_told_at_the_end_of_a_slot() {
+        for (passed, told) in [(0, 500), (37, 500), (499, 500), (501, 1000), (1700, 2000)] {
+            let begun = Instant::now();
+            advance(Duration::from_millis(passed)).await;
+            wait_for_slot(begun).await;
+            let took = begun.elapsed();
+            let slot = Duration::from_millis(told);
+            assert!(took >= slot && took < slot + Duration::from_millis(3), "{passed}: {took:?}");
+        }
+    }
 }

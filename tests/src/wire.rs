@@ -6,16 +6,19 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use system_tests::wait::PATIENCE;
+use crate::wait::PATIENCE;
 
 /// Where a listener is.
 #[derive(Debug, Clone)]
 pub enum Place {
+    /// A unix socket.
     Unix(PathBuf),
+    /// TCP.
     Tcp(SocketAddr),
 }
 
 impl Place {
+    /// The socket at a path.
     pub fn unix(path: &Path) -> Place {
         Place::Unix(path.to_owned())
     }
@@ -26,6 +29,7 @@ impl Place {
         listener.local_addr().expect("an address")
     }
 
+    /// Connects.
     pub fn connect(&self) -> io::Result<Wire> {
         Ok(match self {
             Place::Unix(path) => {
@@ -66,6 +70,7 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Sends all of it.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stream {
             Stream::Unix(stream) => stream.write_all(bytes),

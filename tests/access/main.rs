@@ -2,6 +2,12 @@
 //! get further than that.
 
 mod ask;
+mod beyond;
+mod examples;
 mod hidden;
+mod names;
+mod peers;
+mod secrets;
 mod story;
+mod wire;
 mod world;

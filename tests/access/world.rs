@@ -73,6 +73,25 @@ impl World {
         Answer::read(&self.raw(request))
     }
 
+    /// The same for what may be no whole request: its sender says that nothing more comes.
+    pub fn raw_until_quiet(&self, request: &[u8]) -> String {
+        self.network.inside(|| {
+            let mut wire = self.tcp().connect().expect("a connection");
+            // The server may close before it has seen all of it.
+            let _ = wire.send(request);
+            wire.end();
+            wire.rest().expect("an end")
+        })
+    }
+
+    /// The same for one who has failed often and is told to wait.
+    pub fn patient(&self, request: &[u8]) -> Answer {
+        system_tests::poll_until("an answer that is not `later`", || {
+            let answer = self.ask(request);
+            (![429, 503].contains(&answer.status)).then_some(answer)
+        })
+    }
+
     /// Sends these bytes over the unix socket as a user of the system; all that is answered.
     pub fn raw_as(&self, who: &Account, request: &[u8]) -> String {
         let mut command = who.command(&self.room.helper("peer"));

@@ -41,6 +41,7 @@ fn server(open: bool) -> Server {
         socket: 0,
         credentials: (!open).then(|| ("user".to_owned(), password)),
         legacy_get_actions: false,
+        guarded: false,
         hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
     }
 }

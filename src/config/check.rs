@@ -12,7 +12,7 @@ use super::text::shown;
 /// A configuration that could be started.
 pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settings) -> Outcome {
     let notes = settings.notes.iter().filter(|(level, _)| *level >= Level::Warn);
-    let stderr: String = notes.map(|(_, text)| format!("Warning: {text}\n")).collect();
+    let stderr: String = notes.map(|(_, text)| line(text)).collect();
     let stdout = if options.json {
         show::json(r, options, table, settings)
     } else if options.show {
@@ -33,6 +33,10 @@ pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settin
 
 /// The warnings of one that could not.
 pub fn warnings(r: &Reading<'_>) -> String {
-    let all = r.problems.warnings.iter().chain(&r.problems.advice);
-    all.map(|warning| format!("Warning: {}\n", shown(warning))).collect()
+    r.problems.remarks().map(|(_, warning)| line(&shown(warning))).collect()
+}
+
+/// A warning, or a further line of one.
+fn line(text: &str) -> String {
+    if text.starts_with("  ") { format!("{text}\n") } else { format!("Warning: {text}\n") }
 }

@@ -9,7 +9,7 @@ fn check(config: &str, options: &[&str]) -> (u8, String, String) {
     }
 }
 
-const CONFIG: &str = "[supervisord]\nuser=root\nenvironment=KEY=\"hunter2\"\n[inet_http_server]\nport=1\n\
+const CONFIG: &str = "[supervisord]\nuser=root\nenvironment=KEY=\"hunter2\"\n[inet_http_server]\nport=127.0.0.1:1\n\
     username=u\npassword=hunter2\n[program:a]\ncommand=/bin/%(program_name)s %(process_num)d\nnumprocs=2\n\
     process_name=a%(process_num)d\nautostart=off\nstopasgroup=true\n[program:b]\ncommand=b\nstrtsecs=1\n";
 
@@ -88,7 +88,7 @@ fn as_json() {
         "\"autorestart\": \"unexpected\"",
         "\"KEY\": \"hunter2\"",
         "\"X\": \"1\"",
-        "\"SUPERVISOR_SERVER_URL\": \"http://localhost:1\"",
+        "\"SUPERVISOR_SERVER_URL\": \"http://127.0.0.1:1\"",
     ] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }

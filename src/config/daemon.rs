@@ -2,6 +2,7 @@
 
 use privsep::table::MAX_BACKUPS;
 
+use super::audit;
 use super::environment;
 use super::expand::{Names, expand};
 use super::host::Account;
@@ -53,6 +54,8 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     let sandbox = r.plain(scope, "sandbox", sandbox).unwrap_or(false);
     let logfile_owner = streams::ownership(r, scope, "logfile");
     let shutdown_timeout = r.plain(scope, "shutdown_timeout", seconds);
+    let strict = r.plain(scope, "strict", values::boolean).unwrap_or(false);
+    let audit = audit::read(r, scope);
     r.unknown_keys(SECTION);
     let cwd = r.facts.cwd.clone();
     let logfile = options.logfile.clone().or(logfile);
@@ -81,6 +84,8 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         sandbox_required: sandbox,
         strip_ansi: options.strip_ansi.or(strip_ansi).unwrap_or(false),
         shutdown_timeout,
+        strict,
+        audit,
     }
 }
 

@@ -259,7 +259,7 @@ fn told(
         serverurl: program.serverurl.as_deref().map(shown),
         directory: p.directory.as_deref().map(shown),
         uid: program.user.as_ref().map(|u| u.uid),
-        labels: Vec::new(),
+        labels: program.labels.clone(),
     }
 }
 

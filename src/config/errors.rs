@@ -38,6 +38,8 @@ pub struct Problems {
     pub warnings: Vec<String>,
     /// Warnings of our own.
     pub advice: Vec<String>,
+    /// What is said at the highest level, line by line: a server that is not opened.
+    pub alarms: Vec<String>,
     /// What was said already.
     seen: HashSet<String>,
 }
@@ -81,6 +83,18 @@ impl Problems {
         }
     }
 
+    /// Adds an alarm, a line or more; those after the first begin with spaces.
+    pub fn alarm(&mut self, lines: Vec<String>) {
+        self.alarms.extend(lines);
+    }
+
+    /// What is not an error, with its level.
+    pub fn remarks(&self) -> impl Iterator<Item = (Level, &String)> {
+        let alarms = self.alarms.iter().map(|line| (Level::Critical, line));
+        let warnings = self.warnings.iter().chain(&self.advice);
+        alarms.chain(warnings.map(|line| (Level::Warn, line)))
+    }
+
     /// All errors, as they are printed.
     pub fn report(&self, program: &str) -> String {
         let mut out = String::new();
@@ -104,8 +118,7 @@ impl Problems {
             let all = std::iter::once(text).chain(problem.details.iter().map(|d| format!("  {d}")));
             lines.extend(all.map(|line| (Level::Error, shown(&line))));
         }
-        let warnings = self.warnings.iter().chain(&self.advice);
-        lines.extend(warnings.map(|warning| (Level::Warn, shown(warning))));
+        lines.extend(self.remarks().map(|(level, line)| (level, shown(line))));
         let more = lines.len().saturating_sub(MAX_LINES);
         lines.truncate(MAX_LINES);
         if more > 0 {

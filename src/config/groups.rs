@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::expand::Names;
 use super::model::{Group, Process};
 use super::pools;
+use super::principals;
 use super::programs;
 use super::reading::{Reading, Scope};
 use super::settings::Of;
@@ -107,6 +108,12 @@ fn explicit(
             }
         };
         r.check::<()>(scope, "programs", Err(error));
+    }
+    // What the group is labelled with, its members are.
+    for label in r.plain(scope, "labels", principals::labels).unwrap_or_default() {
+        for process in processes.iter_mut().filter(|p| !p.program.labels.contains(&label)) {
+            process.program.labels.push(label.clone());
+        }
     }
     r.unknown_keys(section);
     Some(Group { name, priority, section: section.to_owned(), of: Of::Programs, processes })

@@ -56,15 +56,24 @@ const SUPERVISORD: &[Key] = &[
     new("shutdown_timeout", "seconds", "-"),
     new("broker_user", "user", "supervisor"),
     new("sandbox", "auto or required", "auto"),
+    new("strict", "boolean", "false"),
+    new("audit_logfile", "path or none", "audit.log beside logfile"),
+    new("audit_logfile_maxbytes", "bytes", "50MB"),
+    new("audit_logfile_backups", "integer", "10"),
+    new("audit_syslog", "boolean", "false"),
 ];
 
 const CREDENTIALS: &[Key] =
-    &[key("username", "text", "-"), key("password", "text or {SHA}hex", "-")];
+    &[key("username", "text", "-"), key("password", "text, {SHA}hex or hash", "-")];
 /// What the pages go by.
 const PAGES: &[Key] = &[new("legacy_get_actions", "boolean", "false")];
 const UNIX: &[Key] =
     &[key("file", "path", "-"), key("chmod", "octal", "0700"), key("chown", "user[:group]", "-")];
-const INET: &[Key] = &[key("port", "[host:]port", "-"), new("allowed_hosts", "list", "-")];
+const INET: &[Key] = &[
+    key("port", "[host:]port", "-"),
+    new("allowed_hosts", "list", "-"),
+    new("insecure_no_auth", "boolean", "false"),
+];
 const CTL: &[Key] = &[
     key("serverurl", "URL", "http://localhost:9001"),
     key("username", "text", "-"),
@@ -73,7 +82,14 @@ const CTL: &[Key] = &[
     key("history_file", "path", "-"),
 ];
 const INCLUDE: &[Key] = &[key("files", "patterns", "-")];
-const GROUP: &[Key] = &[key("programs", "list", "-"), key("priority", "integer", "999")];
+const GROUP: &[Key] =
+    &[key("programs", "list", "-"), key("priority", "integer", "999"), new("labels", "list", "-")];
+const USER: &[Key] = &[new("password", "hash, {SHA}hex or text", "-")];
+const ROLE: &[Key] = &[
+    new("members", "list", "-"),
+    new("programs", "list of patterns", "-"),
+    new("actions", "list", "-"),
+];
 const RPC: &[Key] = &[key("supervisor.rpcinterface_factory", "module:name", "-")];
 const PLUGIN: &[Key] = &[key("supervisor.ctl_factory", "module:name", "-")];
 
@@ -116,6 +132,7 @@ const PROGRAM: &[Key] = &[
     key("stderr_syslog", "boolean", "false"),
     new("syslog_tag", "text", "-"),
     key("serverurl", "URL or AUTO", "AUTO"),
+    new("labels", "list", "-"),
 ];
 const PRIORITY: &[Key] = &[key("priority", "integer", "999")];
 /// Listening sockets of programs; in `[fcgi-program:x]` the last three are the reference's own.
@@ -151,6 +168,8 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "fcgi-program:", keys: &[FCGI, PROGRAM, PRIORITY] },
     Section { name: "eventlistener:", keys: &[LISTENER, PROGRAM, SOCKETS] },
     Section { name: "group:", keys: &[GROUP] },
+    Section { name: "user:", keys: &[USER] },
+    Section { name: "role:", keys: &[ROLE] },
     Section { name: "rpcinterface:", keys: &[RPC] },
     Section { name: "ctlplugin:", keys: &[PLUGIN] },
 ];

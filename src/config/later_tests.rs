@@ -129,7 +129,7 @@ fn what_is_removed_stays_until_it_is_retired() {
 #[test]
 fn what_the_daemon_itself_is_stays_and_is_said() {
     let (table, first) = run(CONFIG).ok();
-    let config = CONFIG.replace("file=/s", "file=/t\n[inet_http_server]\nport=1").replace(
+    let config = CONFIG.replace("file=/s", "file=/t\n[inet_http_server]\nport=127.0.0.1:1").replace(
         "user=root\n",
         "user=root\nlogfile=/tmp/other\npidfile=/tmp/pid\numask=077\nminfds=2000\nidentifier=x\nnodaemon=1\n\
          shutdown_timeout=3\nloglevel=debug\nbroker_user=7777\nsandbox=required\n",
@@ -158,8 +158,10 @@ fn what_the_daemon_itself_is_stays_and_is_said() {
         .collect();
     assert_eq!(settings.notes, expected);
     // A server that is still there keeps its number.
-    let (_, settings) =
-        later(&table, &CONFIG.replace("[program:a]", "[inet_http_server]\nport=1\n[program:a]"));
+    let (_, settings) = later(
+        &table,
+        &CONFIG.replace("[program:a]", "[inet_http_server]\nport=127.0.0.1:1\n[program:a]"),
+    );
     assert_eq!(settings.servers, first.servers);
 }
 
@@ -260,6 +262,12 @@ const PIECES: &[&str] = &[
     "[group:h]\nprograms=f,b\n",
     "[unix_http_server]\nfile=/s\n",
     "[inet_http_server]\nport=8\n",
+    "[inet_http_server]\nport=127.0.0.1:8\n",
+    "insecure_no_auth=true\n",
+    "[user:alice]\npassword=x\n",
+    "[user:carol]\npassword=x\n",
+    "[role:r]\nmembers=alice,@staff\nprograms=a, g:*, @l\nactions=viewer\n",
+    "labels=l\n",
     "[inet_http_server:x]\nport=myhost:9\n",
     "[supervisord]\n",
     "[include]\nfiles=none\n",

@@ -72,15 +72,20 @@ fn around(section: &str, row: &Row) -> String {
         |name: &str, line: &str| if key == name { String::new() } else { format!("{line}\n") };
     let more = match section {
         "unix_http_server" => unless("file", "file=/s"),
-        "inet_http_server" => unless("port", "port=1"),
+        "inet_http_server" => unless("port", "port=127.0.0.1:1"),
         "program:x" | "fcgi-program:x" | "eventlistener:x" => unless("command", "command=c"),
         "rpcinterface:x" => String::new(),
         "group:x" => unless("programs", "programs="),
+        "role:x" => {
+            unless("members", "members=anonymous")
+                + &unless("programs", "programs=*")
+                + &unless("actions", "actions=view")
+        }
         _ => String::new(),
     };
     let other = match key {
         "username" if section != "supervisorctl" => "password=p\n",
-        "password" if section != "supervisorctl" => "username=u\n",
+        "password" if section.ends_with("_http_server") => "username=u\n",
         "socket_mode" | "socket_owner" if section == "program:x" => "sockets=unix:///s\n",
         _ => "",
     };
@@ -92,9 +97,13 @@ fn around(section: &str, row: &Row) -> String {
     let events =
         if section == "eventlistener:x" { unless("events", "events=TICK") } else { String::new() };
     let base = if key == "user" || section != "supervisord" { "" } else { "user=root\n" };
+    let users = "[user:ann]\npassword=$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                 9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\n";
+    let users = if section == "role:x" { users } else { "" };
     let head = if section == "supervisord" { "" } else { "[supervisord]\nuser=root\n" };
     format!(
-        "{head}[{section}]\n{base}{more}{other}{socket}{events}{set}[program:web]\ncommand=w\n[program:worker]\ncommand=w\n"
+        "{head}[{section}]\n{base}{more}{other}{socket}{events}{set}{users}[program:web]\ncommand=w\n\
+         [program:worker]\ncommand=w\nlabels=frontend\n"
     )
 }
 

@@ -3,6 +3,7 @@
 //! `read` tells the story. What the caller and the files say arrives as data through `files` and `host`; nothing in
 //! here opens a file but `facts`, which runs before the parser is locked down.
 
+mod audit;
 mod check;
 pub mod ctl;
 mod daemon;
@@ -26,15 +27,19 @@ mod logs;
 mod merge;
 mod model;
 pub mod options;
+mod password;
 pub mod path;
 mod plugins;
 mod pools;
+mod principals;
 mod programs;
 #[cfg(test)]
 mod python;
+mod reach;
 pub mod read;
 mod reading;
 pub mod resolver;
+mod roles;
 mod servers;
 pub mod service;
 pub mod settings;
@@ -45,4 +50,6 @@ mod streams;
 mod table;
 pub mod text;
 mod trace;
+mod users;
 pub mod values;
+mod words;

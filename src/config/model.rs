@@ -54,6 +54,35 @@ pub struct Daemon {
     pub strip_ansi: bool,
     /// Milliseconds that stopping everything may take.
     pub shutdown_timeout: Option<u32>,
+    /// Servers that are open to others without protection are errors.
+    pub strict: bool,
+    /// What is said about the audit log.
+    pub audit: Audit,
+}
+
+/// What `[supervisord]` says about the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    /// Where it is to be, absolute.
+    pub place: AuditPlace,
+    /// Its rotation limit in bytes.
+    pub maxbytes: u64,
+    /// Rotated files to keep.
+    pub backups: u32,
+    /// Whether its head goes to the system's log.
+    pub syslog: bool,
+}
+
+/// Where the audit log is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AuditPlace {
+    /// Nothing is said: beside the activity log, if there are users or roles.
+    #[default]
+    Standard,
+    /// Nowhere.
+    None,
+    /// There, absolute.
+    Path(String),
 }
 
 /// Who is to own a new log file, and its mode, where the configuration says so.
@@ -154,6 +183,8 @@ pub struct Program {
     pub stderr: Channel,
     /// `socket_owner`, `socket_mode` and `socket_backlog`
     pub sockets: SocketRules,
+    /// `labels`
+    pub labels: Vec<String>,
 }
 
 /// What a section says about one stream, once for all processes.
@@ -231,4 +262,19 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// `legacy_get_actions`.
     pub legacy_get_actions: bool,
+    /// `insecure_no_auth`.
+    pub insecure_no_auth: bool,
+    /// See the settings.
+    pub guarded: bool,
+}
+
+/// A `[user:NAME]`.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Its section.
+    pub section: String,
+    /// Its password.
+    pub password: Password,
 }

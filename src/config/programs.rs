@@ -5,6 +5,7 @@ use privsep::table::Shared;
 use super::environment::{self, Variables};
 use super::expand::{Names, expand};
 use super::model::{Process, Program};
+use super::principals;
 use super::reading::{Reading, Scope};
 use super::settings::Autorestart;
 use super::sockets;
@@ -97,6 +98,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
     let killtree = r.plain(scope, "killtree", boolean).unwrap_or(false);
     let login_env = r.plain(scope, "login_env", boolean).unwrap_or(false);
     let sockets = sockets::rules(r, scope);
+    let labels = r.plain(scope, "labels", principals::labels).unwrap_or_default();
     let count = Count { number, first, process_name };
     consistent(r, scope, &count, stopasgroup, killasgroup);
     let killasgroup = killasgroup.unwrap_or(stopasgroup);
@@ -121,6 +123,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         stdout,
         stderr,
         sockets,
+        labels,
     };
     (program, count)
 }

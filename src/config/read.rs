@@ -14,12 +14,15 @@ use super::include;
 use super::ini::Document;
 use super::options::{self, Options, Stop};
 use super::plugins;
+use super::reach;
 use super::reading::Reading;
+use super::roles::{self, Known};
 use super::servers;
 use super::settings::{Complaints, Settings};
 use super::table::{self, Model};
 use super::text;
 use super::trace::Trace;
+use super::users;
 
 /// How a reading ends.
 #[derive(Debug)]
@@ -113,7 +116,11 @@ fn whole(
     let groups = groups::read(r, &names);
     let servers = servers::read(r, &names);
     daemon.user = daemon::user(r, options, &names);
-    let model = Model { daemon, groups, servers };
+    let users = users::read(r, &names, &servers);
+    let known = Known { users: &users, servers: &servers, groups: &groups };
+    let roles = roles::read(r, &names, &known);
+    let servers = reach::admit(r, servers, &users, daemon.strict);
+    let model = Model { daemon, groups, servers, users, roles };
     Some(table::build(r, &model, infos))
 }
 

@@ -639,8 +639,8 @@ fn templates_without_processes_are_accepted() {
 #[test]
 fn every_section_that_begins_so_is_a_server_and_has_names_of_its_own() {
     let (_, settings) = run(&format!(
-        "{BASE}[unix_http_server:b]\nfile=/b\n[inet_http_server:x]\nport=1\nallowed_hosts= Web.Example , other\n\
-         [unix_http_server]\nfile=/a\n[inet_http_server2]\nport=2\nallowed_hosts=\n"
+        "{BASE}[unix_http_server:b]\nfile=/b\n[inet_http_server:x]\nport=[::1]:1\nallowed_hosts= Web.Example , other\n\
+         [unix_http_server]\nfile=/a\n[inet_http_server2]\nport=127.0.0.2:2\nallowed_hosts=\n"
     ))
     .ok();
     let found: Vec<(&str, u32, Vec<&str>)> = (settings.servers.iter())
@@ -675,7 +675,9 @@ fn servers_of_both_internet_protocols() {
         ("[::ffff:10.0.0.1]:9001", 0xffff_0a00_0001, "http://[::ffff:10.0.0.1]:9001"),
         ("sixhost:9001", 0xfd00 << 112 | 6, "http://sixhost:9001"),
     ] {
-        let text = format!("{BASE}[inet_http_server]\nport={port}\n[program:a]\ncommand=a\n");
+        let text = format!(
+            "{BASE}[inet_http_server]\nport={port}\ninsecure_no_auth=true\n[program:a]\ncommand=a\n"
+        );
         let (table, _) = run(&text).ok();
         assert_eq!(table.sockets, [Socket::Tcp { address, port: 9001 }], "{port}");
         let url = format!("SUPERVISOR_SERVER_URL={url}");
@@ -692,7 +694,7 @@ fn servers() {
     let (table, settings) = run(&format!(
         "{BASE}[unix_http_server]\nfile= ~/s.sock\nchmod=0770\nchown=alice:staff\nusername=u\npassword=p\n\
          [inet_http_server:x]\nport=myhost:9001\nusername=u\npassword={{SHA}}abc\n[inet_http_server]\nport=*:80\n\
-         [program:a]\ncommand=a\n"
+         insecure_no_auth=yes\n[program:a]\ncommand=a\n"
     ))
     .ok();
     assert_eq!(
@@ -718,10 +720,12 @@ fn servers() {
     let url = "SUPERVISOR_SERVER_URL=unix:///home/alice/s.sock".to_owned();
     assert!(texts(&entry(&table, 0).env).contains(&url));
     let (table, _) = run(&format!(
-        "{BASE}[inet_http_server]\nport=1.2.3.4:1\n[inet_http_server:b]\nport=2\n[program:a]\ncommand=a\n"
+        "{BASE}[inet_http_server]\nport=127.1.2.3:1\n[inet_http_server:b]\nport=[::1]:2\n[inet_http_server:c]\nport=3\n\
+         [program:a]\ncommand=a\n"
     ))
     .ok();
-    let url = "SUPERVISOR_SERVER_URL=http://localhost:2".to_owned();
+    // One that is not opened is none.
+    let url = "SUPERVISOR_SERVER_URL=http://[::1]:2".to_owned();
     assert!(texts(&entry(&table, 0).env).contains(&url));
 }
 
@@ -749,7 +753,7 @@ fn server_errors() {
         run(&format!("{BASE}[inet_http_server]\nport=1\nusername=u\npassword=hunter2%\n")).error();
     assert!(!secret.contains("hunter2"));
     let (_, settings) =
-        run(&format!("{BASE}[inet_http_server]\nport=1\nusername=\npassword=\n")).ok();
+        run(&format!("{BASE}[inet_http_server]\nport=127.0.0.1:1\nusername=\npassword=\n")).ok();
     assert_eq!(settings.servers[0].credentials, None);
 }
 

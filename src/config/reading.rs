@@ -1,5 +1,7 @@
 //! One reading of the configuration: what every section's code needs.
 
+use std::collections::HashMap;
+
 use super::errors::Problems;
 use super::expand::{Names, expand};
 use super::facts::Facts;
@@ -7,6 +9,7 @@ use super::host::{self, Account, Host, Kind, Who};
 use super::ini::{Document, Place};
 use super::keys;
 use super::path;
+use super::principals;
 use super::text::repr;
 use super::trace::Trace;
 use super::values::Read;
@@ -152,20 +155,59 @@ impl Reading<'_> {
 
     /// Warns about keys that mean nothing here.
     pub fn unknown_keys(&mut self, section: &str) {
+        for (key, hint) in self.strange_keys(section) {
+            let place = self.locate(section, &key);
+            self.problems.advice(format!("{place} is not known and has no effect{hint}"));
+        }
+    }
+
+    /// Keys that mean nothing in a section, each with what may have been meant.
+    fn strange_keys(&self, section: &str) -> Vec<(String, String)> {
         let (Some(found), Some(kind)) = (self.doc.section(section), keys::section(section)) else {
-            return;
+            return Vec::new();
         };
         let unknown = found.keys.iter().filter(|(key, _)| !kind.all().any(|k| k.name == key));
-        let warnings: Vec<String> = unknown
-            .map(|(key, value)| {
+        unknown
+            .map(|(key, _)| {
                 let hint = keys::near_key(kind, key);
-                let hint = hint.map_or(String::new(), |k| format!("; did you mean {k}?"));
-                let place = self.place(value.place);
-                format!("{place}: [{section}] {key} is not known and has no effect{hint}")
+                (key.clone(), hint.map_or(String::new(), |k| format!("; did you mean {k}?")))
             })
-            .collect();
-        for warning in warnings {
-            self.problems.advice(warning);
+            .collect()
+    }
+
+    /// Keys that mean nothing here are errors: of what says who may do what, nothing is passed over.
+    pub fn only_known_keys(&mut self, section: &str) {
+        for (key, hint) in self.strange_keys(section) {
+            let text = format!("[{section}] {key} is not known{hint}");
+            let details = vec![self.locate(section, &key)];
+            self.problems.error(text, details);
+        }
+    }
+
+    /// Names of all sections that begin so.
+    pub fn sections(&self, kind: &str) -> Vec<String> {
+        let all = self.doc.sections.iter().map(|s| &s.name);
+        all.filter(|name| name.starts_with(kind)).cloned().collect()
+    }
+
+    /// The name after the colon of a section of a user or role.
+    pub fn principal(&mut self, scope: Scope<'_>) -> Option<String> {
+        let (_, text) = scope.section.split_once(':')?;
+        let name = principals::name(text);
+        self.check(scope, "", name)
+    }
+
+    /// A name that two sections have is an error. `all` has names and their sections.
+    pub fn twice<'n>(&mut self, what: &str, all: impl Iterator<Item = (&'n str, &'n str)>) {
+        let mut seen: HashMap<&str, &str> = HashMap::new();
+        for (name, section) in all {
+            if let Some(other) = seen.insert(name, section) {
+                let details = vec![self.locate_section(other), self.locate_section(section)];
+                self.problems.error(
+                    format!("there are two sections of the {what} {name}; keep one"),
+                    details,
+                );
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use privsep::table::{Socket, endpoint};
 use super::expand::Names;
 use super::host::{self, NoAddress};
 use super::model::{Address, Server};
+use super::password;
 use super::reading::{Reading, Scope};
 use super::settings::Password;
 use super::text::{self, repr, strip};
@@ -74,6 +75,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let scope = Scope::plain(section, names);
     let credentials = credentials(r, scope);
     let legacy_get_actions = legacy_get_actions(r, scope);
+    let insecure_no_auth = r.plain(scope, "insecure_no_auth", values::boolean).unwrap_or(false);
     r.unknown_keys(section);
     if r.doc.get(section, "port").is_none() {
         let text = format!("section [{section}] has no port value");
@@ -89,6 +91,8 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         credentials,
         hosts,
         legacy_get_actions,
+        insecure_no_auth,
+        guarded: false,
     })
 }
 
@@ -163,6 +167,8 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         credentials,
         hosts: Vec::new(),
         legacy_get_actions,
+        insecure_no_auth: false,
+        guarded: false,
     })
 }
 
@@ -195,9 +201,6 @@ fn credentials(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<(String, Passwor
             return None;
         }
     };
-    let password = match password.strip_prefix("{SHA}") {
-        Some(digest) => Password::Sha1(digest.to_owned()),
-        None => Password::Plain(password),
-    };
+    let password = r.check(scope, "password", password::of_server(&password))?;
     Some((username, password))
 }

@@ -78,6 +78,9 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// `legacy_get_actions`: links of the page act as they did in Supervisor, without a form that asks.
     pub legacy_get_actions: bool,
+    /// It can be reached from other machines, and nobody has said that this is to be without a password: it serves nobody
+    /// who has not logged in, not even where a later reading leaves no one who could. A role's `anonymous` is an exception.
+    pub guarded: bool,
 }
 
 /// A `[user:NAME]` section: somebody who logs in.
@@ -87,6 +90,19 @@ pub struct User {
     pub name: String,
     /// What proves it.
     pub password: Password,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLog {
+    /// Absolute path of its file.
+    pub path: String,
+    /// Rotation limit in bytes; 0 never.
+    pub maxbytes: u64,
+    /// Rotated files to keep.
+    pub backups: u32,
+    /// Whether its head goes to the system's log, too.
+    pub syslog: bool,
 }
 
 /// What a log leads to.
@@ -255,6 +271,8 @@ pub struct Settings {
     pub users: Vec<User>,
     /// Who may do what.
     pub access: Rules,
+    /// Where decisions and changes are recorded; `None` nowhere.
+    pub audit: Option<AuditLog>,
     /// Logs by number.
     pub logs: BTreeMap<u32, LogFile>,
     /// Groups, ascending by priority, then name.

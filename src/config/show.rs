@@ -149,7 +149,7 @@ pub fn json(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settin
     let processes = processes.filter_map(|(g, slot)| {
         Some(process(g, settings.process(slot)?, table, table.entry(slot)?))
     });
-    let warnings = r.problems.warnings.iter().chain(&r.problems.advice);
+    let warnings = r.problems.remarks().map(|(_, warning)| warning);
     let all = Json::object([
         ("config", Json::text(shown(&r.config))),
         ("warnings", Json::list(warnings.map(|w| Json::text(shown(w))))),

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use policy::access::Rules;
+use policy::access::{Role, Rules};
 use privsep::frame::Wire;
 use privsep::table::{self, Socket, Sweep, Table};
 
+use super::audit;
 use super::entries::Entries;
 use super::facts::Facts;
 use super::host;
 use super::identity;
 use super::limits;
 use super::merge;
-use super::model::{Address, Daemon, Group, Server};
+use super::model::{Address, Daemon, Group, Server, User};
 use super::path::absolute;
 use super::reading::Reading;
 use super::servers;
@@ -25,8 +26,12 @@ pub struct Model {
     pub daemon: Daemon,
     /// Groups in starting order.
     pub groups: Vec<Group>,
-    /// Servers.
+    /// Servers that are to be opened.
     pub servers: Vec<Server>,
+    /// Who logs in.
+    pub users: Vec<User>,
+    /// Who may do what.
+    pub roles: Vec<Role>,
 }
 
 /// Builds both; `infos` are the INFO lines so far. Errors end up in the reading.
@@ -43,11 +48,17 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     let mut settings = settings(r.facts, daemon);
     table.sockets = model.servers.iter().map(socket).collect();
     settings.servers = listed(&model.servers);
+    let user = |u: &User| settings::User { name: u.name.clone(), password: u.password.clone() };
+    settings.users = model.users.iter().map(user).collect();
+    settings.access = Rules { roles: model.roles.clone(), owner: own };
     let url = match current {
         Some(current) => servers::url_in_force(&model.servers, &table.sockets, &current.sockets),
         None => servers::url(&model.servers),
     };
     programs(r, model, Entries::new(r.facts, daemon, own, url), &mut table, &mut settings);
+    let asked = !model.users.is_empty() || !model.roles.is_empty();
+    settings.audit = audit::log(r, daemon, asked);
+    audit::alone(r, settings.audit.as_ref(), &table);
     let raised = limits::apply(r, daemon, own, &mut table);
     let changed = match current {
         None => {
@@ -136,6 +147,7 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
         servers: Vec::new(),
         users: Vec::new(),
         access: Rules::default(),
+        audit: None,
         logs: BTreeMap::new(),
         groups: Vec::new(),
         processes: BTreeMap::new(),
@@ -160,6 +172,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         credentials: server.credentials.clone(),
         hosts: server.hosts.clone(),
         legacy_get_actions: server.legacy_get_actions,
+        guarded: server.guarded,
     };
     (0..).zip(servers).map(each).collect()
 }
@@ -194,8 +207,7 @@ fn later_notes(r: &Reading<'_>, changed: Vec<String>) -> Vec<(Level, String)> {
 }
 
 fn warnings(r: &Reading<'_>) -> impl Iterator<Item = (Level, String)> {
-    let all = r.problems.warnings.iter().chain(&r.problems.advice);
-    all.map(|warning| (Level::Warn, shown(warning)))
+    r.problems.remarks().map(|(level, text)| (level, shown(text)))
 }
 
 /// What the spawner would refuse is said here, where it can be said well.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::contexts;
 use super::credentials;
+use super::options::native;
 use super::server::{Info, Server, list};
 use super::table::{self, ACTIONS, Action, Operand};
 
@@ -23,6 +24,10 @@ const FRESH: Duration = Duration::from_secs(3);
 /// Signals that are offered; any other can be typed.
 pub const SIGNALS: &[&str] =
     &["ABRT", "ALRM", "CONT", "HUP", "INT", "KILL", "QUIT", "STOP", "TERM", "USR1", "USR2"];
+
+/// The words of `actions=`.
+const RIGHTS: [&str; 10] =
+    ["view", "log", "clear", "start", "stop", "restart", "signal", "stdin", "config", "admin"];
 
 /// A process's group and name.
 pub type Name = (String, String);
@@ -91,8 +96,28 @@ pub fn offers(operand: Operand, typed: &str, names: impl FnOnce() -> Vec<Name>) 
         Operand::Signal => fixed(SIGNALS),
         Operand::Url => fixed(&["http://", "unix://"]),
         Operand::Action => actions(typed),
-        Operand::Nothing => Vec::new(),
+        Operand::Right => fixed(&RIGHTS),
+        Operand::AuditVerb => fixed(&["show", "verify"]),
+        Operand::File => files(typed),
+        Operand::Nothing | Operand::Anything => Vec::new(),
     }
+}
+
+/// The files and directories whose path begins so.
+fn files(typed: &str) -> Vec<String> {
+    let (directory, start) = typed.rfind('/').map_or(("", typed), |at| typed.split_at(at + 1));
+    let place = if directory.is_empty() { "." } else { directory };
+    let Ok(entries) = std::fs::read_dir(native(place)) else { return Vec::new() };
+    let path = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let hidden = name.starts_with('.') && !start.starts_with('.');
+        let fits = name.starts_with(start) && !hidden && !name.contains(char::is_control);
+        let end = if entry.path().is_dir() { "/" } else { "" };
+        fits.then(|| format!("{directory}{name}{end}"))
+    };
+    let mut paths: Vec<String> = entries.flatten().filter_map(path).collect();
+    paths.sort_unstable();
+    paths
 }
 
 fn groups(names: &[Name]) -> Vec<String> {
@@ -218,6 +243,22 @@ mod tests {
         assert_eq!(words("tail -f cat st"), ["stdout", "stderr", "stamp"]);
         assert_eq!(words("fg cat c"), [""; 0]);
         assert_eq!(words("reread "), [""; 0]);
+        assert_eq!(words("can alice st"), ["start", "stop", "stdin"]);
+        assert_eq!(words("can alice view c"), ["cat"]);
+        assert_eq!(words("audit v"), ["verify"]);
+    }
+
+    #[test]
+    fn files_by_their_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["audit.log", "audit.log.1", "other", ".hidden", "a\u{1b}"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(dir.path().join("audits")).unwrap();
+        let path = |name: &str| format!("{}/{name}", dir.path().display());
+        let offered = words(&format!("audit show {}", path("a")));
+        assert_eq!(offered, [path("audit.log"), path("audit.log.1"), path("audits/")]);
+        assert_eq!(words("audit show /nonexistent/x"), [""; 0]);
     }
 
     #[test]

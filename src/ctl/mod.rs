@@ -20,6 +20,7 @@ mod log;
 mod options;
 mod out;
 mod prompt;
+mod record;
 mod secret;
 pub(crate) mod server;
 mod session;

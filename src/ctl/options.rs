@@ -10,7 +10,7 @@ use nix::unistd::{Uid, User};
 use super::credentials;
 use super::out::{self, Color, Settings};
 use super::quote;
-use super::table::OPTIONS;
+use super::table::{LOCAL, OPTIONS};
 use super::trust;
 use crate::config::ctl::{self, Caller, Client};
 use crate::config::errors::Problems;
@@ -70,11 +70,7 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
         Some((program, args)) => (program.as_str(), args),
         None => ("supervisorctl", args),
     };
-    let usage = |text: String| {
-        let mut problems = Problems::default();
-        problems.error(text, Vec::new());
-        Stop::Usage(problems.report(program))
-    };
+    let usage = |text: String| refusal(text, program);
     let (found, words) = getopt::parse(args, OPTIONS).map_err(usage)?;
     let mut line = CommandLine::default();
     for (option, value) in found {
@@ -90,6 +86,22 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
         })?,
         None => Color::default(),
     };
+    let interactive = line.interactive.is_some();
+    let output = Settings { json: line.json.is_some(), raw: line.raw.is_some(), color };
+    let client = match words.first() {
+        Some(word) if LOCAL.contains(&word.as_str()) => Client::default(),
+        _ => client(line, environment, program)?,
+    };
+    Ok(Options { client, interactive, output, words })
+}
+
+/// Server and credentials, as the command line, the environment and the file have them.
+fn client(
+    mut line: CommandLine,
+    environment: &[(String, String)],
+    program: &str,
+) -> Result<Client, Stop> {
+    let usage = |text: String| refusal(text, program);
     let context = credentials::context(&line, environment).map_err(usage)?;
     let password = credentials::password(&line, environment, context.is_some()).map_err(usage)?;
     let client = match (context, line.configuration.take()) {
@@ -100,18 +112,19 @@ pub fn read(args: &[String], environment: &[(String, String)]) -> Result<Options
             None => Client::default(),
         },
     };
-    Ok(Options {
-        client: Client {
-            serverurl: line.serverurl.unwrap_or(client.serverurl),
-            username: line.username.or(client.username),
-            password: password.or(client.password),
-            prompt: client.prompt,
-            history_file: line.history_file.or(client.history_file),
-        },
-        interactive: line.interactive.is_some(),
-        output: Settings { json: line.json.is_some(), raw: line.raw.is_some(), color },
-        words,
+    Ok(Client {
+        serverurl: line.serverurl.unwrap_or(client.serverurl),
+        username: line.username.or(client.username),
+        password: password.or(client.password),
+        prompt: client.prompt,
+        history_file: line.history_file.or(client.history_file),
     })
+}
+
+fn refusal(text: String, program: &str) -> Stop {
+    let mut problems = Problems::default();
+    problems.error(text, Vec::new());
+    Stop::Usage(problems.report(program))
 }
 
 fn take(line: &mut CommandLine, option: &str, value: String) -> Result<(), String> {

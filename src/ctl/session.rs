@@ -144,12 +144,12 @@ impl Session {
         loop {
             match (action.run)(self, rest) {
                 Ok(()) => return,
-                Err(Trouble::Http { status: 401, .. }) => {
-                    self.error("Server requires authentication", "AUTHENTICATION");
+                Err(trouble @ Trouble::Http { status: 401, .. }) => {
+                    self.give_up(&trouble);
                     if !self.asks() {
-                        self.exit = status::GENERIC;
                         return;
                     }
+                    self.exit = status::SUCCESS;
                     if let Err(trouble) = self.ask_credentials() {
                         return self.give_up(&trouble);
                     }
@@ -165,12 +165,25 @@ impl Session {
     }
 
     /// Ends an action by what it has no words for.
-    fn give_up(&mut self, trouble: &Trouble) {
+    pub fn give_up(&mut self, trouble: &Trouble) {
+        self.exit = status::GENERIC;
+        match trouble {
+            Trouble::Http { status: 401, .. } => {
+                return self.error("Server requires authentication", "AUTHENTICATION");
+            }
+            Trouble::Fault(fault) if fault.code == Code::AccessDenied.number() => {
+                let message = actions::rights::denied(&fault.text);
+                return self.error(format_args!("ERROR ({message})"), Code::AccessDenied.name());
+            }
+            _ => {}
+        }
         let place = format!("file: {} line: {}", file!(), line!());
         let message = trouble.to_string();
         let problem = Problem { code: trouble.code(), message: &message, name: None };
         self.out.error(&format!("error: {message}: {place}"), problem);
-        self.exit = status::GENERIC;
+        if let Some(advice) = trouble.advice() {
+            self.say(advice);
+        }
     }
 
     /// Asks the person for name and password.
@@ -255,17 +268,22 @@ impl Session {
             Ok(Err(fault)) => return Err(Trouble::Fault(fault)),
             Err(trouble) => trouble,
         };
+        self.unreachable(trouble).map(|()| false)
+    }
+
+    /// Says why the daemon is not there, and sets the exit status; gives back what there are no words for.
+    pub fn unreachable(&mut self, trouble: Trouble) -> Result<(), Trouble> {
         match trouble.errno() {
             Some(libc_errno::ECONNREFUSED) => {
                 let line = format!("{} refused connection", self.server.url);
                 self.error(line, "CONNECTION_REFUSED");
                 self.exit = status::INSUFFICIENT_PRIVILEGES;
-                Ok(false)
+                Ok(())
             }
             Some(libc_errno::ENOENT) => {
                 self.error(format_args!("{} no such file", self.server.url), "NO_SOCKET");
                 self.exit = status::NOT_RUNNING;
-                Ok(false)
+                Ok(())
             }
             _ => Err(trouble),
         }

@@ -50,6 +50,14 @@ pub enum Operand {
     Url,
     /// An action's name.
     Action,
+    /// A word of `actions=`: what somebody may do.
+    Right,
+    /// `show` or `verify`.
+    AuditVerb,
+    /// A file's path.
+    File,
+    /// Something that cannot be foreseen.
+    Anything,
     /// Nothing further.
     Nothing,
 }
@@ -75,6 +83,9 @@ impl Flag {
         format!("{short}--{}{value}", self.long)
     }
 }
+
+/// The actions that ask no daemon: they need no configuration either.
+pub const LOCAL: [&str; 2] = ["audit", "passwd"];
 
 /// The action with this name.
 pub fn find(name: &str) -> Option<&'static Action> {
@@ -169,7 +180,10 @@ mod tests {
         for name in reference {
             assert!(find(name).is_some(), "{name}");
         }
-        assert_eq!(ACTIONS.len(), reference.len() + 1);
+        let own = ["audit", "can", "help", "passwd", "whoami"];
+        assert!(own.iter().all(|name| find(name).is_some()));
+        assert_eq!(ACTIONS.len(), reference.len() + own.len());
+        assert!(LOCAL.iter().all(|name| own.contains(name)));
     }
 
     #[test]

@@ -71,6 +71,29 @@ impl Trouble {
         }
     }
 
+    /// What an answer's status means here and what to do, for those that are no failure of the daemon.
+    pub fn advice(&self) -> Option<&'static str> {
+        let Trouble::Http { status, .. } = self else { return None };
+        Some(match status {
+            403 => {
+                "The server knows who asks and refuses: `supervisorctl whoami` tells who that is and what it may do. \
+                 A proxy in between may refuse, too."
+            }
+            404 => {
+                "Something answers at this address that is no supervisord, or a proxy leads elsewhere."
+            }
+            421 => {
+                "The server does not go by this name: use localhost or its address, or add the name to allowed_hosts \
+                 of its section."
+            }
+            429 => {
+                "There were too many wrong passwords: wait a moment, and check name and password."
+            }
+            503 => "The server has as much to do as it takes at a time: try again in a moment.",
+            _ => return None,
+        })
+    }
+
     /// The error number of a connection that could not be made.
     pub fn errno(&self) -> Option<i32> {
         match self {

@@ -40,8 +40,14 @@ pub fn changes(active: &Settings, latest: &Settings) -> Changes {
 /// An entry of the launch table that changed in any way has another slot, so what a program's environment or socket
 /// has become shows here too.
 fn differ(active: &Settings, running: &Group, latest: &Settings, group: &Group) -> bool {
-    running != group
-        || group.slots.iter().any(|slot| active.process(*slot) != latest.process(*slot))
+    let same = |slot: &u32| match (active.process(*slot), latest.process(*slot)) {
+        // Labels count from the reading on: nothing has to be restarted for them.
+        (Some(a), Some(b)) if a.labels != b.labels => {
+            Process { labels: b.labels.clone(), ..a.clone() } == *b
+        }
+        (a, b) => a == b,
+    };
+    running != group || !group.slots.iter().all(same)
 }
 
 fn logs(process: &Process) -> impl Iterator<Item = u32> {

@@ -78,6 +78,7 @@ pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
         servers: Vec::new(),
         users: Vec::new(),
         access: Rules::default(),
+        audit: None,
         logs: BTreeMap::new(),
         groups: Vec::new(),
         processes: BTreeMap::new(),

@@ -42,11 +42,13 @@ pub enum Code {
     StillRunning = 91,
     /// The configuration cannot be used.
     CantReread = 92,
+    /// The caller may see it, and not do this to it.
+    AccessDenied = 96,
 }
 
 impl Code {
     /// All codes, ascending.
-    pub const ALL: [Code; 18] = [
+    pub const ALL: [Code; 19] = [
         Code::UnknownMethod,
         Code::IncorrectParameters,
         Code::BadArguments,
@@ -65,6 +67,7 @@ impl Code {
         Code::AlreadyAdded,
         Code::StillRunning,
         Code::CantReread,
+        Code::AccessDenied,
     ];
 
     /// The number on the wire.
@@ -98,6 +101,7 @@ impl Code {
             Code::AlreadyAdded => "ALREADY_ADDED",
             Code::StillRunning => "STILL_RUNNING",
             Code::CantReread => "CANT_REREAD",
+            Code::AccessDenied => "ACCESS_DENIED",
         }
     }
 }
@@ -130,6 +134,7 @@ impl Code {
             Code::AlreadyAdded => "the group is in force already",
             Code::StillRunning => "a process of the group is not stopped",
             Code::CantReread => "the configuration is wrong; the text says where",
+            Code::AccessDenied => "no role of the caller allows it; the text says what",
         }
     }
 }

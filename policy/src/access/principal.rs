@@ -1,8 +1,10 @@
 //! Who asks, and how that is known.
 
+use std::fmt;
 use std::rc::Rc;
 
-use super::Member;
+use super::malformed::Malformed;
+use super::names::{self, ANONYMOUS};
 
 /// Who somebody is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +42,76 @@ pub struct Principal {
     proof: Proof,
 }
 
+impl Who {
+    /// Reads `anonymous`, `user:NAME`, `unix:UID` or `unix:UID(GID,GID,...)`: what [`Who::detailed`] writes.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn parse(text: &str) -> Result<Who, Malformed> {
+        let wrong = || {
+            Malformed::new(format!(
+                "{text:?} is nobody: write user:NAME, unix:UID, unix:UID(GID,GID) or {ANONYMOUS}"
+            ))
+        };
+        let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
+        match text.split_once(':') {
+            None if text == ANONYMOUS => Ok(Who::Anonymous),
+            Some(("user", name)) => Ok(Who::User(names::user_name(name)?.into())),
+            Some(("unix", rest)) => {
+                let (uid, groups) = match rest.split_once('(') {
+                    None => (rest, None),
+                    Some((uid, groups)) => (uid, Some(groups.strip_suffix(')').ok_or_else(wrong)?)),
+                };
+                let groups = groups.filter(|groups| !groups.is_empty());
+                let groups = groups.into_iter().flat_map(|groups| groups.split(',')).map(number);
+                Ok(Who::Unix { uid: number(uid)?, groups: groups.collect::<Result<_, _>>()? })
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// Who it is with all that decisions may hang on: groups, too. [`Who::parse`] reads it.
+    pub fn detailed(&self) -> String {
+        match self {
+            Who::Unix { groups, .. } if !groups.is_empty() => {
+                let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+                format!("{self}({})", groups.join(","))
+            }
+            who => who.to_string(),
+        }
+    }
+}
+
+/// `user:alice`, `unix:1000`, `anonymous`.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Anonymous => f.write_str(ANONYMOUS),
+            Who::Unix { uid, .. } => write!(f, "unix:{uid}"),
+            Who::User(name) => write!(f, "user:{name}"),
+        }
+    }
+}
+
+impl Proof {
+    /// `none`, `peer`, `password`, `session`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Proof::None => "none",
+            Proof::Peer => "peer",
+            Proof::Password => "password",
+            Proof::Session => "session",
+        }
+    }
+}
+
+/// See [`Proof::word`].
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl Principal {
     /// One whose identity was found by `proof`. For the gates of servers alone.
     pub fn new(who: Who, proof: Proof) -> Principal {
@@ -60,15 +132,11 @@ impl Principal {
     pub(super) fn is_owner(&self, owner: u32) -> bool {
         matches!(self.who, Who::Unix { uid, .. } if uid == 0 || uid == owner)
     }
+}
 
-    /// Whether a role's member stands for it.
-    pub(super) fn is(&self, member: &Member) -> bool {
-        match (member, &self.who) {
-            (Member::Anonymous, Who::Anonymous) => true,
-            (Member::User(name), Who::User(own)) => name.as_str() == &**own,
-            (Member::Uid(id), Who::Unix { uid, .. }) => id == uid,
-            (Member::Gid(id), Who::Unix { groups, .. }) => groups.contains(id),
-            _ => false,
-        }
+/// Who it is: `user:alice`, `unix:1000`, `anonymous`.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.who.fmt(f)
     }
 }

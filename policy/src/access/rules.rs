@@ -1,8 +1,11 @@
 //! The rules as the reader compiles them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Grants, Target};
+use super::names::ANONYMOUS;
+use super::{Grants, Pattern};
 
 /// All roles. Without one nothing is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,29 +44,14 @@ pub enum Member {
     Anonymous,
 }
 
-/// An element of `programs=`. Globs have `*`, `?` and `[...]` and never reach over a colon.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Pattern {
-    /// `@NAME`: programs with this label.
-    Label(String),
-    /// `GLOB`: whole groups.
-    Group(String),
-    /// `GLOB:GLOB`: processes of groups.
-    Process(String, String),
-}
-
-impl Role {
-    /// Whether it is about this. Every role is about the daemon: what it may do there, its actions say.
-    pub(super) fn covers(&self, target: Target<'_>) -> bool {
-        match target {
-            Target::Daemon => true,
-            Target::Process { group, name, labels } => self.programs.iter().any(|p| match p {
-                Pattern::Label(label) => labels.contains(label),
-                Pattern::Group(glob) => glob == "*" || glob == group,
-                Pattern::Process(of, glob) => {
-                    (of == "*" || of == group) && (glob == "*" || glob == name)
-                }
-            }),
+/// As in `members=`: `user:alice`, `unix:1000`, `@33`, `anonymous`.
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::User(name) => write!(f, "user:{name}"),
+            Member::Uid(uid) => write!(f, "unix:{uid}"),
+            Member::Gid(gid) => write!(f, "@{gid}"),
+            Member::Anonymous => f.write_str(ANONYMOUS),
         }
     }
 }

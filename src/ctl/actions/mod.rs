@@ -1,11 +1,15 @@
 //! What the actions do. They are declared in [`super::table`].
 
+pub mod audit;
 pub mod control;
 pub mod groups;
 pub mod help;
 mod json;
 pub mod logs;
 mod names;
+pub mod passwd;
+mod people;
+pub mod rights;
 pub mod show;
 pub mod tail;
 pub mod update;

@@ -1,9 +1,12 @@
 //! The actions.
 
-use super::super::actions::{control, groups, help, logs, show, tail, update};
+use super::super::actions::{
+    audit, control, groups, help, logs, passwd, rights, show, tail, update,
+};
 use super::super::{fg, shell};
 use super::Operand::{
-    Action as Topic, Group, Nothing, OneProcess, Process, ProcessOrChannel, Signal, Url,
+    Action as Topic, Anything, AuditVerb, File, Group, Nothing, OneProcess, Process,
+    ProcessOrChannel, Right, Signal, Url,
 };
 use super::{Action, Flag};
 
@@ -41,6 +44,26 @@ pub const ACTIONS: &[Action] = &[
         )],
     },
     Action {
+        name: "audit",
+        run: audit::run,
+        summary: "show an audit log, or check that nothing in it was changed",
+        forms: &[
+            ("audit show <file>", "the lines of an audit log, for people"),
+            ("audit verify <file>", "whether a line of it was changed, left out or moved"),
+        ],
+        operands: &[AuditVerb, File, Nothing],
+        flags: &[WHO, ACTION, TARGET, SINCE, ANCHOR, JSON],
+        details: "The file is read by the client itself, as the user who runs it; no supervisord is asked. --who, --action, \
+                  --target and --since choose lines of \"show\"; a pattern may have * and ?. With --json the lines are shown as \
+                  they stand. \"verify\" compares with the anchor that supervisord keeps as root, where --anchor names it: \
+                  only with it is it seen whether lines are missing at the end. Lines after the anchor are told of: they may be \
+                  new.",
+        exits: &[
+            (1, "a line was changed, left out or moved, or the file cannot be read"),
+            (2, "the arguments are wrong"),
+        ],
+    },
+    Action {
         name: "avail",
         run: groups::avail,
         summary: "list what the last reading of the configuration has",
@@ -50,6 +73,28 @@ pub const ACTIONS: &[Action] = &[
         details: "The columns: name; \"in use\" or \"avail\", which is not added yet; \"auto\" or \"manual\" start; \
                   priority of the group and of the process.",
         exits: &[(1, "supervisord is shutting down")],
+    },
+    Action {
+        name: "can",
+        run: rights::can,
+        summary: "tell whether somebody may do something, and by which rule",
+        forms: &[(
+            "can <user> <action> <target> ...",
+            "whether the user may do this to these processes",
+        )],
+        operands: &[Anything, Right, Process],
+        flags: &[JSON],
+        details: "A user is a name to log in by or, where there is none, a user of this system; user:NAME, unix:NAME, unix:UID, \
+                  @GROUP and anonymous leave no choice. Users and groups of the system are looked up where the client runs. \
+                  An action is a word of actions=, such as restart or signal(HUP). A target is a process, or \"daemon\" for \
+                  supervisord itself. About others than oneself it takes the action admin to ask.",
+        exits: &[
+            (1, "it is denied"),
+            (
+                2,
+                "nothing can be said: the arguments are wrong, there is no such user or process, or it is not for the caller to ask",
+            ),
+        ],
     },
     Action {
         name: "clear",
@@ -119,6 +164,24 @@ pub const ACTIONS: &[Action] = &[
         flags: &[],
         details: "Then its status is shown. Name and password stay those that were given before.",
         exits: &[(1, "the address is neither http:// nor unix://")],
+    },
+    Action {
+        name: "passwd",
+        run: passwd::run,
+        summary: "make the hash of a password for the configuration",
+        forms: &[
+            ("passwd", "the line password=... for a [user:NAME] section"),
+            ("passwd <name>", "the whole section"),
+        ],
+        operands: &[Anything, Nothing],
+        flags: &[STDIN, HASH, JSON],
+        details: "The password is asked for twice, without being shown; where standard input is no terminal, its first line is \
+                  taken. The hash is argon2id. No supervisord is asked, and nothing is changed: paste what is printed \
+                  into the configuration, then \"reread\".",
+        exits: &[
+            (1, "there is no password, it is empty, or the two differ"),
+            (2, "the arguments are wrong"),
+        ],
     },
     Action {
         name: "pid",
@@ -327,7 +390,65 @@ pub const ACTIONS: &[Action] = &[
         details: "It is the version of Supervisor whose interface it has.",
         exits: &[],
     },
+    Action {
+        name: "whoami",
+        run: rights::whoami,
+        summary: "show who supervisord takes the caller for, and what that one may do",
+        forms: &[(
+            "whoami",
+            "who the caller is to supervisord, how that is known, the roles, and what they allow",
+        )],
+        operands: &[Nothing],
+        flags: &[JSON],
+        details: "Of processes only those are listed that the caller may see. The words are those of actions= in a role; admin \
+                  is everything.",
+        exits: &[(3, "supervisord knows no roles")],
+    },
 ];
+
+const WHO: Flag = Flag {
+    short: None,
+    long: "who",
+    value: Some("PATTERN"),
+    help: "only what these users did: user:alice, unix:1000, anonymous",
+};
+
+const ACTION: Flag = Flag {
+    short: None,
+    long: "action",
+    value: Some("PATTERN"),
+    help: "only these actions: restart, login",
+};
+
+const TARGET: Flag = Flag {
+    short: None,
+    long: "target",
+    value: Some("PATTERN"),
+    help: "only what was done to these: web:*",
+};
+
+const SINCE: Flag = Flag {
+    short: None,
+    long: "since",
+    value: Some("TIME"),
+    help: "only what is not older: 2h, 7d, 2026-11-21, 2026-11-21T08:00",
+};
+
+const ANCHOR: Flag = Flag {
+    short: None,
+    long: "anchor",
+    value: Some("FILE"),
+    help: "compare with the anchor in this file",
+};
+
+const STDIN: Flag = Flag {
+    short: None,
+    long: "stdin",
+    value: None,
+    help: "take the first line of standard input, also on a terminal",
+};
+
+const HASH: Flag = Flag { short: None, long: "hash", value: None, help: "print the hash alone" };
 
 const FOLLOW: Flag = Flag {
     short: Some('f'),

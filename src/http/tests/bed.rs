@@ -231,8 +231,14 @@ impl Bed {
         {
             let credentials = credentials.clone();
             let section = section.to_owned();
-            let server =
-                Server { section, socket: 0, credentials, hosts: Vec::new(), legacy_get_actions };
+            let server = Server {
+                section,
+                socket: 0,
+                credentials,
+                hosts: Vec::new(),
+                legacy_get_actions,
+                guarded: false,
+            };
             spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
         }
         Bed { site, unix: path, tcp: address }

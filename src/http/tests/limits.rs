@@ -384,6 +384,7 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
             credentials: None,
             hosts: Vec::new(),
             legacy_get_actions: false,
+            guarded: false,
         };
         let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
         let polls = Rc::new(Cell::new(0));

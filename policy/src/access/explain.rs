@@ -1,0 +1,135 @@
+//! Decisions in words.
+
+use super::{Access, Action, Decision, Principal, Role, Rule, Rules, Target, on_daemon};
+
+/// A decision with what led to it, for whoever asks what somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The decision.
+    pub decision: Decision,
+    /// The rule: `role:web`, `no roles`, `owner`, `default`.
+    pub rule: String,
+    /// Where it stands, `file:line`; empty for what stands nowhere.
+    pub place: String,
+    /// A sentence. It says nothing about roles that the principal does not have.
+    pub why: String,
+}
+
+impl Rule {
+    /// `role:web`, `no roles`, `owner`, `default`.
+    pub fn name(&self, rules: &Rules) -> String {
+        match self {
+            Rule::NoRoles => "no roles".to_owned(),
+            Rule::Owner => "owner".to_owned(),
+            Rule::Default => "default".to_owned(),
+            Rule::Role(number) => match rules.roles.get(*number) {
+                Some(role) => format!("role:{}", role.name),
+                None => format!("role number {number}"),
+            },
+        }
+    }
+
+    /// Where it stands: `file:line`.
+    pub fn place<'r>(&self, rules: &'r Rules) -> Option<&'r str> {
+        match self {
+            Rule::Role(number) => rules.roles.get(*number).map(|role| &*role.place),
+            Rule::NoRoles | Rule::Owner | Rule::Default => None,
+        }
+    }
+
+    /// Name and place, as the audit log has them: `role:web /etc/supervisord.conf:12`, `no roles`, `owner`, `default`.
+    pub fn describe(&self, rules: &Rules) -> String {
+        let name = self.name(rules);
+        match self.place(rules) {
+            Some(place) => format!("{name} {place}"),
+            None => name,
+        }
+    }
+}
+
+impl Decision {
+    /// What decided: see [`Rule::describe`].
+    pub fn describe(&self, rules: &Rules) -> String {
+        self.rule.describe(rules)
+    }
+}
+
+impl Target<'_> {
+    /// `daemon`, or `group:name`.
+    pub fn describe(&self) -> String {
+        match self {
+            Target::Daemon => "daemon".to_owned(),
+            Target::Process { group, name, .. } => format!("{group}:{name}"),
+        }
+    }
+}
+
+impl Access {
+    /// What decided, in words: see [`Rule::describe`].
+    pub fn describe(&self, rule: &Rule) -> String {
+        rule.describe(&self.rules)
+    }
+
+    /// Decides, and says why.
+    pub fn explain(&self, who: &Principal, action: Action, target: Target<'_>) -> Explanation {
+        let decision = self.decide(who, action, target);
+        Explanation {
+            rule: decision.rule.name(&self.rules),
+            place: decision.rule.place(&self.rules).unwrap_or_default().to_owned(),
+            why: self.why(who, action, target, &decision.rule),
+            decision,
+        }
+    }
+
+    fn why(&self, who: &Principal, action: Action, target: Target<'_>, rule: &Rule) -> String {
+        let what = target.describe();
+        match rule {
+            Rule::NoRoles => {
+                "there is no [role:NAME] section: whoever passes a server's gate may do all"
+                    .to_owned()
+            }
+            Rule::Owner => {
+                format!(
+                    "{who} is root or runs the daemon: it could change the configuration anyway"
+                )
+            }
+            Rule::Role(number) => match self.rules.roles.get(*number) {
+                Some(role) => format!("role {} grants {action} on {what} to {who}", role.name),
+                None => String::new(),
+            },
+            Rule::Default => self.why_not(who, action, target),
+        }
+    }
+
+    fn why_not(&self, who: &Principal, action: Action, target: Target<'_>) -> String {
+        let what = target.describe();
+        let action = match target {
+            Target::Daemon => on_daemon(action),
+            Target::Process { .. } => action,
+        };
+        let roles = self.roles_of(who);
+        if roles.is_empty() {
+            return format!("{who} has no role");
+        }
+        let about: Vec<&&Role> = roles.iter().filter(|role| role.covers(target)).collect();
+        if about.is_empty() {
+            let names: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
+            return format!("no role of {who} is about {what}; it has {}", names.join(", "));
+        }
+        let grants = about.iter().map(|role| format!("{} ({})", role.name, role.grants));
+        let grants: Vec<String> = grants.collect();
+        format!("no role of {who} grants {action} on {what}: about it are {}", grants.join(", "))
+    }
+}
+
+impl Role {
+    /// Whether it is about this. Every role is about the daemon: what it may do there, its actions say.
+    fn covers(&self, target: Target<'_>) -> bool {
+        match target {
+            Target::Daemon => true,
+            Target::Process { group, name, labels } => {
+                self.programs.iter().any(|pattern| pattern.covers(group, name, labels))
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Servers that other machines can reach: what they must ask for.
+
+use super::model::{Address, Server, User};
+use super::reading::Reading;
+
+/// Takes out the servers that anybody could use from elsewhere, unless that is what the configuration wants, and warns of
+/// others that ask for a password where it can be read on its way. `strict` makes errors of both.
+pub fn admit(
+    r: &mut Reading<'_>,
+    servers: Vec<Server>,
+    users: &[User],
+    strict: bool,
+) -> Vec<Server> {
+    let mut admitted = Vec::new();
+    for server in servers {
+        let Address::Inet { address, .. } = &server.address else {
+            admitted.push(server);
+            continue;
+        };
+        if address.to_canonical().is_loopback() {
+            admitted.push(server);
+            continue;
+        }
+        let asks = server.credentials.is_some() || !users.is_empty();
+        if strict {
+            refuse(r, &server, asks);
+            continue;
+        }
+        match (asks, server.insecure_no_auth) {
+            (true, open) => {
+                let place = r.locate(&server.section, "port");
+                r.problems.advice(format!(
+                    "{place} can be reached from other machines, without encryption: passwords can be read on their \
+                     way; listen on 127.0.0.1 behind a proxy that speaks TLS"
+                ));
+                admitted.push(Server { guarded: !open, ..server });
+            }
+            (false, true) => {
+                let place = r.locate(&server.section, "insecure_no_auth");
+                r.problems.advice(format!(
+                    "{place}: whoever can reach {} controls all programs, without a password",
+                    shown(&server)
+                ));
+                admitted.push(server);
+            }
+            (false, false) => close(r, &server),
+        }
+    }
+    admitted
+}
+
+fn shown(server: &Server) -> String {
+    match &server.address {
+        Address::Inet { host, port, .. } if host.is_empty() => format!("*:{port}"),
+        Address::Inet { host, port, .. } => format!("{host}:{port}"),
+        Address::Unix { path, .. } => path.clone(),
+    }
+}
+
+/// It is left out, and said loudly, with the two lines that put it right.
+fn close(r: &mut Reading<'_>, server: &Server) {
+    let place = r.locate(&server.section, "port");
+    let where_to = shown(server);
+    r.problems.alarm(vec![
+        format!(
+            "{place}: {where_to} is not opened: whoever can reach it would control all programs, for it asks for no \
+             password. Add these two lines to the section (supervisorctl passwd makes the hash), or listen on \
+             127.0.0.1, or say insecure_no_auth=true:"
+        ),
+        "  username=admin".to_owned(),
+        "  password=$argon2id$v=19$...".to_owned(),
+    ]);
+}
+
+fn refuse(r: &mut Reading<'_>, server: &Server, asks: bool) {
+    let why = match asks {
+        true => "passwords could be read on their way, for it has no encryption",
+        false => "whoever can reach it would control all programs, for it asks for no password",
+    };
+    let text = format!(
+        "{} can be reached from other machines, which strict=true forbids: {why}; listen on 127.0.0.1",
+        shown(server)
+    );
+    let details = vec![r.locate(&server.section, "port"), r.locate("supervisord", "strict")];
+    r.problems.error(text, details);
+}

@@ -1,0 +1,262 @@
+//! `audit`: what an audit log says, and whether it was changed. The file is read here, as the user who runs the client.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::options::native;
+use super::super::record::Record;
+use super::super::session::{Session, status as exit};
+use super::super::table::Words;
+use super::super::trouble::Trouble;
+use super::words;
+use crate::config::glob;
+
+/// Longest line that is read, in bytes: what is longer is no record.
+const LONGEST: u64 = 64 * 1024;
+
+/// `audit show FILE`, `audit verify FILE`
+pub fn run(session: &mut Session, rest: &str) -> Result<(), Trouble> {
+    let Some(words) = words(session, "audit", rest) else {
+        session.exit = exit::INVALID_ARGS;
+        return Ok(());
+    };
+    let done = match words.names.as_slice() {
+        ["show", file] => match Choice::of(&words) {
+            Ok(choice) => show(session, file, &choice),
+            Err(text) => return refuse(session, &text),
+        },
+        ["show" | "verify", ..] => return refuse(session, "audit requires one file"),
+        [other, ..] => return refuse(session, &format!("audit has no {other}")),
+        [] => return refuse(session, "audit requires show or verify, and a file"),
+    };
+    if let Err(text) = done {
+        session.error(format_args!("ERROR: {text}"), "NO_AUDIT_LOG");
+        session.exit = exit::GENERIC;
+    }
+    Ok(())
+}
+
+fn refuse(session: &mut Session, text: &str) -> Result<(), Trouble> {
+    session.usage(text, "audit");
+    session.exit = exit::INVALID_ARGS;
+    Ok(())
+}
+
+/// The lines of a file, one by one.
+struct Lines<'f> {
+    name: &'f str,
+    reader: BufReader<File>,
+    number: u64,
+}
+
+impl<'f> Lines<'f> {
+    fn open(name: &'f str) -> Result<Lines<'f>, String> {
+        let file =
+            File::open(native(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
+        if !file.metadata().is_ok_and(|about| about.is_file()) {
+            return Err(format!("cannot read {name}: it is no regular file"));
+        }
+        Ok(Lines { name, reader: BufReader::new(file), number: 0 })
+    }
+
+    /// The next line without its end, and its number from 1 on. One that is too long is cut.
+    fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, String> {
+        let mut line = Vec::new();
+        let failed = |error| format!("cannot read {}: {error}", self.name);
+        let read = self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+        if read.map_err(failed)? == 0 {
+            return Ok(None);
+        }
+        self.number = self.number.saturating_add(1);
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 == LONGEST {
+            self.reader.skip_until(b'\n').map_err(failed)?;
+        }
+        Ok(Some((self.number, line)))
+    }
+}
+
+/// Which lines are shown.
+#[derive(Debug, Default)]
+struct Choice<'a> {
+    /// Members of a record, and the patterns that they are to fit.
+    members: Vec<(&'static str, &'a str)>,
+    since: Option<Timestamp>,
+}
+
+impl<'a> Choice<'a> {
+    fn of(words: &Words<'a>) -> Result<Choice<'a>, String> {
+        let members = ["who", "action", "target"];
+        let given = |name: &'static str| words.value(name).map(|pattern| (name, pattern));
+        let since = words.value("since").map(|text| moment(text, Timestamp::now())).transpose()?;
+        Ok(Choice { members: members.into_iter().filter_map(given).collect(), since })
+    }
+
+    fn takes(&self, record: &Record) -> bool {
+        let fits = |(name, pattern): &(&str, &str)| {
+            record.get(name).is_some_and(|value| {
+                // Names are no files: a leading dot is not special.
+                glob::matches(&format!(":{pattern}"), &format!(":{value}"))
+            })
+        };
+        self.members.iter().all(fits)
+            && self.since.is_none_or(|since| time(record).is_none_or(|time| time >= since))
+    }
+}
+
+/// A moment: so long ago (`2h`, `7d`), a day, or a day and time here.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let wrong = || format!("bad time {text}: it is such as 2h, 7d, 2026-11-21 or 2026-11-21T08:00");
+    if let Some((count, unit)) =
+        text.char_indices().last().and_then(|(at, unit)| Some((text.get(..at)?, unit)))
+        && let Ok(count) = count.parse::<i64>()
+    {
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 7 * 86_400,
+            _ => return Err(wrong()),
+        };
+        let ago = count.checked_mul(seconds).map(SignedDuration::from_secs).ok_or_else(wrong)?;
+        return now.checked_sub(ago).map_err(|_| wrong());
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let at: DateTime = text.parse().map_err(|_| wrong())?;
+    at.to_zoned(TimeZone::system()).map(|at| at.timestamp()).map_err(|_| wrong())
+}
+
+/// When it happened.
+fn time(record: &Record) -> Option<Timestamp> {
+    record.get("time")?.parse().ok()
+}
+
+/// Shows the lines that are wanted. What is no record is told of.
+fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), String> {
+    let mut lines = Lines::open(file)?;
+    let zone = TimeZone::system();
+    session.streamed = true;
+    while let Some((number, line)) = lines.next()? {
+        let Some(record) = Record::read(&line) else {
+            let text = format!("ERROR: {file}:{number}: no record of an audit log");
+            session.error(text, "NO_RECORD");
+            session.exit = exit::GENERIC;
+            continue;
+        };
+        if !choice.takes(&record) {
+            continue;
+        }
+        if session.out.json() {
+            session.out.print(&format!("{}\n", String::from_utf8_lossy(&line)));
+        } else {
+            session.say(told(&record, &zone));
+        }
+    }
+    Ok(())
+}
+
+/// A record for people: when, allowed or not, who, what; then what came of it, by which rule, from where.
+fn told(record: &Record, zone: &TimeZone) -> String {
+    let text = |name: &str| record.get(name);
+    let at = match time(record) {
+        Some(time) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        None => text("time").unwrap_or("-").to_owned(),
+    };
+    let mark = text("decision").or(text("event")).unwrap_or("-");
+    let what: Vec<&str> = [text("action"), text("target")].into_iter().flatten().collect();
+    let what = what.join(" ");
+    let mut line = format!("{at}  {mark:6} {:20} {what}", text("who").unwrap_or("-"));
+    if let Some(outcome) = text("outcome") {
+        line.push_str(&format!(": {outcome}"));
+    }
+    if let Some(rule) = text("rule") {
+        line.push_str(&format!(" ({rule})"));
+    }
+    if let Some(peer) = text("peer") {
+        line.push_str(&format!(" from {peer}"));
+    }
+    if let Some(auth) = text("auth") {
+        line.push_str(&format!(" by {auth}"));
+    }
+    if let Some(detail) = text("detail") {
+        line.push_str(&format!("; {detail}"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &str) -> Record {
+        Record::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn moments() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let at = |text| moment(text, now).map(|at| at.to_string());
+        assert_eq!(at("2h").unwrap(), "2026-11-21T10:00:00Z");
+        assert_eq!(at("7d").unwrap(), "2026-11-14T12:00:00Z");
+        assert_eq!(at("2026-11-20T08:00:00Z").unwrap(), "2026-11-20T08:00:00Z");
+        assert!(at("2026-11-20").is_ok() && at("2026-11-20T08:00").is_ok());
+        for bad in ["", "2x", "h", "yesterday", "9223372036854775807w", "2026-13-40", "é"] {
+            assert!(at(bad).unwrap_err().starts_with("bad time"), "{bad}");
+        }
+    }
+
+    const DENIED: &str = r#"{"seq":7,"time":"2026-11-21T12:00:00.123456Z","event":"access","who":"unix:1000",
+        "auth":"peer","peer":"unix","action":"stop","target":"web:nginx","decision":"deny","rule":"default",
+        "outcome":"ACCESS_DENIED","request":9}"#;
+
+    #[test]
+    fn records_are_lines_for_people() {
+        assert_eq!(
+            told(&record(DENIED), &TimeZone::UTC),
+            "2026-11-21 12:00:00  deny   unix:1000            stop web:nginx: ACCESS_DENIED (default) from unix by peer"
+        );
+        assert_eq!(
+            told(&record(r#"{"event":"lifecycle","time":"x","detail":"stopped"}"#), &TimeZone::UTC),
+            "x  lifecycle -                    ; stopped"
+        );
+    }
+
+    #[test]
+    fn records_are_chosen() {
+        let takes = |members: &[(&'static str, &'static str)], since: Option<&str>| {
+            let since = since.map(|since| since.parse().unwrap());
+            Choice { members: members.to_vec(), since }.takes(&record(DENIED))
+        };
+        assert!(takes(&[], None) && takes(&[("who", "unix:1000"), ("target", "web:*")], None));
+        assert!(!takes(&[("who", "unix:100")], None) && !takes(&[("action", "start")], None));
+        assert!(
+            takes(&[], Some("2026-11-21T12:00:00Z")) && !takes(&[], Some("2026-11-21T12:00:01Z"))
+        );
+    }
+
+    #[test]
+    fn lines_come_with_their_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let long = "x".repeat(200_000);
+        std::fs::write(&path, format!("{{}}\n{long}\nlast")).unwrap();
+        let name = path.to_str().unwrap();
+        let mut lines = Lines::open(name).unwrap();
+        assert_eq!(lines.next().unwrap(), Some((1, b"{}".to_vec())));
+        assert_eq!(
+            lines.next().unwrap().map(|(number, line)| (number, line.len())),
+            Some((2, 65_536))
+        );
+        assert_eq!(lines.next().unwrap(), Some((3, b"last".to_vec())));
+        assert_eq!(lines.next().unwrap(), None);
+        assert!(Lines::open("/nonexistent").is_err() && Lines::open("/").is_err());
+    }
+}

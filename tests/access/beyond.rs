@@ -15,7 +15,7 @@ use crate::world::hashed;
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const PORT: u16 = 9_001;
 
-struct Place80 {
+struct Site {
     daemon: Daemon,
     network: Network,
     _room: Room,
@@ -35,17 +35,17 @@ fn config(room: &Room, daemon: &str, server: &str) -> PathBuf {
         .write(room)
 }
 
-fn start(daemon: &str, server: impl Fn(&Room) -> String) -> Place80 {
+fn start(daemon: &str, server: impl Fn(&Room) -> String) -> Site {
     let (room, network) = (Room::new(), network());
     let file = config(&room, daemon, &server(&room));
     let launch = Launch::new(&room, Dist::plain().supervisord()).config(&file);
     let daemon = network.inside(|| launch.ready());
     daemon.wait_running("runs");
-    Place80 { daemon, network, _room: room }
+    Site { daemon, network, _room: room }
 }
 
 /// The status of an answer to `getState` there; `None`: nobody listens.
-fn state(place: &Place80, address: SocketAddr, lines: &str) -> Option<u16> {
+fn state(place: &Site, address: SocketAddr, lines: &str) -> Option<u16> {
     let request = last_call("supervisor.getState", &[], lines);
     let text = place.network.inside(|| Place::Tcp(address).ask(&request)).ok()?;
     Some(Answer::read(&text).status)
@@ -120,7 +120,7 @@ fn with_a_password_it_is_open_to_who_has_it() {
         assert_eq!(state(&place, outside(), &basic("u", "p")), Some(200));
         let log = place.daemon.activity();
         let warned = levels(&log, "WARN");
-        assert!(warned.iter().any(|l| l.contains("TLS") || l.contains("clear")), "{log}");
+        assert!(warned.iter().any(|l| l.contains("without encryption")), "{log}");
     }
 }
 
@@ -152,8 +152,8 @@ fn refused(daemon: &str, server: &str) -> Outcome {
 fn strict_is_a_refusal_of_both() {
     for (server, word) in [
         ("[inet_http_server]\nport=*:9001", "password"),
-        ("[inet_http_server]\nport=*:9001\ninsecure_no_auth=true", "insecure_no_auth"),
-        ("[inet_http_server]\nport=*:9001\nusername=u\npassword=p", "TLS"),
+        ("[inet_http_server]\nport=*:9001\ninsecure_no_auth=true", "password"),
+        ("[inet_http_server]\nport=*:9001\nusername=u\npassword=p", "encryption"),
     ] {
         let outcome = refused("strict=true", server);
         assert!(outcome.stderr.contains(word), "{server}: {outcome:?}");

@@ -203,8 +203,8 @@ fn teams() {
          not alice config nginx
          dora restart shop jobs:worker_0 jobs:worker_2 jobs:mailer
          not dora stop shop jobs:mailer
-         dora HUP shop
-         not dora TERM shop
+         dora signal(HUP) shop
+         not dora signal(TERM) shop
          not dora view nginx
          dora view shop
          deploy log shop jobs:worker_1

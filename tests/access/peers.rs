@@ -152,7 +152,7 @@ fn a_password_over_the_unix_socket_is_who_it_says_and_not_the_account_too() {
     let answer = world.ask_as(&cast.alice, &restart(&basic("bob", "peers")));
     assert_eq!(answer.code(), 96, "{answer:?}");
     let (code, text) = world.root("-u bob -p peers stop seen");
-    assert!(code != 0 && text.contains("denied"), "{text}");
+    assert!(code != 0 && text.contains("not allowed"), "{text}");
     // A wrong password is no way to be the account instead.
     for line in
         [basic("bob", "wrong"), basic("root", ""), basic("", ""), basic(&cast.alice.name, "")]

@@ -171,7 +171,7 @@ pub fn client(room: &Room) -> PathBuf {
 /// The hash of a password, as `supervisorctl passwd` makes it.
 pub fn hashed(room: &Room, password: &str) -> String {
     let mut command = Command::new("timeout");
-    command.arg(PATIENCE).arg(client(room)).args(["passwd", "--stdin"]);
+    command.arg(PATIENCE).arg(client(room)).args(["passwd", "--stdin", "--hash"]);
     let output = feed(&mut command, format!("{password}\n").as_bytes());
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert!(output.status.success() && text.starts_with("$argon2id$"), "{output:?}");

@@ -4,10 +4,12 @@
 mod ask;
 mod beyond;
 mod examples;
+mod flood;
 mod hidden;
 mod names;
 mod peers;
 mod secrets;
+mod sessions;
 mod story;
 mod wire;
 mod world;

@@ -68,6 +68,16 @@ impl World {
         self.network.inside(|| self.tcp().ask(request)).expect("an answer")
     }
 
+    /// A request over TCP from another address of 127.0.0.0/8, which is another client to the server.
+    pub fn ask_from(&self, source: Ipv4Addr, request: &[u8]) -> Answer {
+        let text = self.network.inside(|| {
+            let mut wire = self.tcp().connect_from(source).expect("a connection");
+            wire.send(request).expect("a question");
+            wire.rest().expect("an answer")
+        });
+        Answer::read(&text)
+    }
+
     /// A request over TCP.
     pub fn ask(&self, request: &[u8]) -> Answer {
         Answer::read(&self.raw(request))

@@ -6,9 +6,6 @@ use super::values::Read;
 
 const LONGEST: usize = 64;
 
-/// Words that members= has for something else.
-pub const ANONYMOUS: &str = "anonymous";
-
 fn fits(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@')
 }
@@ -22,7 +19,11 @@ pub fn name(text: &str) -> Read<String> {
         None if name.is_empty() => "it is empty".to_owned(),
         None if name.starts_with(['@', '-']) => "of how it begins".to_owned(),
         None if name.chars().count() > LONGEST => "of its length".to_owned(),
-        None => return Ok(name.to_owned()),
+        None => {
+            // The decision point has the last word on what names somebody.
+            let name = policy::access::user_name(name).map(str::to_owned);
+            return name.map_err(|why| format!("Invalid name: {why}"));
+        }
     };
     Err(format!(
         "Invalid name: {} because {why}; a name is 1 to {LONGEST} letters, digits and . _ - + @, and begins with \
@@ -34,16 +35,16 @@ pub fn name(text: &str) -> Read<String> {
 /// `labels=`: a list of labels.
 pub fn labels(text: &str) -> Read<Vec<String>> {
     let mut all = Vec::new();
-    for label in super::values::strings(text).into_iter().filter(|label| !label.is_empty()) {
-        if !all.contains(&self::label(&label)?) {
+    for text in super::values::strings(text).iter().filter(|text| !text.is_empty()) {
+        let label = label(text)?;
+        if !all.contains(&label) {
             all.push(label);
         }
     }
     Ok(all)
 }
 
-/// One label.
-pub fn label(text: &str) -> Read<String> {
+fn label(text: &str) -> Read<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if text.is_empty() || text.len() > LONGEST || !text.chars().all(fits) {
         return Err(format!(
@@ -80,6 +81,7 @@ mod tests {
             "a%b",
             "a\nb",
             "a\tb",
+            "anonymous",
             "a\u{0}b",
             "a\u{1b}[0m",
             "a\u{200b}",

@@ -79,6 +79,7 @@ impl Host for Machine {
 
     fn group(&mut self, who: &Who) -> Option<u32> {
         match who {
+            Who::Name(name) if name == "root" => Some(0),
             Who::Name(name) => (name == "staff").then_some(50),
             Who::Id(id) => (*id == 50).then_some(50),
         }

@@ -1,6 +1,8 @@
 //! Patterns of names: `*`, `?`, `[...]` and `[!...]`, as in a shell but for the backslash, which means itself. What
 //! stands for another character never stands for a colon.
 
+use std::collections::{BTreeSet, HashMap};
+
 /// A pattern, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob {
@@ -46,14 +48,36 @@ impl Glob {
         Glob { prefix: prefix.to_owned(), rest }
     }
 
-    /// The one name that it matches, where it is a plain name.
-    pub(super) fn literal(&self) -> Option<&str> {
-        self.rest.is_empty().then_some(&self.prefix)
-    }
-
     /// Whether it matches a name, all of it.
     pub(super) fn matches(&self, name: &str) -> bool {
         name.strip_prefix(&*self.prefix).is_some_and(|name| run(&self.rest, name))
+    }
+}
+
+/// Values by pattern, found by a name without a look at each.
+#[derive(Debug, Default)]
+pub(super) struct Globs<T> {
+    /// By what matches begin with, then by pattern.
+    all: HashMap<String, HashMap<String, (Glob, T)>>,
+    /// How long such beginnings are, in bytes.
+    lengths: BTreeSet<usize>,
+}
+
+impl<T: Default> Globs<T> {
+    /// The value of a pattern.
+    pub(super) fn entry(&mut self, pattern: &str) -> &mut T {
+        let glob = Glob::new(pattern);
+        self.lengths.insert(glob.prefix.len());
+        let same = self.all.entry(glob.prefix.clone()).or_default();
+        &mut same.entry(pattern.to_owned()).or_insert_with(|| (glob, T::default())).1
+    }
+
+    /// The values of all patterns that match a name.
+    pub(super) fn matching(&self, name: &str) -> impl Iterator<Item = &T> {
+        let beginnings = self.lengths.iter().filter_map(|end| name.get(..*end));
+        let possible = beginnings.filter_map(|beginning| self.all.get(beginning));
+        let possible = possible.flat_map(HashMap::values);
+        possible.filter(|(glob, _)| glob.matches(name)).map(|(_, value)| value)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::bits::Bits;
-use super::glob::Glob;
+use super::glob::Globs;
 use super::{Action, Member, Pattern, Principal, Role, Who, signals};
 
 /// Programs whose roles are kept: all that a configuration can have, and as many again.
@@ -23,14 +23,22 @@ pub(super) struct Index {
     uids: HashMap<u32, Bits>,
     gids: HashMap<u32, Bits>,
     anonymous: Option<Bits>,
+    /// By signal; 0 is any.
+    signals: Vec<Bits>,
     actions: HashMap<Action, Bits>,
     labels: HashMap<String, Bits>,
-    /// Patterns whose group is a plain name, by that; without a glob for the process they are about all of it.
-    named: HashMap<String, Vec<(Option<Glob>, Bits)>>,
-    /// Patterns with a glob for the group.
-    globs: Vec<(Glob, Option<Glob>, Bits)>,
+    patterns: Globs<OfGroups>,
     programs: RefCell<Programs>,
     principals: RefCell<Vec<(Principal, Rc<Bits>)>>,
+}
+
+/// What patterns say about the groups that one glob matches.
+#[derive(Debug, Default)]
+struct OfGroups {
+    /// Roles about all their processes.
+    whole: Option<Bits>,
+    /// Roles about some.
+    processes: Globs<Option<Bits>>,
 }
 
 /// Roles by group and name, as far as somebody asked.
@@ -49,21 +57,18 @@ struct Known {
 impl Index {
     pub(super) fn new(roles: &[Role]) -> Index {
         let mut index = Index { roles: roles.len(), ..Index::default() };
-        for action in (0..=signals::LAST).map(Action::Signal).chain(Action::ALL) {
-            let mut bits = index.none();
+        let granting = |action| {
+            let mut bits = Bits::none(roles.len());
             let granted = (0..).zip(roles).filter(|(_, role)| role.grants.has(action));
             granted.for_each(|(number, _)| bits.insert(number));
-            index.actions.insert(action, bits);
-        }
-        let mut patterns = HashMap::new();
+            bits
+        };
+        index.signals = (0..=signals::LAST).map(|n| granting(Action::Signal(n))).collect();
+        index.actions = Action::ALL.into_iter().map(|action| (action, granting(action))).collect();
         for (number, role) in (0..).zip(roles) {
             role.members.iter().for_each(|member| index.member(number, member));
-            for pattern in &role.programs {
-                let bits = patterns.entry(pattern).or_insert_with(|| index.none());
-                bits.insert(number);
-            }
+            role.programs.iter().for_each(|pattern| index.pattern(number, pattern));
         }
-        patterns.into_iter().for_each(|(pattern, bits)| index.pattern(pattern, bits));
         index
     }
 
@@ -82,24 +87,24 @@ impl Index {
         bits.insert(role);
     }
 
-    fn pattern(&mut self, pattern: &Pattern, bits: Bits) {
-        let (of, name) = match pattern {
-            Pattern::Label(label) => {
-                self.labels.insert(label.clone(), bits);
-                return;
+    fn pattern(&mut self, role: usize, pattern: &Pattern) {
+        let none = self.none();
+        let bits = match pattern {
+            Pattern::Label(label) => self.labels.entry(label.clone()).or_insert(none),
+            Pattern::Group(of) => self.patterns.entry(of).whole.get_or_insert(none),
+            Pattern::Process(of, name) => {
+                self.patterns.entry(of).processes.entry(name).get_or_insert(none)
             }
-            Pattern::Group(of) => (Glob::new(of), None),
-            Pattern::Process(of, name) => (Glob::new(of), Some(Glob::new(name))),
         };
-        match of.literal().map(str::to_owned) {
-            Some(group) => self.named.entry(group).or_default().push((name, bits)),
-            None => self.globs.push((of, name, bits)),
-        }
+        bits.insert(role);
     }
 
     /// Roles that grant an action.
     pub(super) fn of_action(&self, action: Action) -> Option<&Bits> {
-        self.actions.get(&action)
+        match action {
+            Action::Signal(signo) => self.signals.get(usize::from(signo)),
+            action => self.actions.get(&action),
+        }
     }
 
     /// Roles that a principal has.
@@ -147,16 +152,9 @@ impl Index {
     fn covering(&self, group: &str, name: &str, labels: &[String]) -> Bits {
         let mut bits = self.none();
         labels.iter().filter_map(|label| self.labels.get(label)).for_each(|more| bits.join(more));
-        let covers = |glob: &Option<Glob>| glob.as_ref().is_none_or(|glob| glob.matches(name));
-        for (glob, more) in self.named.get(group).into_iter().flatten() {
-            if covers(glob) {
-                bits.join(more);
-            }
-        }
-        for (of, glob, more) in &self.globs {
-            if of.matches(group) && covers(glob) {
-                bits.join(more);
-            }
+        for of in self.patterns.matching(group) {
+            let some = of.processes.matching(name).flatten();
+            of.whole.iter().chain(some).for_each(|more| bits.join(more));
         }
         bits
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::actions::rights::denied;
 use super::follower::{self, Follower, Missing};
 use super::http::Stream;
 use super::input::{self, Found};
@@ -169,6 +170,10 @@ fn send(session: &mut Session, name: &str, line: &[u8]) -> Result<Option<End>, T
     match session.try_call("supervisor.sendProcessStdin", &[name.into(), chars])? {
         Ok(_) => gone(session, name),
         Err(fault) if fault.code == Code::NotRunning.number() => Ok(Some(End::Killed)),
+        Err(fault) if fault.code == Code::AccessDenied.number() => {
+            session.exit = status::GENERIC;
+            Ok(Some(End::Refused(format!("ERROR: {}", denied(&fault.text)))))
+        }
         Err(fault) => {
             Ok(Some(End::Refused(format!("ERROR: <Fault {}: {}>", fault.code, quote(&fault.text)))))
         }

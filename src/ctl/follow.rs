@@ -180,6 +180,9 @@ fn show<R: Read>(
         Err(Missing::Head(error)) => {
             return End::Refused(format!("Cannot connect, error: {}", Trouble::from(error)));
         }
+        Err(Missing::Status(403)) => {
+            return End::Refused("Cannot read, status code 403: not allowed: log".to_owned());
+        }
         Err(Missing::Status(status)) => {
             return End::Refused(format!("Cannot read, status code {status}"));
         }

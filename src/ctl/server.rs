@@ -39,6 +39,11 @@ impl Server {
         self.connection = None;
     }
 
+    /// Whether it is told by the socket who calls: no name is given.
+    pub fn is_by_socket(&self) -> bool {
+        self.url.starts_with("unix:") && self.authorization().is_none()
+    }
+
     /// The value of the `Authorization` header.
     pub fn authorization(&self) -> Option<String> {
         let (name, password) = (self.username.as_ref()?, self.password.as_ref()?);

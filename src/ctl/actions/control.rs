@@ -1,4 +1,4 @@
-//! What changes processes: `start`, `stop`, `restart`, `signal`, `shutdown`.
+//! What changes processes: `start`, `stop`, `signal`, `shutdown`.
 
 use super::super::batch::{AT_ONCE, Batch};
 use super::super::out::Problem;
@@ -6,8 +6,9 @@ use super::super::server::{Call, Outcome, list};
 use super::super::session::{Session, libc_errno, status as exit};
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, subject};
+use super::rights::denied;
 use super::wait::{self, Wish};
-use super::{update, words};
+use super::words;
 use crate::config::json::Json;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
@@ -49,7 +50,7 @@ pub const START: Verb = Verb {
     at_once: AT_ONCE,
 };
 
-const STOP: Verb = Verb {
+pub const STOP: Verb = Verb {
     methods: [
         "supervisor.stopProcess",
         "supervisor.stopProcessGroup",
@@ -104,6 +105,9 @@ impl Verb {
                 let problem = Problem { code: Code::Failed.name(), message, name: Some(&name) };
                 session.out.error(message, problem);
             }
+            Some(code @ Code::AccessDenied) => {
+                session.error_about(&name, &denied(&outcome.description), code.name());
+            }
             _ => {
                 let known = code.and_then(|code| Some((code, (self.words)(code)?)));
                 let (code, words) = known.ok_or_else(|| {
@@ -118,7 +122,7 @@ impl Verb {
 
     /// Does it to what the names stand for, several at a time, and tells it in their order. `extra` is the methods'
     /// last parameter.
-    fn apply(
+    pub fn apply(
         &self,
         session: &mut Session,
         names: &[&str],
@@ -140,27 +144,13 @@ impl Verb {
             Call::new(method, &params)
         };
         let calls: Vec<Call> = targets.iter().map(call).collect();
-        // What is named twice is done twice, and what comes of the second time depends on the first.
-        let at_once = if any_overlap(&targets) { 1 } else { self.at_once };
-        let mut batch = Batch::new(&calls, at_once);
-        let mut answers: Vec<_> = targets.iter().map(|_| None).collect();
-        let mut told = 0;
-        while let Some((place, answer)) = batch.next(&mut session.server) {
-            if let Some(slot) = answers.get_mut(place) {
-                *slot = Some(answer);
-            }
-            while let Some(answer) = answers.get_mut(told).and_then(Option::take)
-                && let Some(target) = targets.get(told)
-            {
-                self.tell(session, target, answer)?;
-                told += 1;
-            }
-        }
-        Ok(())
+        each(session, &targets, &calls, self.at_once, |session, target, answer| {
+            self.tell(session, target, answer)
+        })
     }
 
     /// Says what became of one name.
-    fn tell(
+    pub fn tell(
         &self,
         session: &mut Session,
         target: &Target<'_>,
@@ -187,6 +177,33 @@ impl Verb {
         }
         Ok(())
     }
+}
+
+/// Makes a call for each target, at most so many at a time, and tells the answers in the order of the targets.
+pub fn each(
+    session: &mut Session,
+    targets: &[Target<'_>],
+    calls: &[Call],
+    at_once: usize,
+    mut tell: impl FnMut(&mut Session, &Target<'_>, Result<Value, Trouble>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    // What is named twice is done twice, and what comes of the second time depends on the first.
+    let at_once = if any_overlap(targets) { 1 } else { at_once };
+    let mut batch = Batch::new(calls, at_once);
+    let mut answers: Vec<_> = targets.iter().map(|_| None).collect();
+    let mut told = 0;
+    while let Some((place, answer)) = batch.next(&mut session.server) {
+        if let Some(slot) = answers.get_mut(place) {
+            *slot = Some(answer);
+        }
+        while let Some(answer) = answers.get_mut(told).and_then(Option::take)
+            && let Some(target) = targets.get(told)
+        {
+            tell(session, target, answer)?;
+            told += 1;
+        }
+    }
+    Ok(())
 }
 
 fn any_overlap(targets: &[Target<'_>]) -> bool {
@@ -236,34 +253,6 @@ pub fn stop(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         return Ok(());
     }
     STOP.apply(session, &words.names, None)
-}
-
-/// `restart NAME…`
-pub fn restart(session: &mut Session, rest: &str) -> Result<(), Trouble> {
-    let Some(words) = words(session, "restart", rest) else { return Ok(()) };
-    if !session.upcheck()? {
-        return Ok(());
-    }
-    if words.names.is_empty() {
-        session.usage("restart requires a process name", "restart");
-        return Ok(());
-    }
-    let Some(wish) = wait::wish(session, "restart", &words) else { return Ok(()) };
-    let updated;
-    let mut names = words.names.clone();
-    if words.has("update") {
-        let Some(left) = update::update_named(session, &names, wish)? else { return Ok(()) };
-        updated = left;
-        names = updated.iter().map(String::as_str).collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-    }
-    STOP.apply(session, &names, None)?;
-    match wish {
-        Wish::Running(limit) => wait::start(session, &names, limit),
-        Wish::Answer => START.apply(session, &names, None),
-    }
 }
 
 /// `signal SIGNAL NAME…`

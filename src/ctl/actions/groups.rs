@@ -7,6 +7,7 @@ use super::super::session::{Session, status as exit};
 use super::super::trouble::{Trouble, code_of};
 use super::json;
 use super::names::{full_name, subject};
+use super::rights::denied;
 use crate::config::json::Json;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{Fault, Value};
@@ -137,6 +138,8 @@ pub fn add(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         } else if is(&fault, Code::BadName) {
             let line = format!("ERROR: no such process/group: {name}");
             error_of(session, &line, name, code_of(&fault));
+        } else if is(&fault, Code::AccessDenied) {
+            session.error_about(name, &denied(&fault.text), code_of(&fault));
         } else {
             return Err(fault.into());
         }
@@ -161,6 +164,8 @@ pub fn remove(session: &mut Session, rest: &str) -> Result<(), Trouble> {
         } else if is(&fault, Code::BadName) {
             let line = format!("ERROR: no such process/group: {name}");
             error_of(session, &line, name, code_of(&fault));
+        } else if is(&fault, Code::AccessDenied) {
+            session.error_about(name, &denied(&fault.text), code_of(&fault));
         } else {
             return Err(fault.into());
         }

@@ -4,6 +4,7 @@ use super::super::server::{Outcome, list};
 use super::super::session::Session;
 use super::super::trouble::Trouble;
 use super::names::{Target, expand, full_name, subject};
+use super::rights::denied;
 use crate::config::json::Json;
 use crate::rpc::fault::Code;
 
@@ -26,15 +27,16 @@ pub fn clear(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     }
     for name in expand(session, &names)? {
         let target = Target::parse(&name);
-        let code = match session.try_call("supervisor.clearProcessLogs", &[target.value()])? {
-            Ok(_) => Code::Success.number(),
-            Err(fault) => fault.code,
-        };
+        let (code, description) =
+            match session.try_call("supervisor.clearProcessLogs", &[target.value()])? {
+                Ok(_) => (Code::Success.number(), String::new()),
+                Err(fault) => (fault.code, fault.text),
+            };
         let outcome = Outcome {
             group: target.group.to_owned(),
             name: target.process.map(str::to_owned),
             status: i64::from(code),
-            description: String::new(),
+            description,
         };
         report_cleared(session, &outcome)?;
     }
@@ -51,6 +53,9 @@ fn report_cleared(session: &mut Session, outcome: &Outcome) -> Result<(), Troubl
             Json::object(members)
         }),
         Some(code @ Code::BadName) => session.error_about(&name, "no such process", code.name()),
+        Some(code @ Code::AccessDenied) => {
+            session.error_about(&name, &denied(&outcome.description), code.name());
+        }
         Some(code @ Code::Failed) => session.error_about(&name, "failed", code.name()),
         _ => {
             let text = format!("Unknown result code {} for {name}", outcome.status);

@@ -9,6 +9,7 @@ pub mod logs;
 mod names;
 pub mod passwd;
 mod people;
+pub mod restart;
 pub mod rights;
 pub mod show;
 pub mod tail;

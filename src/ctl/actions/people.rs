@@ -46,6 +46,12 @@ pub fn of_the_system(user: &str) -> Result<Option<String>, String> {
     Ok(Some(format!("unix:{}({})", found.uid, groups.join(","))))
 }
 
+/// The same where it is the name of whoever runs the client.
+pub fn myself(user: &str) -> Option<String> {
+    let me = User::from_uid(Uid::effective()).ok().flatten()?;
+    if me.name == user { of_the_system(user).ok().flatten() } else { None }
+}
+
 fn group_number(group: &str) -> Result<Gid, String> {
     if let Ok(gid) = group.parse() {
         return Ok(Gid::from_raw(gid));

@@ -32,6 +32,13 @@ pub struct Me {
     owner: bool,
 }
 
+impl Me {
+    /// Whether something may be allowed and something else not.
+    pub fn has_limits(&self) -> bool {
+        !self.owner && !self.roles.is_empty()
+    }
+}
+
 impl TryFrom<&Value> for Me {
     type Error = Trouble;
 
@@ -342,6 +349,11 @@ fn decide(
         targets.iter().map(question).collect()
     };
     let resolved = match people::resolve(user) {
+        // Whoever asks for the own rights by the system's name is that one to the daemon.
+        Ok(None) if session.server.is_by_socket() => Ok(people::myself(user)),
+        resolved => resolved,
+    };
+    let resolved = match resolved {
         Ok(resolved) => resolved,
         Err(text) => return no_user(session, &text),
     };

@@ -8,6 +8,7 @@ use super::super::session::{Session, status as exit};
 use super::super::table::Words;
 use super::super::trouble::Trouble;
 use super::names::{full_name, is_pattern, select};
+use super::rights::denied;
 use super::{all_infos, words};
 use crate::config::json::Json;
 use crate::rpc::fault::Code;
@@ -285,12 +286,13 @@ fn show_end(
     };
     let code = Code::from_number(i64::from(fault.code));
     let words = match code {
-        Some(Code::NoFile) => "no log file",
-        Some(Code::Failed) => "unknown error reading log",
-        Some(Code::BadName) => "no such process name",
+        Some(Code::NoFile) => "no log file".to_owned(),
+        Some(Code::Failed) => "unknown error reading log".to_owned(),
+        Some(Code::BadName) => "no such process name".to_owned(),
+        Some(Code::AccessDenied) => denied(&fault.text),
         _ => return Err(fault.into()),
     };
-    session.error_about(&log.name, words, code.map_or("FAULT", Code::name));
+    session.error_about(&log.name, &words, code.map_or("FAULT", Code::name));
     session.exit = exit::GENERIC;
     Ok(())
 }

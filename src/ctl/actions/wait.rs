@@ -109,11 +109,37 @@ fn want(session: &mut Session, infos: &[Info], name: &str, wanted: &mut Vec<Want
 }
 
 fn run(session: &mut Session, wanted: Vec<Wanted>, seconds: Option<f64>) -> Result<(), Trouble> {
-    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    let end = end(seconds);
     let mut begun = Vec::with_capacity(wanted.len());
     for one in wanted {
         begun.push(begin(session, one)?);
     }
+    conclude(session, begun, seconds, end)
+}
+
+/// Waits for processes of which these are the outcomes of their starts, and tells of them.
+pub fn await_running(
+    session: &mut Session,
+    outcomes: Vec<Outcome>,
+    seconds: Option<f64>,
+) -> Result<(), Trouble> {
+    let begun = outcomes.into_iter().map(|outcome| {
+        let settled = outcome.status != i64::from(Code::Success.number());
+        (Wanted { outcome, running: Running::Success }, settled)
+    });
+    conclude(session, begun.collect(), seconds, end(seconds))
+}
+
+fn end(seconds: Option<f64>) -> Option<Instant> {
+    seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds))
+}
+
+fn conclude(
+    session: &mut Session,
+    begun: Vec<(Wanted, bool)>,
+    seconds: Option<f64>,
+    end: Option<Instant>,
+) -> Result<(), Trouble> {
     for (mut one, settled) in begun {
         if !settled && !settle(session, &mut one.outcome, end)? {
             let name = full_name(&one.outcome.group, one.outcome.name.as_deref());

@@ -1,7 +1,7 @@
 //! The actions.
 
 use super::super::actions::{
-    audit, control, groups, help, logs, passwd, rights, show, tail, update,
+    audit, control, groups, help, logs, passwd, restart, rights, show, tail, update,
 };
 use super::super::{fg, shell};
 use super::Operand::{
@@ -241,7 +241,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "restart",
-        run: control::restart,
+        run: restart::restart,
         summary: "stop and start processes",
         forms: &[
             ("restart <name> ...", "stop and start these processes"),

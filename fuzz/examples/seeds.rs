@@ -144,9 +144,9 @@ fn replies() -> Vec<Vec<u8>> {
     let (seq, slot, instance, pid, status) = (1, 2, 3, 4, 5);
     let failure = Failure { stage: Stage::Exec, errno: 2 };
     let cause = Cause::Died;
-    let stdout = true;
+    let (stdout, audit) = (true, true);
     [
-        Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout },
+        Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout, audit },
         Reply::Listener { index: 1 },
         Reply::Complete,
         Reply::Spawned { seq, slot, instance, pid, failure: Some(failure), pipes: 7 },

@@ -71,6 +71,7 @@ impl Spawner {
             cause: self.succession.cause.unwrap_or(Cause::Start),
             detail: self.succession.detail,
             stdout: out.is_some(),
+            audit: false,
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
         fds.extend(out.iter().map(AsFd::as_fd));

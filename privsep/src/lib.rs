@@ -1,4 +1,4 @@
-//! The border: what the spawner, the broker and the reader may say to each other.
+//! The border: what the spawner, the broker, the reader and the audit writer may say to each other.
 //!
 //! No input or output, no clock, no unsafe code. Every decoder is total: any bytes give a value or an error.
 //! Trust: the spawner reads requests and the table, the broker reads replies; each treats them as input.
@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod audit;
 pub mod files;
 pub mod frame;
 pub mod journal;

@@ -89,7 +89,8 @@ tagged! {
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
-    /// First: with the settings, the journal and, if the daemon has a standard output for the log, that one.
+    /// First: with the settings, the journal and, if the daemon has them, its standard output for the log and the end to
+    /// write to of the pipe to the audit writer.
     1 Hello {
         /// Which reading of the configuration is in force.
         epoch: u32,
@@ -101,8 +102,10 @@ pub enum Reply {
         cause: Cause,
         /// Its wait status where it died by itself.
         detail: i32,
-        /// Whether a third descriptor, the daemon's standard output, is there.
+        /// Whether a descriptor of the daemon's standard output is there.
         stdout: bool,
+        /// Whether a descriptor for what is to be in the audit log is there, the last one.
+        audit: bool,
     },
     /// A listening socket, with its descriptor.
     2 Listener {
@@ -204,7 +207,7 @@ impl Reply {
     /// How many descriptors come with this message.
     pub fn descriptors(&self) -> usize {
         match self {
-            Reply::Hello { stdout, .. } => 2 + usize::from(*stdout),
+            Reply::Hello { stdout, audit, .. } => 2 + usize::from(*stdout) + usize::from(*audit),
             Reply::Listener { .. } | Reply::Opened { .. } | Reply::Reading { .. } => 1,
             Reply::Spawned { pipes, .. } => ENDS.iter().filter(|bit| pipes & **bit != 0).count(),
             _ => 0,
@@ -239,6 +242,7 @@ mod tests {
                 cause: Cause::Died,
                 detail: 9,
                 stdout: true,
+                audit: true,
             },
             Reply::Listener { index: 1 },
             Reply::Complete,

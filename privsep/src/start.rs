@@ -1,18 +1,18 @@
 //! What the spawner hands a helper at its start: the descriptor map, and for the reader the caller's words as data.
 //!
-//! | descriptor | reader | broker |
-//! |---|---|---|
-//! | 0 | /dev/null | /dev/null |
-//! | 1, 2 | the caller's | /dev/null, the daemon's standard error |
-//! | 3 | socket for file requests | socket for requests |
-//! | 4 | start record, sealed | |
-//! | 5 | launch table, to be written | |
-//! | 6 | settings, to be written | |
-//! | 7 | at a later reading: the table in force, sealed | |
+//! | descriptor | reader | broker | audit writer |
+//! |---|---|---|---|
+//! | 0 | /dev/null | /dev/null | /dev/null |
+//! | 1, 2 | the caller's | /dev/null, the daemon's standard error | as the broker |
+//! | 3 | socket for file requests | socket for requests | what the broker says, a pipe |
+//! | 4 | start record, sealed | | what the spawner says, a pipe |
+//! | 5 | launch table, to be written | | the log |
+//! | 6 | settings, to be written | | the head |
+//! | 7 | at a later reading: the table in force, sealed | | perhaps a socket to the system's log |
 
 use crate::frame::record;
 
-/// The socket to the spawner, in every helper.
+/// The socket to the spawner, in reader and broker; the first descriptor of the audit writer.
 pub const SOCKET: i32 = 3;
 /// The reader's start record.
 pub const START: i32 = 4;

@@ -172,6 +172,20 @@ pub struct Sweep {
 }
 
 record! {
+/// The audit log and its writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Who the writer runs as; `None` is the spawner's own identity.
+    pub identity: Option<Identity>,
+    /// Its file. Where the chain stands is anchored beside it, in the same name with `.anchor`. Neither is opened where
+    /// others could put another file in its place.
+    pub log: LogFile,
+    /// Whether the writer gets a socket to the system's log.
+    pub syslog: bool,
+}
+}
+
+record! {
 /// The launch table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
@@ -187,6 +201,8 @@ pub struct Table {
     pub user: Option<Identity>,
     /// Who the broker runs as; `None` is the spawner's own identity.
     pub broker: Option<Identity>,
+    /// The audit log, where there is one; decided for the daemon's life.
+    pub audit: Option<Audit>,
     /// Refuse to start where a layer of the sandbox is missing.
     pub sandbox_required: bool,
     /// Limit of open descriptors for programs.
@@ -239,7 +255,7 @@ impl Table {
             ensure(limit.0 <= limit.1, "limit")?;
         }
         let programs = self.entries.iter().flatten().filter_map(|e| e.identity.as_ref());
-        for identity in programs.chain(&self.user).chain(&self.broker) {
+        for identity in programs.chain(&self.user).chain(&self.broker).chain(self.writer()) {
             let mut ids = identity.groups.iter().chain([&identity.uid, &identity.gid]);
             ensure(ids.all(|id| *id != u32::MAX), "user or group id")?;
         }
@@ -249,6 +265,7 @@ impl Table {
             ensure(absolute(path), "path")?;
         }
         self.logs.iter().flatten().try_for_each(Sink::check)?;
+        self.audit.iter().try_for_each(|audit| audit.log.check())?;
         // A shorter infix would match files of others.
         let infix = |s: &Sweep| s.infix.len() > 3 && s.infix.starts_with(b"---");
         ensure(sweep.is_none_or(infix), "infix of old logs")?;
@@ -310,24 +327,26 @@ impl Table {
         at(&self.logs, log)
     }
 
-    /// Who may appear: as root (`euid` 0) the broker has a uid of its own that no program and no daemon has; otherwise
-    /// there is one uid and the broker's identity is not set.
+    /// The identity of the audit writer, where it has one of its own.
+    fn writer(&self) -> Option<&Identity> {
+        self.audit.as_ref()?.identity.as_ref()
+    }
+
+    /// Who may appear: as root (`euid` 0) broker and audit writer have a uid of their own each, that no program and no
+    /// daemon has; otherwise there is one uid and their identities are not set.
     pub fn permit(&self, euid: u32) -> Result<(), Error> {
+        let ensure = |good, why| if good { Ok(()) } else { Err(Error::Value(why)) };
         let root = self.user.as_ref().map_or(euid, |user| user.uid) == 0;
-        match &self.broker {
-            None if root => return Err(Error::Value("no user for the broker")),
-            None => {}
-            Some(_) if !root => return Err(Error::Value("a user for the broker")),
-            Some(broker) => {
-                let taken = |i: &Identity| i.uid == broker.uid;
-                if broker.uid == 0 || broker.gid == 0 || broker.groups.contains(&0) {
-                    return Err(Error::Value("the broker would be root"));
-                }
-                let mut programs = self.entries.iter().flatten();
-                if programs.any(|e| e.identity.as_ref().is_some_and(taken)) {
-                    return Err(Error::Value("a program has the broker's user id"));
-                }
-            }
+        let needed = 1 + usize::from(self.audit.is_some());
+        let helpers: Vec<&Identity> = self.broker.iter().chain(self.writer()).collect();
+        ensure(!root || helpers.len() == needed, "no user for the broker or the audit writer")?;
+        ensure(root || helpers.is_empty(), "a user for the broker or the audit writer")?;
+        for (n, own) in helpers.iter().enumerate() {
+            let harmless = own.uid != 0 && own.gid != 0 && !own.groups.contains(&0);
+            ensure(harmless, "the broker or the audit writer would be root")?;
+            let mut programs = self.entries.iter().flatten().filter_map(|e| e.identity.as_ref());
+            let mut others = programs.by_ref().chain(helpers.iter().skip(n + 1).copied());
+            ensure(others.all(|other| other.uid != own.uid), "a user id that others have")?;
         }
         Ok(())
     }
@@ -358,15 +377,20 @@ fn absolute(path: &[u8]) -> bool {
     path.starts_with(b"/") && path.len() <= MAX_PATH
 }
 
+impl LogFile {
+    fn check(&self) -> Result<(), Error> {
+        let owner = [self.uid, self.gid].into_iter().all(|id| id != Some(u32::MAX));
+        let path = absolute(&self.path) && !self.path.ends_with(b"/");
+        let sound = self.backups <= MAX_BACKUPS && self.mode <= 0o777 && owner;
+        let field = if path { "log file" } else { "path" };
+        if path && sound { Ok(()) } else { Err(Error::Value(field)) }
+    }
+}
+
 impl Sink {
     fn check(&self) -> Result<(), Error> {
         let (good, field) = match self {
-            Sink::File(log) => {
-                let owner = [log.uid, log.gid].into_iter().all(|id| id != Some(u32::MAX));
-                let path = absolute(&log.path) && !log.path.ends_with(b"/");
-                let sound = log.backups <= MAX_BACKUPS && log.mode <= 0o777 && owner;
-                (path && sound, if path { "log file" } else { "path" })
-            }
+            Sink::File(log) => return log.check(),
             Sink::Inherited(number) => ((1..=2).contains(number), "inherited descriptor"),
             Sink::Syslog => (true, ""),
         };
@@ -405,6 +429,20 @@ mod tests {
             directory: Some(b"/".to_vec()),
             user: None,
             broker: Some(Identity { uid: 65_520, gid: 65_520, groups: vec![] }),
+            audit: Some(Audit {
+                identity: Some(Identity { uid: 65_521, gid: 65_521, groups: vec![] }),
+                log: LogFile {
+                    path: b"/var/log/audit.log".to_vec(),
+                    maxbytes: 50 << 20,
+                    backups: 10,
+                    mode: 0o600,
+                    exact: false,
+                    uid: None,
+                    gid: None,
+                    auto: false,
+                },
+                syslog: true,
+            }),
             sandbox_required: true,
             nofile: Some((1024, 20_000)),
             nproc: None,
@@ -508,6 +546,8 @@ mod tests {
         assert_eq!(refused(|t| t.umask = 0o1000), value("umask"));
         assert_eq!(refused(|t| log(t).path = b"log".to_vec()), value("path"));
         assert_eq!(refused(|t| log(t).path = b"/var/log/".to_vec()), value("path"));
+        let relative = |t: &mut Table| t.audit.as_mut().unwrap().log.path = b"log".to_vec();
+        assert_eq!(refused(relative), value("path"));
         assert_eq!(refused(|t| log(t).uid = Some(u32::MAX)), value("log file"));
         assert_eq!(refused(|t| log(t).mode = 0o4755), value("log file"));
         assert_eq!(
@@ -579,31 +619,34 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_nobody_else() {
+    fn broker_and_writer_are_nobody_else() {
         let permit = |change: fn(&mut Table), euid| {
             let mut table = sample();
             change(&mut table);
             table.permit(euid)
         };
         assert_eq!(permit(|_| {}, 0), Ok(()));
-        let value = |name| Err(Error::Value(name));
-        assert_eq!(permit(|t| t.broker = None, 0), value("no user for the broker"));
-        assert_eq!(permit(|_| {}, 1000), value("a user for the broker"));
-        assert_eq!(permit(|t| t.broker = None, 1000), Ok(()));
-        assert_eq!(
-            permit(|t| t.broker.as_mut().unwrap().uid = 0, 0),
-            value("the broker would be root")
-        );
-        assert_eq!(
-            permit(|t| t.broker.as_mut().unwrap().groups.push(0), 0),
-            value("the broker would be root")
-        );
-        assert_eq!(
-            permit(|t| entry(t).identity.as_mut().unwrap().uid = 65_520, 0),
-            value("a program has the broker's user id")
-        );
+        let none = Err(Error::Value("no user for the broker or the audit writer"));
+        let one = Err(Error::Value("a user for the broker or the audit writer"));
+        let root = Err(Error::Value("the broker or the audit writer would be root"));
+        let taken = Err(Error::Value("a user id that others have"));
+        fn writer(t: &mut Table) -> &mut Option<Identity> {
+            &mut t.audit.as_mut().unwrap().identity
+        }
+        assert_eq!(permit(|t| t.broker = None, 0), none);
+        assert_eq!(permit(|t| *writer(t) = None, 0), none);
+        assert_eq!(permit(|t| t.audit = None, 0), Ok(()));
+        assert_eq!(permit(|_| {}, 1000), one);
+        assert_eq!(permit(|t| t.broker = None, 1000), one);
+        assert_eq!(permit(|t| (t.broker, *writer(t)) = (None, None), 1000), Ok(()));
+        assert_eq!(permit(|t| t.broker.as_mut().unwrap().uid = 0, 0), root);
+        assert_eq!(permit(|t| t.broker.as_mut().unwrap().groups.push(0), 0), root);
+        assert_eq!(permit(|t| writer(t).as_mut().unwrap().gid = 0, 0), root);
+        assert_eq!(permit(|t| entry(t).identity.as_mut().unwrap().uid = 65_520, 0), taken);
+        assert_eq!(permit(|t| entry(t).identity.as_mut().unwrap().uid = 65_521, 0), taken);
+        assert_eq!(permit(|t| writer(t).as_mut().unwrap().uid = 65_520, 0), taken);
         // `user=` makes the spawner an ordinary process: one uid.
         let user = |t: &mut Table| t.user = Some(Identity { uid: 7, gid: 7, groups: vec![] });
-        assert_eq!(permit(user, 0), value("a user for the broker"));
+        assert_eq!(permit(user, 0), one);
     }
 }

@@ -96,8 +96,8 @@ impl Fake {
 
     fn greet_with(&self, predecessors: u32, cause: Cause, settings: &Settings) {
         let memory = memory(&settings.encode().unwrap());
-        let hello =
-            Reply::Hello { epoch: 1, listeners: 0, predecessors, cause, detail: 9, stdout: false };
+        let (epoch, listeners, detail, stdout, audit) = (1, 0, 9, false, false);
+        let hello = Reply::Hello { epoch, listeners, predecessors, cause, detail, stdout, audit };
         self.tell(hello, &[memory.as_raw_fd(), self.journal().as_raw_fd()]);
     }
 

@@ -96,6 +96,7 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         directory: current.directory.clone(),
         user: current.user.clone(),
         broker: current.broker.clone(),
+        audit: current.audit.clone(),
         pidfile: current.pidfile.clone(),
         cgroup: current.cgroup.clone(),
         env: current.env.clone(),

@@ -48,6 +48,11 @@ pub trait Office {
     fn access(&self) -> Rc<Access>;
     /// Tells the audit writer.
     fn audit(&self, record: Record);
+    /// Whether what is told to the audit writer now gets there. While it does not, nothing that changes anything is to
+    /// be begun. Always true where there is no audit log.
+    fn audit_ready(&self) -> bool {
+        true
+    }
     /// The time.
     fn now(&self) -> Now;
     /// The local time zone, made once from [`Settings::zone`].

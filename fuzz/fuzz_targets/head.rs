@@ -3,16 +3,15 @@
 #![no_main]
 
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, REFERER,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, REFERER,
 };
 use hyper::{Method, Request, Uri, Version};
 use libfuzzer_sys::fuzz_target;
 use supervisor::config::settings::{Password, Server};
-use supervisor::http::head::{Closing, Policy, Route, closing, unquote};
+use supervisor::http::auth::Ground;
+use supervisor::http::head::{Claim, Closing, Policy, Route, Visit, closing, unquote};
 
 const NAMES: [&str; 3] = ["localhost", "web1", "proc.example.com"];
-/// `user:thepassword` in base64, without padding.
-const RIGHT: &[u8] = b"dXNlcjp0aGVwYXNzd29yZA";
 
 fn request(bytes: &[u8]) -> Option<Request<()>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end());
@@ -62,39 +61,60 @@ fn is_own(host: &str) -> bool {
     digits && (v6 || v4 || named)
 }
 
-fn check(request: &Request<()>) {
+const GROUNDS: [Ground; 3] = [
+    Ground { users: false, roles: false, anonymous: false },
+    Ground { users: true, roles: true, anonymous: false },
+    Ground { users: true, roles: true, anonymous: true },
+];
+
+fn check_inet(request: &Request<()>, open: bool, ground: Ground) {
     let headers = request.headers();
     let hosts = headers.get_all(HOST).iter().count();
-    for open in [true, false] {
-        let policy = Policy::new(&server(open), true);
-        let Ok((visitor, route)) = policy.judge(request) else { continue };
-        assert!(visitor.inet && hosts <= 1);
-        assert!(hosts == 1 || request.version() == Version::HTTP_10);
-        if route == Route::Health {
-            assert_eq!(visitor.user, None);
-            continue;
+    let policy = Policy::new(&server(open), Some(9001));
+    let Ok(Visit { claim, route }) = policy.judge(request, ground) else { return };
+    assert!(hosts <= 1 && (hosts == 1 || request.version() == Version::HTTP_10));
+    if route == Route::Health {
+        assert_eq!(claim, Claim::Bare);
+        return;
+    }
+    match &claim {
+        Claim::Basic(given) => {
+            assert!(!open || ground.users || ground.roles);
+            assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
+            assert!(!given.name.contains(&b':'));
         }
-        if open {
-            assert_eq!(visitor.user, None);
-            if route != Route::Call {
-                let said = headers.get(HOST).map(|value| value.to_str().expect("text"));
-                assert!(said.is_none_or(is_own), "{said:?}");
-            }
-        } else {
-            assert_eq!(visitor.user.as_deref(), Some("user"));
-            let given = headers.get(AUTHORIZATION).expect("credentials").as_bytes();
-            let given = given[5..].trim_ascii();
-            assert!(given.starts_with(RIGHT) && given[RIGHT.len()..].iter().all(|b| *b == b'='));
+        Claim::Session { id, .. } => {
+            assert!(ground.users && route != Route::Call && headers.contains_key(COOKIE));
+            assert!(!id.contains(';'));
         }
-        let posted = route == Route::Call && *request.method() == Method::POST;
-        assert!(!posted || !headers.contains_key(ORIGIN));
+        Claim::Bare => {
+            let asks = !open || ground.users && !ground.anonymous;
+            let shown = matches!(&route, Route::Other(path) if path.contains('.'));
+            assert!(!asks || ground.users && (route == Route::LogIn || shown), "{route:?}");
+        }
+    }
+    if !matches!(claim, Claim::Basic(_)) && route != Route::Call {
+        let said = headers.get(HOST).map(|value| value.to_str().expect("text"));
+        assert!(said.is_none_or(is_own), "{said:?}");
+    }
+    if route == Route::Call && *request.method() == Method::POST {
+        assert!(!headers.contains_key(ORIGIN));
+        let kinds = headers.get_all(CONTENT_TYPE);
+        assert!(kinds.iter().any(|kind| kind.to_str().is_ok_and(|kind| kind.contains('/'))));
+    }
+}
+
+fn check(request: &Request<()>) {
+    for ground in GROUNDS {
+        check_inet(request, true, ground);
+        check_inet(request, false, ground);
     }
     // A unix socket without a password lets all pass but pages that call.
-    let unix = Policy::new(&server(true), false).judge(request);
+    let unix = Policy::new(&server(true), None).judge(request, GROUNDS[0]);
     let of_a_browser = |name: &HeaderName| {
         [ORIGIN, REFERER, COOKIE].contains(name) || name.as_str().starts_with("sec-fetch-")
     };
-    assert!(unix.is_ok() || headers.keys().any(of_a_browser));
+    assert!(unix.is_ok() || request.headers().keys().any(of_a_browser));
 }
 
 fuzz_target!(|bytes: &[u8]| {

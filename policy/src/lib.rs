@@ -28,5 +28,5 @@ mod sys;
 mod tests;
 
 pub use error::Error;
-pub use lockdown::{LockedDown, broker_lockdown, harden, parser_lockdown};
+pub use lockdown::{LockedDown, broker_lockdown, harden, parser_lockdown, worker_lockdown};
 pub use sys::{Fork, fork};

@@ -1,6 +1,7 @@
 //! Entering the sandbox: capabilities, Landlock, seccomp, and the proof that it holds.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use caps::CapSet;
 use landlock::{
@@ -60,11 +61,34 @@ pub fn parser_lockdown() -> Result<LockedDown, Error> {
     lockdown(Role::Parser, false)
 }
 
+/// Threads that have shut themselves in.
+static SHUT_IN: AtomicUsize = AtomicUsize::new(0);
+
+/// Shuts the calling thread in, as [`broker_lockdown`] does the one that serves: for a thread that has to be made before
+/// the sandbox, since none can be made in it. What the kernel restricts it restricts by thread, so that each must ask for
+/// itself. A missing layer is not told here: the thread that serves finds the same one missing.
+pub fn worker_lockdown() -> Result<(), Error> {
+    harden()?;
+    enter(Role::Broker)?;
+    SHUT_IN.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
 fn lockdown(role: Role, required: bool) -> Result<LockedDown, Error> {
     harden()?;
-    if let Some(n) = sys::threads().filter(|n| *n > 1) {
+    let most = SHUT_IN.load(Ordering::SeqCst).saturating_add(1);
+    if let Some(n) = sys::threads().filter(|n| *n > most) {
         return Err(Error::Threads(n));
     }
+    let missing = enter(role)?;
+    if required && !missing.is_empty() {
+        return Err(Error::Missing(missing));
+    }
+    Ok(LockedDown { missing })
+}
+
+/// Puts every layer in force for the calling thread, and tells which ones the system does not offer.
+fn enter(role: Role) -> Result<Vec<&'static str>, Error> {
     drop_capabilities()?;
     let mut missing = Vec::new();
     if !shut_files_and_network() {
@@ -77,10 +101,7 @@ fn lockdown(role: Role, required: bool) -> Result<LockedDown, Error> {
     } else if let Some(act) = probe::first_passed(role) {
         return Err(Error::Passed(act));
     }
-    if required && !missing.is_empty() {
-        return Err(Error::Missing(missing));
-    }
-    Ok(LockedDown { missing })
+    Ok(missing)
 }
 
 /// Every set is emptied. The bounding set needs a capability to be changed and means nothing under no_new_privs: it

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 use nix::sys::stat::{FileStat, fstat};
-use policy::access::Access;
+use policy::access::{Access, Action, Permit};
 use policy::audit::Record;
 use privsep::request::{Mode, Request, Slot};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use crate::config::settings::{Kind, Level, Settings};
 use crate::http::Site;
 use crate::logs::clock;
 use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
-use crate::rpc::office::{Office, Unmoved, Unwritten};
+use crate::rpc::office::{Office, Unmoved, Unwritten, fit, move_groups};
 
 /// std's own would ask in a way that the sandbox does not know.
 fn status(file: &File) -> io::Result<FileStat> {
@@ -72,7 +72,8 @@ impl Office for Broker {
         look(&self.state.borrow().heart)
     }
 
-    async fn command(&self, command: Command) -> Vec<Outcome> {
+    async fn command(&self, permits: &[Permit], command: Command) -> Vec<Outcome> {
+        debug_assert!(fit(permits, &command), "{permits:?} for {command:?}");
         let (sender, receiver) = oneshot::channel();
         let ticket = {
             let mut state = self.state.borrow_mut();
@@ -87,16 +88,19 @@ impl Office for Broker {
         receiver.await.unwrap_or_default()
     }
 
-    fn write_stdin(&self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
+    fn write_stdin(&self, permit: &Permit, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
+        debug_assert_eq!(permit.action(), Action::Stdin);
         self.state.borrow_mut().stdin.write(slot, bytes)
     }
 
-    fn announce(&self, kind: &str, data: &str) {
+    fn announce(&self, permit: &Permit, kind: &str, data: &str) {
+        debug_assert_eq!(permit.action(), Action::Admin);
         self.remote(kind, data);
         self.kick.notify_one();
     }
 
-    async fn open_log(&self, log: u32) -> io::Result<File> {
+    async fn open_log(&self, permit: &Permit, log: u32) -> io::Result<File> {
+        debug_assert!(matches!(permit.action(), Action::Log | Action::Admin), "{permit:?}");
         self.known(log)?;
         if self.settings().logs.get(&log).is_some_and(|log| log.kind == Kind::Syslog) {
             return Err(ErrorKind::NotFound.into());
@@ -112,7 +116,8 @@ impl Office for Broker {
         u64::try_from(size).map_err(io::Error::other)
     }
 
-    async fn clear_log(&self, log: u32) -> io::Result<()> {
+    async fn clear_log(&self, permit: &Permit, log: u32) -> io::Result<()> {
+        debug_assert!(matches!(permit.action(), Action::Clear | Action::Admin), "{permit:?}");
         self.known(log)?;
         let (sender, receiver) = oneshot::channel();
         self.clear(log, sender);
@@ -124,23 +129,28 @@ impl Office for Broker {
         self.after_logs();
     }
 
-    async fn reread(&self) -> Result<(), String> {
+    async fn reread(&self, permit: &Permit) -> Result<(), String> {
+        debug_assert_eq!(permit.action(), Action::Config);
         self.check().await
     }
 
-    fn add_group(&self, name: &str) -> Result<(), Unmoved> {
+    fn add_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
+        debug_assert!(move_groups(permits), "{permits:?}");
         self.add(name)
     }
 
-    fn remove_group(&self, name: &str) -> Result<(), Unmoved> {
+    fn remove_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
+        debug_assert!(move_groups(permits), "{permits:?}");
         self.remove(name)
     }
 
-    async fn restart(&self) -> Result<(), String> {
+    async fn restart(&self, permit: &Permit) -> Result<(), String> {
+        debug_assert_eq!(permit.action(), Action::Admin);
         self.check().await.map(|()| self.start_over())
     }
 
-    fn shutdown(&self) {
+    fn shutdown(&self, permit: &Permit) {
+        debug_assert_eq!(permit.action(), Action::Admin);
         self.wish(Wish::End);
         self.input(Input::Shutdown);
         self.kick.notify_one();

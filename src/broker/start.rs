@@ -108,8 +108,11 @@ fn run(made: Made) -> io::Result<()> {
             scratch: made.scratch,
             null: made.null,
         };
+        // The only other thread: none can be made later.
+        let hasher = http::Hasher::shut_in().map_err(failed("no thread for passwords"))?;
+        let gate = Rc::new(http::Gate::new(hasher)?);
         let locked = policy::broker_lockdown(false).map_err(|e| io::Error::other(e.to_string()))?;
-        take_over(link, tools, (made.pid, made.children), &locked).await
+        take_over(link, tools, (made.pid, made.children), gate, &locked).await
     })
 }
 
@@ -118,13 +121,14 @@ async fn take_over(
     link: Spawner,
     tools: Tools,
     (pid, children): (i32, Option<File>),
+    gate: Rc<http::Gate>,
     locked: &LockedDown,
 ) -> io::Result<()> {
     let Some((broker, listeners)) = prepare(link, tools, pid, locked.missing()).await? else {
         return Ok(());
     };
     broker.state.borrow_mut().leftover = Leftover::new(children);
-    serve(&broker, listeners, locked);
+    serve(&broker, &gate, listeners, locked);
     ended(broker.run().await)
 }
 
@@ -290,7 +294,7 @@ async fn hand_back(
 }
 
 /// Serves the HTTP servers. Whoever calls this is in the sandbox.
-fn serve(broker: &Rc<Broker>, listeners: Listeners, locked: &LockedDown) {
+fn serve(broker: &Rc<Broker>, gate: &Rc<http::Gate>, listeners: Listeners, locked: &LockedDown) {
     for (index, fd) in listeners {
         let settings = broker.settings();
         let Some(server) = settings.servers.iter().find(|s| s.socket == index) else {
@@ -300,7 +304,7 @@ fn serve(broker: &Rc<Broker>, listeners: Listeners, locked: &LockedDown) {
             continue;
         };
         let listener = http::Listener::from(fd);
-        let serving = http::serve(Rc::clone(broker), listener, server.clone());
+        let serving = http::serve(Rc::clone(broker), Rc::clone(gate), listener, server.clone());
         tokio::task::spawn_local(serving);
     }
 }

@@ -20,7 +20,6 @@ mod log;
 mod options;
 mod out;
 mod prompt;
-mod record;
 mod secret;
 pub(crate) mod server;
 mod session;

@@ -1,17 +1,21 @@
 //! Listening: from an inherited socket to connections that have a place.
 
+use std::cell::Cell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use policy::access::{Principal, Proof, Who};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Site;
+use super::auth::Key;
 use super::connection::{self, Door};
+use super::gate::{Client, Gate, Section};
 use super::head::Policy;
 use super::limits::{Crowd, Source};
 use super::line::{Line, Stream};
@@ -43,8 +47,8 @@ enum Socket {
     Tcp(TcpListener),
 }
 
-/// A connection as it was accepted: its socket, its source, and its client's name in the log.
-type Arrival = (Stream, Source, String);
+/// A connection as it was accepted: its socket and who is at the other end.
+type Arrival = (Stream, Client);
 
 impl Socket {
     fn new(listener: Listener) -> io::Result<Socket> {
@@ -59,21 +63,56 @@ impl Socket {
         match self {
             Socket::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
-                let source = stream.peer_cred().map_or(Source::Unknown, |c| Source::User(c.uid()));
-                Ok((Stream::Unix(stream), source, "localhost:0".to_owned()))
+                let client = neighbour(&stream);
+                Ok((Stream::Unix(stream), client))
             }
             Socket::Tcp(socket) => {
                 let (stream, address) = socket.accept().await?;
                 // Lines of a followed log would wait for one another's acknowledgement. No reason to turn it away.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Source::of(address.ip()), address.to_string()))
+                let name: Rc<str> = address.to_string().into();
+                let client = Client {
+                    peer: Rc::clone(&name),
+                    name,
+                    source: Source::of(address.ip()),
+                    principal: None,
+                    last: Cell::default(),
+                };
+                Ok((Stream::Tcp(stream), client))
             }
+        }
+    }
+
+    /// The port of a TCP socket.
+    fn port(&self) -> Option<u16> {
+        match self {
+            Socket::Unix(_) => None,
+            Socket::Tcp(socket) => Some(socket.local_addr().map_or(0, |address| address.port())),
         }
     }
 }
 
+/// Who is at the other end of a unix socket: ids and groups as the kernel noted them when that end connected. The process
+/// id is not looked at, since another process can have it by now. One of whom the kernel says nothing is nobody.
+fn neighbour(stream: &UnixStream) -> Client {
+    let cred = stream.peer_cred().ok();
+    let groups = link::peer::groups(stream.as_fd()).unwrap_or_default();
+    let (uid, gid) = cred.map_or((u32::MAX, u32::MAX), |cred| (cred.uid(), cred.gid()));
+    let mut groups: Vec<u32> = [gid].into_iter().chain(groups).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let who = Who::Unix { uid, groups: groups.into() };
+    Client {
+        name: "localhost:0".into(),
+        peer: "unix".into(),
+        source: cred.map_or(Source::Unknown, |cred| Source::User(cred.uid())),
+        principal: Some(Rc::new(Principal::new(who, Proof::Peer))),
+        last: Cell::default(),
+    }
+}
+
 /// Serves one server section on its listening socket, until dropped. Needs a `LocalSet`.
-pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
+pub async fn serve<S: Site>(site: Rc<S>, gate: Rc<Gate>, listener: Listener, server: Server) {
     let socket = match Socket::new(listener) {
         Ok(socket) => socket,
         Err(e) => {
@@ -82,9 +121,11 @@ pub async fn serve<S: Site>(site: Rc<S>, listener: Listener, server: Server) {
             return site.log(Level::Critical, text);
         }
     };
-    let policy = Policy::new(&server, matches!(socket, Socket::Tcp(_)));
+    let policy = Policy::new(&server, socket.port());
     let visitors = Rc::new(Visitors::of(&server));
-    let door = Rc::new(Door { site: Rc::clone(&site), policy, visitors });
+    let key = Key::of(&server).map(Rc::new);
+    let section = Section { name: server.section.as_str().into(), key };
+    let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -119,9 +160,9 @@ fn is_of_one_client(e: &io::Error) -> bool {
     )
 }
 
-fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, source, client): Arrival) {
+fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, client): Arrival) {
     let line = Line::new(stream);
-    let Some(place) = crowd.admit(source, Rc::clone(&line)) else {
+    let Some(place) = crowd.admit(client.source, Rc::clone(&line)) else {
         return line.turn_away();
     };
     let place = Rc::new(place);

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Site;
+use super::gate::{Client, Gate, Section};
 use super::head::{self, Closing, Policy};
 use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER_TIME, Place};
 use super::line::{Line, Wire};
@@ -24,7 +25,9 @@ use crate::web::Visitors;
 /// What the connections of one listener share.
 pub(super) struct Door<S> {
     pub(super) site: Rc<S>,
+    pub(super) gate: Rc<Gate>,
     pub(super) policy: Policy,
+    pub(super) section: Section,
     pub(super) visitors: Rc<Visitors>,
 }
 
@@ -33,9 +36,9 @@ pub(super) async fn serve<S: Site>(
     door: Rc<Door<S>>,
     line: Rc<Line>,
     place: Rc<Place>,
-    client: String,
+    client: Client,
 ) {
-    let client = Rc::<str>::from(client);
+    let client = Rc::new(client);
     let answer = service_fn(|request| {
         let (door, line) = (Rc::clone(&door), Rc::clone(&line));
         let (place, client) = (Rc::clone(&place), Rc::clone(&client));
@@ -88,20 +91,14 @@ async fn answer<S: Site>(
     door: Rc<Door<S>>,
     line: Rc<Line>,
     place: Rc<Place>,
-    client: Rc<str>,
+    client: Rc<Client>,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     line.busy();
     let version = request.version();
     let closing = head::closing(version, request.headers());
-    let record = reply::record(&door.site, &client, &request);
-    let answer = match door.policy.judge(&request) {
-        Ok((visitor, route)) => {
-            route::answer(&door, Rc::clone(&place), visitor, route, &mut request).await
-        }
-        Err(status) => Answer::error(status),
-    };
-    let mut answer = answer;
+    let record = reply::record(&door.site, &client.name, &request);
+    let mut answer = route::answer(&door, &client, Rc::clone(&place), &mut request).await;
     let (answer, share) = match answer.share().or_else(|| place.hold(answer.size())) {
         Some(share) => (answer, Some(share)),
         None => (Answer::error(StatusCode::SERVICE_UNAVAILABLE), None),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{ACCEPT, HeaderMap};
+use policy::access::Permit;
 use tokio::time::{Instant, timeout_at};
 
 use super::Site;
@@ -30,19 +31,20 @@ type Step = Pin<Box<dyn Future<Output = io::Result<(Bytes, LogStream)>>>>;
 pub(super) struct LogStream(Step);
 
 impl LogStream {
-    /// Opens a log by its number, for somebody who asks with these headers.
+    /// Opens a log by its number, for somebody who may read it and asks with these headers.
     pub(super) async fn open<S: Site>(
         site: &Rc<S>,
         log: u32,
+        permit: Permit,
         headers: &HeaderMap,
     ) -> io::Result<LogStream> {
         let site = Rc::clone(site);
         let path = path(&*site, log).ok_or(io::ErrorKind::NotFound)?;
-        let file = site.open_log(log).await?;
+        let file = site.open_log(&permit, log).await?;
         let position = site.log_size(&file)?.saturating_sub(BACKLOG);
         let screen = is_for_a_screen(headers).then(Screen::default);
         let (next, woken) = (None, false);
-        Ok(LogStream::of(Follower { site, log, path, file, position, next, woken, screen }))
+        Ok(LogStream::of(Follower { site, log, permit, path, file, position, next, woken, screen }))
     }
 
     /// The next bytes, never none.
@@ -96,6 +98,7 @@ impl Screen {
 struct Follower<S> {
     site: Rc<S>,
     log: u32,
+    permit: Permit,
     /// When the number is no longer this file's, another program may have it.
     path: String,
     file: File,
@@ -182,7 +185,7 @@ impl<S: Site> Follower<S> {
     /// Looks whether the log is another file by now. Opening asks the spawner, so this is not done at every wake:
     /// only when one shows nothing new in the file at hand.
     async fn find_next(&mut self) -> io::Result<bool> {
-        let Ok(file) = self.site.open_log(self.log).await else {
+        let Ok(file) = self.site.open_log(&self.permit, self.log).await else {
             // Moved away and not yet back, or out of descriptors: the file at hand is still the best.
             return Ok(false);
         };

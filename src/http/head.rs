@@ -1,29 +1,70 @@
-//! What the head of a request decides alone: whether it may pass, what it asks for, and what becomes of the connection.
+//! What the head of a request decides alone: what it asks for, what it brings in proof, whether it is refused whoever has
+//! sent it, and what becomes of the connection.
 
-use std::rc::Rc;
+use std::time::Duration;
 
-use hyper::header::{CONNECTION, HeaderMap, ORIGIN};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, ORIGIN};
 use hyper::{Method, Request, StatusCode, Version};
 
-use super::auth::Gate;
+use super::auth::{Credentials, Given, Ground, cookie, given};
 use super::hosts::{Hosts, counted};
 use crate::config::settings::Server;
-use crate::web::origin;
+use crate::web::{Page, login, origin};
 
 /// What one server asks of every request.
 pub struct Policy {
-    gate: Gate,
+    /// Whether the section asks for a name and a password of its own.
+    asks: bool,
     /// Of a TCP server: whose requests may come from a browser that somebody else's page has sent.
     hosts: Option<Hosts>,
+    /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
+    cookie: String,
 }
 
-/// Who has sent a request, and by which way.
+/// What a request brings in proof of who has sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visitor {
-    /// The name that was given with the right password; `None` where the server asks for none.
-    pub user: Option<Rc<str>>,
-    /// Whether it came over TCP.
-    pub inet: bool,
+pub enum Claim {
+    /// Nothing, and nothing is needed: over a unix socket it is the peer, else anybody.
+    Bare,
+    /// A name and a password.
+    Basic(Credentials),
+    /// A session.
+    Session {
+        /// Its id.
+        id: String,
+        /// What is said when there is no such session; nothing where it is not needed.
+        otherwise: Option<Refusal>,
+    },
+}
+
+/// A request that is not refused by its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// What is yet to be proved.
+    pub claim: Claim,
+    /// What it asks for.
+    pub route: Route,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not proved who has sent it.
+    Unauthorized,
+    /// The same, of a browser: this many steps up from there is the page to log in at.
+    LogIn {
+        /// Slashes in the path besides the first.
+        depth: usize,
+    },
+    /// Too many tries have failed.
+    TooMany {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// Too many passwords are being looked at.
+    Busy,
+    /// Anything else.
+    Status(StatusCode),
 }
 
 /// What a path stands for. As in the reference the first of its characters decide.
@@ -37,12 +78,17 @@ pub enum Route {
     ProcessLog(String),
     /// The activity log.
     MainLog,
+    /// The page to log in at.
+    LogIn,
+    /// The end of a session.
+    LogOut,
     /// Everything else: the decoded path.
     Other(String),
 }
 
 impl Route {
-    fn of(path: String) -> Route {
+    fn of(path: String, ground: Ground) -> Route {
+        let page = path.trim_start_matches('/');
         if path == "/healthz" {
             Route::Health
         } else if path.starts_with("/RPC2") {
@@ -51,6 +97,10 @@ impl Route {
             Route::ProcessLog(rest.to_owned())
         } else if path.starts_with("/mainlogtail") {
             Route::MainLog
+        } else if ground.users && page == login::PAGE {
+            Route::LogIn
+        } else if ground.users && page == login::END {
+            Route::LogOut
         } else {
             Route::Other(path)
         }
@@ -58,44 +108,140 @@ impl Route {
 
     /// Whether a browser may be made to ask for it by a page whose name was bound to this machine.
     fn is_readable_by_pages(&self) -> bool {
-        matches!(self, Route::ProcessLog(_) | Route::MainLog | Route::Other(_))
+        !matches!(self, Route::Health | Route::Call)
+    }
+
+    /// Whether nobody has to be anybody for it: the page to log in at, and what it looks like.
+    fn is_open(&self, ground: Ground) -> bool {
+        match self {
+            Route::Health | Route::LogIn => true,
+            Route::Other(path) => ground.users && matches!(Page::at(path), Some(Page::Asset(_))),
+            Route::Call | Route::ProcessLog(_) | Route::MainLog | Route::LogOut => false,
+        }
     }
 }
 
 impl Policy {
-    /// That of a section; `inet` for a TCP server.
-    pub fn new(server: &Server, inet: bool) -> Policy {
+    /// That of a section. `port` is that of a TCP server; nothing for a unix socket.
+    pub fn new(server: &Server, port: Option<u16>) -> Policy {
         Policy {
-            gate: Gate::new(server.credentials.as_ref()),
-            hosts: inet.then(|| Hosts::new(&server.hosts)),
+            asks: server.credentials.is_some(),
+            hosts: port.map(|_| Hosts::new(&server.hosts)),
+            cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
         }
     }
 
-    /// Who asks for what, or the status of the refusal.
-    pub fn judge<B>(&self, request: &Request<B>) -> Result<(Visitor, Route), StatusCode> {
+    /// The name of the cookie of its sessions.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// What a request asks for and what it claims; or why it is refused, whoever has sent it.
+    pub fn judge<B>(&self, request: &Request<B>, ground: Ground) -> Result<Visit, Refusal> {
         if self.hosts.is_some() && !counted(request) {
-            return Err(StatusCode::BAD_REQUEST);
+            return Err(Refusal::Status(StatusCode::BAD_REQUEST));
         }
-        let route = Route::of(unquote(request.uri().path()));
+        let route = Route::of(unquote(request.uri().path()), ground);
         if route == Route::Health {
-            return Ok((Visitor { user: None, inet: self.hosts.is_some() }, route));
+            return Ok(Visit { claim: Claim::Bare, route });
         }
-        let user = self.gate.admit(request.headers()).ok_or(StatusCode::UNAUTHORIZED)?;
-        // A browser has no password for a name that it was lured to, so a server that asks for one answers to all names.
-        let open = self.hosts.as_ref().filter(|_| user.is_none() && route.is_readable_by_pages());
-        if open.is_some_and(|hosts| !hosts.admit(request)) {
-            return Err(StatusCode::MISDIRECTED_REQUEST);
+        let claim = match self.claim(request, &route, ground) {
+            Ok(claim) => claim,
+            // A browser is led no further by a name that was bound to this machine.
+            Err(refusal) if refusal == Refusal::Unauthorized => return Err(refusal),
+            Err(refusal) => {
+                self.check_host(request)?;
+                return Err(refusal);
+            }
+        };
+        // A browser has no password for a name that it was lured to, so who gives one may call the server by any name.
+        if !matches!(claim, Claim::Basic(_)) && route.is_readable_by_pages() {
+            self.check_host(request)?;
         }
         if route == Route::Call && *request.method() == Method::POST {
-            if is_of_a_page(request.headers()) {
-                return Err(StatusCode::FORBIDDEN);
-            }
-            if origin::is_of_a_form(request.headers()) {
-                return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            }
+            self.check_call(request.headers())?;
         }
-        Ok((Visitor { user, inet: self.hosts.is_some() }, route))
+        Ok(Visit { claim, route })
     }
+
+    /// What is claimed, where that can be enough.
+    fn claim<B>(
+        &self,
+        request: &Request<B>,
+        route: &Route,
+        ground: Ground,
+    ) -> Result<Claim, Refusal> {
+        let headers = request.headers();
+        let inet = self.hosts.is_some();
+        if route.is_open(ground) {
+            return Ok(Claim::Bare);
+        }
+        let asks = self.asks || inet && ground.users && !ground.anonymous;
+        // A header that nobody has asked for proves nothing, as in the reference; where it can prove something it must.
+        let heeds = self.asks || ground.users || ground.roles;
+        match given(headers) {
+            Given::Basic(credentials) if heeds => return Ok(Claim::Basic(credentials)),
+            Given::Unusable if heeds => return Err(Refusal::Unauthorized),
+            _ => {}
+        }
+        let refusal = asks.then(|| match is_of_a_person(request) && ground.users {
+            true if *route != Route::Call => Refusal::LogIn { depth: depth(request) },
+            _ => Refusal::Unauthorized,
+        });
+        // Calls are made by programs, which have no sessions; and what another site has a browser ask for has none either.
+        let session = cookie(headers, &self.cookie).filter(|_| {
+            ground.users && *route != Route::Call && !origin::is_of_another_site(headers)
+        });
+        match (session, refusal) {
+            (Some(id), otherwise) => Ok(Claim::Session { id: id.to_owned(), otherwise }),
+            (None, None) => Ok(Claim::Bare),
+            (None, Some(refusal)) => Err(refusal),
+        }
+    }
+
+    fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        match &self.hosts {
+            Some(hosts) if !hosts.admit(request) => {
+                Err(Refusal::Status(StatusCode::MISDIRECTED_REQUEST))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A call that a page can have made a browser send is none.
+    fn check_call(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        if is_of_a_page(headers) {
+            return Err(Refusal::Status(StatusCode::FORBIDDEN));
+        }
+        let told = self.hosts.is_none() || is_xml(headers);
+        if !told || origin::is_of_a_form(headers) {
+            return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the body is said to be XML, and to be nothing else.
+fn is_xml(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter().map(|kind| {
+        let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        let kind = kind.trim_ascii();
+        [&b"text/xml"[..], b"application/xml"].iter().any(|xml| kind.eq_ignore_ascii_case(xml))
+    });
+    kinds.next() == Some(true) && kinds.all(|xml| xml)
+}
+
+/// Whether somebody at a browser wants to see a page.
+fn is_of_a_person<B>(request: &Request<B>) -> bool {
+    let shows = [Method::GET, Method::HEAD].contains(request.method());
+    let mut kinds = request.headers().get_all(ACCEPT).iter().filter_map(|kind| kind.to_str().ok());
+    shows && kinds.any(|kinds| kinds.split(',').any(|kind| kind.trim().starts_with("text/html")))
+}
+
+/// How many steps a path is below the first page.
+fn depth<B>(request: &Request<B>) -> usize {
+    let path = request.uri().path();
+    path.bytes().filter(|byte| *byte == b'/').count().saturating_sub(1)
 }
 
 /// Whether a web page has sent this. Browsers say where a page that posts comes from; no XML-RPC client does. Without

@@ -65,6 +65,16 @@ impl Source {
             v4 => v4,
         })
     }
+
+    /// Bytes that no other source has.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        match self {
+            Source::User(uid) => [&b"u"[..], &uid.to_be_bytes()].concat(),
+            Source::Address(IpAddr::V4(v4)) => [&b"4"[..], &v4.octets()].concat(),
+            Source::Address(IpAddr::V6(v6)) => [&b"6"[..], &v6.octets()].concat(),
+            Source::Unknown => b"?".to_vec(),
+        }
+    }
 }
 
 struct Member {

@@ -4,23 +4,32 @@
 //! bounded before it is believed: size and time of a head, size and time of a body, connections in all and by source.
 
 mod accept;
-mod auth;
+pub mod auth;
 mod connection;
 mod follow;
+mod gate;
+pub mod hash;
 pub mod head;
 mod hosts;
 mod limits;
 mod line;
+mod login;
+mod logins;
 mod reply;
 mod route;
+mod sessions;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::fs::File;
 use std::future::Future;
 use std::io;
 
 pub use accept::{Listener, serve};
+pub use gate::Gate;
+pub use hash::Hasher;
 
 use crate::config::settings::Level;
 use crate::rpc::office::Office;

@@ -8,19 +8,19 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    SERVER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::Site;
 use super::follow::LogStream;
-use super::head::Closing;
+use super::head::{Closing, Refusal};
 use super::limits::{PIECE, Share};
 use super::line::Line;
 use crate::config::settings::Level;
-use crate::web::Reply;
+use crate::web::{Reply, login};
 
 /// The answer to a request, before it is put into HTTP.
 pub(super) struct Answer {
@@ -40,14 +40,41 @@ enum Content {
 impl Answer {
     /// The reference's page about an error.
     pub(super) fn error(status: StatusCode) -> Answer {
+        Answer::error_with(status, advice(status))
+    }
+
+    /// The same about what the principal may not do.
+    pub(super) fn denied() -> Answer {
+        let advice =
+            "<p>No role grants this. `supervisorctl whoami` tells which roles you have.\r\n";
+        Answer::error_with(StatusCode::FORBIDDEN, advice)
+    }
+
+    fn error_with(status: StatusCode, advice: &str) -> Answer {
         let reason = status.canonical_reason().unwrap_or_default();
         let page = format!(
             "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n\
              <h1>Error response</h1>\r\n<p>Error code {}.\r\n<p>Message: {reason}.\r\n{}</body>\r\n",
             status.as_u16(),
-            advice(status),
+            advice,
         );
         Answer::page(status, "text/html", page)
+    }
+
+    /// What a client is told that may not pass.
+    pub(super) fn refused(refusal: &Refusal) -> Answer {
+        let wait = |status, seconds: u64| {
+            Answer::error(status).with(RETRY_AFTER, HeaderValue::from(seconds))
+        };
+        match refusal {
+            Refusal::Unauthorized => Answer::error(StatusCode::UNAUTHORIZED),
+            Refusal::LogIn { depth } => Answer::shown(login::led_to(*depth)),
+            Refusal::TooMany { wait: time } => {
+                wait(StatusCode::TOO_MANY_REQUESTS, login::seconds(*time))
+            }
+            Refusal::Busy => wait(StatusCode::SERVICE_UNAVAILABLE, 1),
+            Refusal::Status(status) => Answer::error(*status),
+        }
     }
 
     /// Any answer; `kind` is its content type.
@@ -111,14 +138,18 @@ fn advice(status: StatusCode) -> &'static str {
         StatusCode::MISDIRECTED_REQUEST => {
             "<p>This server answers to its addresses, to localhost and to the name of its machine. To reach it by \
              another name, list the name in allowed_hosts of its section [inet_http_server] in the configuration of \
-             supervisord, or set a password there.\r\n"
+             supervisord, or give a name and a password with the request.\r\n"
         }
         StatusCode::FORBIDDEN => {
             "<p>A web page has sent this request, so it is not carried out.\r\n"
         }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            "<p>A browser has sent this request in a way that any web page can make it to, so it is not carried out. \
-             A call has the Content-Type text/xml.\r\n"
+            "<p>Any web page can make a browser send a request like this, so it is not carried out. A call has the \
+             Content-Type text/xml or application/xml.\r\n"
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            "<p>Too many tries to log in have failed, so this one was not looked at. Wait as long as Retry-After \
+             says, in seconds.\r\n"
         }
         _ => "",
     }

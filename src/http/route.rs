@@ -3,52 +3,107 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
+use policy::access::{Action, Permit};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Site;
 use super::connection::Door;
 use super::follow::LogStream;
-use super::head::{Route, Visitor};
+use super::gate::Client;
+use super::head::{Route, Visit};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
+use super::login;
 use super::reply::Answer;
-use crate::config::settings::{Level, Settings};
+use crate::config::settings::Level;
 use crate::rpc;
 use crate::rpc::caller::Caller;
+use crate::rpc::fault::{Code, Fault};
+use crate::rpc::guard::Guard;
 use crate::web::{self, Ask, Page};
 
-/// Answers a request that may pass.
+/// Number of the last request.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// Answers a request.
 pub(super) async fn answer<S: Site>(
     door: &Door<S>,
+    client: &Rc<Client>,
     place: Rc<Place>,
-    visitor: Visitor,
-    route: Route,
     request: &mut Request<Incoming>,
 ) -> Answer {
+    let ground = door.gate.roll(&*door.site).ground;
+    let Visit { claim, route } = match door.policy.judge(request, ground) {
+        Ok(visit) => visit,
+        Err(refusal) => return Answer::refused(&refusal),
+    };
+    let principal = match door.gate.identify(&door.site, &door.section, client, claim).await {
+        Ok(principal) => principal,
+        Err(refusal) => return Answer::refused(&refusal),
+    };
+    let caller = Caller {
+        principal,
+        peer: Rc::clone(&client.peer),
+        server: Rc::clone(&door.section.name),
+        request: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+    };
+    let answer = lead(door, client, place, caller, route, request).await;
+    answer.unwrap_or_else(|status| match status {
+        StatusCode::FORBIDDEN => Answer::denied(),
+        status => Answer::error(status),
+    })
+}
+
+/// To what answers a request of this route. Each of them decides, or has what it calls decide, whether it may.
+async fn lead<S: Site>(
+    door: &Door<S>,
+    client: &Rc<Client>,
+    place: Rc<Place>,
+    caller: Caller,
+    route: Route,
+    request: &mut Request<Incoming>,
+) -> Result<Answer, StatusCode> {
     let site = &door.site;
-    let caller = Caller::anonymous();
-    let answer = match (route, request.method()) {
+    match (route, request.method()) {
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(&site.settings(), &rest), request).await
+            follow(site, process_log(&**site, &caller, &rest), request).await
         }
-        (Route::MainLog, &Method::GET) => follow(site, site.settings().activity.log, request).await,
+        (Route::MainLog, &Method::GET) => {
+            let permit = Guard::new(&**site, &caller).permit_on_daemon(Action::Admin);
+            let log = permit.map(|permit| (site.settings().activity.log, permit));
+            follow(site, log, request).await
+        }
+        (Route::LogIn, &Method::GET | &Method::HEAD | &Method::POST) => {
+            let (ask, _share) = read(&place, request).await?;
+            Ok(Answer::shown(login::enter(door, client, &ask).await))
+        }
+        (Route::LogOut, &Method::GET | &Method::HEAD | &Method::POST) => {
+            let (ask, _share) = read(&place, request).await?;
+            Ok(Answer::shown(login::leave(door, client, &caller.principal, &ask)))
+        }
         (Route::Other(path), _) => match Page::at(&path) {
             Some(page) => show(door, caller, place, page, request).await,
-            None => hook(site, &visitor, &path),
+            None => hook(site, &caller, &path),
         },
-        (Route::Health | Route::Call | Route::ProcessLog(_) | Route::MainLog, _) => {
-            Err(StatusCode::BAD_REQUEST)
-        }
-    };
-    answer.unwrap_or_else(Answer::error)
+        (
+            Route::Health
+            | Route::Call
+            | Route::ProcessLog(_)
+            | Route::MainLog
+            | Route::LogIn
+            | Route::LogOut,
+            _,
+        ) => Err(StatusCode::BAD_REQUEST),
+    }
 }
 
 /// For load balancers and container runtimes, which have no password: whether this serves, and nothing else.
@@ -62,12 +117,12 @@ fn health(site: &impl Site) -> Answer {
 }
 
 #[cfg(not(supervisor_hooks))]
-fn hook<S: Site>(_: &Rc<S>, _: &Visitor, _: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(_: &Rc<S>, _: &Caller, _: &str) -> Result<Answer, StatusCode> {
     Err(StatusCode::NOT_FOUND)
 }
 
 #[cfg(supervisor_hooks)]
-fn hook<S: Site>(site: &Rc<S>, _: &Visitor, path: &str) -> Result<Answer, StatusCode> {
+fn hook<S: Site>(site: &Rc<S>, _: &Caller, path: &str) -> Result<Answer, StatusCode> {
     let name = path.strip_prefix("/hook/").ok_or(StatusCode::NOT_FOUND)?;
     let text = site.hook(name).ok_or(StatusCode::NOT_FOUND)?;
     Ok(Answer::page(StatusCode::OK, "text/plain", text))
@@ -104,19 +159,10 @@ async fn show<S: Site>(
     page: Page,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
-    let method = request.method().clone();
-    if !page.takes(&method) {
+    if !page.takes(request.method()) {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let (body, share) = match method {
-        Method::POST => {
-            let (body, share) = read_body(&place, request, web::FORM_SIZE).await?;
-            (body, Some(share))
-        }
-        _ => (Vec::new(), None),
-    };
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let ask = Ask { method, query, headers: request.headers().clone(), body };
+    let (ask, share) = read(&place, request).await?;
     let (site, visitors) = (Rc::clone(&door.site), Rc::clone(&door.visitors));
     let reply = to_its_end(async move {
         let reply = web::answer(&*site, &caller, &visitors, page, &ask).await;
@@ -126,6 +172,23 @@ async fn show<S: Site>(
         room.map(|room| Answer::shown(reply).within(room)).ok_or(StatusCode::SERVICE_UNAVAILABLE)
     });
     reply.await.unwrap_or(Err(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+/// A request for a page, with its body where it has one, and the room that it takes.
+async fn read(
+    place: &Place,
+    request: &mut Request<Incoming>,
+) -> Result<(Ask, Option<Share>), StatusCode> {
+    let method = request.method().clone();
+    let (body, share) = match method {
+        Method::POST => {
+            let (body, share) = read_body(place, request, web::FORM_SIZE).await?;
+            (body, Some(share))
+        }
+        _ => (Vec::new(), None),
+    };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    Ok((Ask { method, query, headers: request.headers().clone(), body }, share))
 }
 
 /// What a client has ordered is done to its end, though the client leaves: what is not done at once goes on in a task of
@@ -173,11 +236,15 @@ async fn read_body(
 
 async fn follow<S: Site>(
     site: &Rc<S>,
-    log: Option<u32>,
+    log: Result<(Option<u32>, Permit), Fault>,
     request: &Request<Incoming>,
 ) -> Result<Answer, StatusCode> {
+    let (log, permit) = log.map_err(|fault| match Code::from_number(fault.code.into()) {
+        Some(Code::AccessDenied) => StatusCode::FORBIDDEN,
+        _ => StatusCode::NOT_FOUND,
+    })?;
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log, request.headers()).await.map(Answer::log).map_err(|e| {
+    LogStream::open(site, log, permit, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
@@ -189,15 +256,21 @@ async fn follow<S: Site>(
 }
 
 /// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.
-fn process_log(settings: &Settings, rest: &str) -> Option<u32> {
+fn process_log(
+    site: &impl Site,
+    caller: &Caller,
+    rest: &str,
+) -> Result<(Option<u32>, Permit), Fault> {
     // As in the reference, what follows `/logtail` up to the next slash is not looked at.
-    let (_, rest) = rest.split_once('/')?;
+    let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
-    let (group, name) = name.split_once(':').unwrap_or((name, name));
-    let process = settings.processes.values().find(|p| p.name == name && p.group == group)?;
-    match channel {
+    let settings = site.settings();
+    let guard = Guard::new(site, caller);
+    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let log = match channel {
         "stdout" => process.stdout.log,
         "stderr" => process.stderr.log,
         _ => None,
-    }
+    };
+    Ok((log, permit))
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use policy::access::{Action, Permit};
+
 use super::fault::{Code, Fault};
+use super::guard::{Attempt, Guard};
+use super::names;
 use super::office::{Office, Unmoved};
 use super::shape::{Rows, Shape};
 use super::table::CONFIG_INFO;
@@ -11,19 +15,54 @@ use crate::config::settings::{Group, Process, Settings, Stream};
 use crate::process::roster;
 
 /// `reloadConfig`: what the configuration as it is now would change. As in the reference the three lists are wrapped in
-/// one more.
-pub(super) async fn reload(office: &impl Office) -> Result<Value, Fault> {
-    office.reread().await.map_err(cannot)?;
-    let changes = roster::changes(&office.settings(), &office.latest());
-    let names = |names: Vec<String>| Value::Array(names.into_iter().map(Value::Str).collect());
+/// one more. They name the groups that the caller may change.
+pub(super) async fn reload(
+    guard: &Guard<'_, impl Office>,
+    permit: &Permit,
+) -> Result<Value, Fault> {
+    let office = guard.office();
+    let result = office.reread(permit).await.map_err(cannot);
+    guard.record_on_daemon(permit, &result);
+    // By the rules that have just been read.
+    let guard = guard.anew();
+    result.map_err(|fault| tellable(&guard, fault))?;
+    let (active, latest) = (office.settings(), office.latest());
+    let may = |settings: &Settings, name: &str| {
+        let group = settings.group(name);
+        group.is_none_or(|group| guard.may_all(Action::Config, settings, group))
+    };
+    let changes = roster::changes(&active, &latest);
+    let names = |names: Vec<String>| {
+        let mine = names.into_iter().filter(|name| may(&active, name) && may(&latest, name));
+        Value::Array(mine.map(Value::Str).collect())
+    };
     let lists = [changes.added, changes.changed, changes.removed].map(names);
     Ok(Value::Array(vec![Value::Array(lists.into())]))
 }
 
+/// What is wrong with the configuration may be about programs that are hidden from the caller.
+fn tellable(guard: &Guard<'_, impl Office>, fault: Fault) -> Fault {
+    if guard.may_on_daemon(Action::Admin) {
+        return fault;
+    }
+    cannot("the configuration is wrong; the activity log says where".to_owned())
+}
+
 /// `restart`.
-pub(super) async fn restart(office: &impl Office) -> Result<Value, Fault> {
-    office.restart().await.map_err(cannot)?;
-    Ok(Value::Bool(true))
+pub(super) async fn restart(
+    guard: &Guard<'_, impl Office>,
+    permit: &Permit,
+) -> Result<Value, Fault> {
+    let result = guard.office().restart(permit).await.map_err(cannot);
+    guard.record_on_daemon(permit, &result);
+    result.map(|()| Value::Bool(true))
+}
+
+/// `shutdown`.
+pub(super) fn shutdown(guard: &Guard<'_, impl Office>, permit: &Permit) -> Value {
+    guard.office().shutdown(permit);
+    guard.record_on_daemon(permit, &Ok(()));
+    Value::Bool(true)
 }
 
 fn cannot(why: String) -> Fault {
@@ -31,15 +70,32 @@ fn cannot(why: String) -> Fault {
 }
 
 /// `addProcessGroup`.
-pub(super) fn add(office: &impl Office, name: &str) -> Result<Value, Fault> {
-    office.add_group(name).map_err(|why| unmoved(why, name))?;
-    Ok(Value::Bool(true))
+pub(super) fn add(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value, Fault> {
+    let office = guard.office();
+    move_group(guard, &office.latest(), name, |permits| office.add_group(permits, name))
 }
 
 /// `removeProcessGroup`.
-pub(super) fn remove(office: &impl Office, name: &str) -> Result<Value, Fault> {
-    office.remove_group(name).map_err(|why| unmoved(why, name))?;
-    Ok(Value::Bool(true))
+pub(super) fn remove(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value, Fault> {
+    let office = guard.office();
+    move_group(guard, &office.settings(), name, |permits| office.remove_group(permits, name))
+}
+
+/// Puts a group of these settings in or out of force.
+fn move_group(
+    guard: &Guard<'_, impl Office>,
+    settings: &Settings,
+    name: &str,
+    put: impl FnOnce(&[Permit]) -> Result<(), Unmoved>,
+) -> Result<Value, Fault> {
+    let group = guard.group(settings, Action::Config, name)?;
+    let permits = guard.permit_all(Action::Config, settings, group)?;
+    let result = put(&permits).map_err(|why| unmoved(why, name));
+    if let Some(permit) = permits.first() {
+        let target = &format!("{name}:*");
+        guard.record(Attempt { action: Action::Config, target }, permit, &result);
+    }
+    result.map(|()| Value::Bool(true))
 }
 
 fn unmoved(why: Unmoved, name: &str) -> Fault {
@@ -51,12 +107,14 @@ fn unmoved(why: Unmoved, name: &str) -> Fault {
     Fault::new(code).with(name)
 }
 
-/// `getAllConfigInfo`: by name of the process, equal ones as their groups come.
-pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
+/// `getAllConfigInfo`: what the caller may change, by name of the process, equal ones as their groups come.
+pub(super) fn all(guard: &Guard<'_, impl Office>, rows: &mut impl Rows) {
+    let office = guard.office();
     let (active, latest) = (office.settings(), office.latest());
     let each = latest.groups.iter().flat_map(|group| {
-        let processes = group.slots.iter().filter_map(|slot| latest.process(*slot));
-        processes.map(move |process| (group, process))
+        let processes = names::members(&latest, group);
+        let mine = processes.filter(|(slot, process)| guard.may(Action::Config, *slot, process));
+        mine.map(move |(_, process)| (group, process))
     });
     let active: BTreeSet<&str> = active.groups.iter().map(|group| group.name.as_str()).collect();
     let mut all: Vec<(&Group, &Process)> = each.collect();

@@ -1,8 +1,13 @@
 //! Starting, stopping and signalling: one process, a group, all.
 
+use std::collections::BTreeMap;
+
+use policy::access::{Action, Permit};
+use policy::audit::Record;
 use privsep::request::Slot;
 
 use super::fault::{Code, Fault};
+use super::guard::{Attempt, Guard};
 use super::names::{self, Found};
 use super::office::Office;
 use super::xml::Value;
@@ -32,86 +37,180 @@ impl Order<'_> {
         }
     }
 
-    fn command(self, slots: Vec<Slot>) -> Result<Command, Fault> {
+    fn signo(self) -> Result<u8, Fault> {
+        match self {
+            Order::Signal(signal) => {
+                let signo = texts::signal_number(signal);
+                signo.ok_or_else(|| Fault::new(Code::BadSignal).with(signal))
+            }
+            Order::Start { .. } | Order::Stop { .. } => Ok(0),
+        }
+    }
+
+    /// What the caller does. No signal at all is asked for like any.
+    fn action(self) -> Action {
+        match self {
+            Order::Start { .. } => Action::Start,
+            Order::Stop { .. } => Action::Stop,
+            Order::Signal(_) => Action::Signal(self.signo().unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn command(self, slots: Vec<Slot>) -> Result<Command, Fault> {
         Ok(match self {
             Order::Start { wait } => Command::Start { slots, wait },
             Order::Stop { wait } => Command::Stop { slots, wait },
-            Order::Signal(signal) => {
-                let signo = texts::signal_number(signal);
-                let signo = signo.ok_or_else(|| Fault::new(Code::BadSignal).with(signal))?;
-                Command::Signal { slots, signo }
-            }
+            Order::Signal(_) => Command::Signal { slots, signo: self.signo()? },
         })
     }
 }
 
 /// `startProcess` and its kind: one process, or the group that `group:*` names.
 pub(super) async fn one(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     name: &str,
     order: Order<'_>,
 ) -> Result<Value, Fault> {
-    let settings = office.settings();
-    match names::find(&settings, name)? {
-        Found::Group(group) => these(office, names::by_priority(&settings, group), order).await,
-        Found::Process(slot, _) => single(office, name, order.command(vec![slot])?).await,
+    let settings = guard.office().settings();
+    match guard.find(&settings, order.action(), name)? {
+        Found::Group(group) => these(guard, names::by_priority(&settings, group), order).await,
+        Found::Process(slot, process) => single(guard, name, (slot, process), order).await,
     }
 }
 
 /// `startProcessGroup` and its kind.
 pub(super) async fn group(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     name: &str,
     order: Order<'_>,
 ) -> Result<Value, Fault> {
-    let settings = office.settings();
-    let group = names::group(&settings, name)?;
-    these(office, names::by_priority(&settings, group), order).await
+    let settings = guard.office().settings();
+    let group = guard.group(&settings, order.action(), name)?;
+    these(guard, names::by_priority(&settings, group), order).await
 }
 
 /// `startAllProcesses` and its kind. A stop goes up by priority too, unlike a shutdown.
-pub(super) async fn all(office: &impl Office, order: Order<'_>) -> Result<Value, Fault> {
-    these(office, names::all_by_priority(&office.settings()), order).await
+pub(super) async fn all(guard: &Guard<'_, impl Office>, order: Order<'_>) -> Result<Value, Fault> {
+    these(guard, names::all_by_priority(&guard.office().settings()), order).await
 }
 
-async fn these(office: &impl Office, slots: Vec<Slot>, order: Order<'_>) -> Result<Value, Fault> {
-    let settings = office.settings();
-    let slots: Vec<Slot> = office.heart(|heart| {
-        let slots = slots.into_iter();
+/// Does it to those of the processes that are there for the caller and are meant. Those to which it may not be done are
+/// told of first.
+async fn these(
+    guard: &Guard<'_, impl Office>,
+    slots: Vec<Slot>,
+    order: Order<'_>,
+) -> Result<Value, Fault> {
+    let settings = guard.office().settings();
+    let slots = meant(guard, guard.seen(&settings, slots), order);
+    let permit = |slot, process: &Process| guard.permit(order.action(), slot, process);
+    let (refused, slots, permits) = sorted(&settings, slots, permit);
+    let refused = refused.into_iter();
+    let mut rows: Vec<Value> = refused.map(|(process, no)| result(process, Err(no))).collect();
+    match order.command(slots.clone()) {
+        Ok(command) => {
+            let outcomes = guard.office().command(&permits, command).await;
+            let outcomes = told(&settings, outcomes);
+            let records = recorded(guard, order.action(), &outcomes, &slots, &permits);
+            guard.record_all(records);
+            rows.extend(outcomes.into_iter().map(|(_, process, outcome)| result(process, outcome)));
+        }
+        // A bad signal is said once a process: where there is none to signal, nobody hears of it.
+        Err(fault) => {
+            let processes = slots.into_iter().filter_map(|slot| settings.process(slot));
+            rows.extend(processes.map(|process| result(process, Err(fault.clone()))));
+        }
+    }
+    Ok(Value::Array(rows))
+}
+
+/// Those of the processes that an order to several is about.
+pub(super) fn meant(
+    guard: &Guard<'_, impl Office>,
+    slots: Vec<Slot>,
+    order: Order<'_>,
+) -> Vec<Slot> {
+    guard.office().heart(|heart| {
         let meant = |slot: &Slot| {
             let stop = matches!(order, Order::Stop { .. }) && heart.comes_back(*slot);
             stop || heart.state(*slot).is_some_and(|state| order.fits(state))
         };
-        slots.filter(meant).collect()
-    });
-    let outcomes = match order.command(slots.clone()) {
-        Ok(command) => {
-            let outcomes = office.command(command).await;
-            outcomes.into_iter().map(|outcome| told(&settings, outcome)).collect()
-        }
-        // A bad signal is said once a process: where there is none to signal, nobody hears of it.
-        Err(fault) => slots
-            .into_iter()
-            .map(|slot| Some(result(settings.process(slot)?, Err(fault.clone()))))
-            .collect::<Vec<_>>(),
-    };
-    Ok(Value::Array(outcomes.into_iter().flatten().collect()))
+        slots.into_iter().filter(meant).collect()
+    })
 }
 
-/// One process's part in the answer.
-fn told(settings: &Settings, (slot, outcome): Outcome) -> Option<Value> {
-    let process = settings.process(slot)?;
-    let name = names::short(&process.group, &process.name);
-    Some(result(process, outcome.map_err(|trouble| fault(trouble, &name))))
+/// Asks for each process: those that it may not be done to with what is said of it, and the others with their proofs.
+pub(super) fn sorted<P>(
+    settings: &Settings,
+    slots: Vec<Slot>,
+    permit: impl Fn(Slot, &Process) -> Result<P, Fault>,
+) -> (Vec<(&Process, Fault)>, Vec<Slot>, Vec<P>) {
+    let (mut refused, mut granted, mut permits) = (Vec::new(), Vec::new(), Vec::new());
+    for slot in slots {
+        let Some(process) = settings.process(slot) else {
+            continue;
+        };
+        match permit(slot, process) {
+            Ok(permit) => {
+                granted.push(slot);
+                permits.push(permit);
+            }
+            Err(fault) => refused.push((process, fault)),
+        }
+    }
+    (refused, granted, permits)
+}
+
+pub(super) type Told<'s> = (Slot, &'s Process, Result<(), Fault>);
+
+/// What became of each process, in words of the interface.
+pub(super) fn told(settings: &Settings, outcomes: Vec<Outcome>) -> Vec<Told<'_>> {
+    let told = outcomes.into_iter().filter_map(|(slot, outcome)| {
+        let process = settings.process(slot)?;
+        let name = names::short(&process.group, &process.name);
+        Some((slot, process, outcome.map_err(|trouble| fault(trouble, &name))))
+    });
+    told.collect()
+}
+
+/// The records of what was done to several processes.
+fn recorded(
+    guard: &Guard<'_, impl Office>,
+    action: Action,
+    outcomes: &[Told<'_>],
+    slots: &[Slot],
+    permits: &[Permit],
+) -> Vec<Record> {
+    let permits: BTreeMap<Slot, &Permit> = slots.iter().copied().zip(permits).collect();
+    let record = |(slot, process, outcome): &Told<'_>| {
+        let target = &full(process);
+        Some(guard.effect(Attempt { action, target }, permits.get(slot)?, outcome))
+    };
+    outcomes.iter().filter_map(record).collect()
+}
+
+pub(super) fn full(process: &Process) -> String {
+    format!("{}:{}", process.group, process.name)
 }
 
 /// A command about one process: true or a fault.
-async fn single(office: &impl Office, name: &str, command: Command) -> Result<Value, Fault> {
-    match office.command(command).await.pop() {
+async fn single(
+    guard: &Guard<'_, impl Office>,
+    name: &str,
+    (slot, process): (Slot, &Process),
+    order: Order<'_>,
+) -> Result<Value, Fault> {
+    let command = order.command(vec![slot])?;
+    let permit = guard.permit(order.action(), slot, process)?;
+    let permits = [permit];
+    let result = match guard.office().command(&permits, command).await.pop() {
         Some((_, Ok(()))) => Ok(Value::Bool(true)),
         Some((_, Err(trouble))) => Err(fault(trouble, name)),
         None => Err(Fault::new(Code::Failed).with(name)),
-    }
+    };
+    let [permit] = &permits;
+    guard.record(Attempt { action: order.action(), target: &full(process) }, permit, &result);
+    result
 }
 
 /// One element of an array result.

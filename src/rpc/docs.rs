@@ -6,7 +6,8 @@ use std::path::Path;
 use super::fault::Code;
 use super::system::{MOST_ANSWERED, MOST_CALLS};
 use super::table::{
-    CALL, CONFIG_INFO, METHODS, Method, PROCESS_INFO, STATE, STATUS, Structure, Type,
+    CALL, CALLER, CONFIG_INFO, DECISION, METHODS, Method, PROCESS_INFO, RESTART_STATUS, STATE,
+    STATUS, Structure, Type,
 };
 use super::{logs, xml};
 
@@ -101,7 +102,9 @@ fn page() -> String {
         section(&mut page, method);
     }
     page += "## Structures\n";
-    for structure in [&STATE, &PROCESS_INFO, &CONFIG_INFO, &STATUS, &CALL] {
+    for structure in
+        [&STATE, &PROCESS_INFO, &CONFIG_INFO, &STATUS, &RESTART_STATUS, &CALLER, &DECISION, &CALL]
+    {
         structure_section(&mut page, structure);
     }
     page

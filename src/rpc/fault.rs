@@ -42,7 +42,7 @@ pub enum Code {
     StillRunning = 91,
     /// The configuration cannot be used.
     CantReread = 92,
-    /// The caller may see it, and not do this to it.
+    /// The caller may see it but not do this to it. Outside of the reference's numbers.
     AccessDenied = 96,
 }
 
@@ -134,7 +134,7 @@ impl Code {
             Code::AlreadyAdded => "the group is in force already",
             Code::StillRunning => "a process of the group is not stopped",
             Code::CantReread => "the configuration is wrong; the text says where",
-            Code::AccessDenied => "no role of the caller allows it; the text says what",
+            Code::AccessDenied => "the caller may see it, but not do this to it",
         }
     }
 }

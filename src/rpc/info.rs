@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::fault::{Code, Fault};
+use super::guard::Guard;
 use super::names;
 use super::office::Office;
 use super::shape::{Rows, Shape};
 use super::table::{PROCESS_INFO, STATE};
+use policy::access::Action;
+
 use crate::config::settings::{Process, Settings};
 use crate::process::describe::Describer;
 use crate::process::{Info, Now};
@@ -20,9 +23,14 @@ pub(super) fn state(rows: &mut impl Rows) {
 }
 
 /// `getProcessInfo`.
-pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Result<(), Fault> {
+pub(super) fn one(
+    guard: &Guard<'_, impl Office>,
+    name: &str,
+    rows: &mut impl Rows,
+) -> Result<(), Fault> {
+    let office = guard.office();
     let settings = office.settings();
-    let (slot, process) = names::process(&settings, name)?;
+    let (slot, process, _) = guard.process(&settings, Action::View, name)?;
     let now = office.now();
     let info = office.heart(|heart| heart.info(slot, now));
     let info = info.ok_or_else(|| Fault::new(Code::BadName).with(name))?;
@@ -32,11 +40,13 @@ pub(super) fn one(office: &impl Office, name: &str, rows: &mut impl Rows) -> Res
 }
 
 /// `getAllProcessInfo`.
-pub(super) fn all(office: &impl Office, rows: &mut impl Rows) {
+pub(super) fn all(guard: &Guard<'_, impl Office>, rows: &mut impl Rows) {
+    let office = guard.office();
     let now = office.now();
     let settings = office.settings();
     let mut describer = Describer::new(office.zone());
-    let processes = names::all_by_name(&settings);
+    let mut processes = names::all_by_name(&settings);
+    processes.retain(|(slot, process)| guard.sees(*slot, process));
     rows.expect(processes.len());
     office.heart(|heart| {
         for (slot, process) in processes {

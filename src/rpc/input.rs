@@ -1,21 +1,36 @@
 //! What goes to programs: text for their standard input, messages for event listeners.
 
+use policy::access::{Action, Permit};
+use privsep::request::Slot;
+
+use super::control::full;
 use super::fault::{Code, Fault};
-use super::names;
+use super::guard::{Attempt, Guard};
 use super::office::{Office, Unwritten};
 use super::xml::Value;
 use crate::process::State;
 
 /// `sendProcessStdin`.
-pub(super) fn send(office: &impl Office, name: &str, text: &str) -> Result<Value, Fault> {
-    let settings = office.settings();
-    let (slot, _) = names::process(&settings, name)?;
+pub(super) fn send(guard: &Guard<'_, impl Office>, name: &str, text: &str) -> Result<Value, Fault> {
+    let settings = guard.office().settings();
+    let (slot, process, permit) = guard.process(&settings, Action::Stdin, name)?;
+    let result = write(guard.office(), &permit, (slot, name), text);
+    guard.record(Attempt { action: Action::Stdin, target: &full(process) }, &permit, &result);
+    result
+}
+
+fn write(
+    office: &impl Office,
+    permit: &Permit,
+    (slot, name): (Slot, &str),
+    text: &str,
+) -> Result<Value, Fault> {
     let now = office.now();
     let info = office.heart(|heart| heart.info(slot, now));
     if !info.is_some_and(|info| info.pid != 0 && info.state != State::Stopping) {
         return Err(Fault::new(Code::NotRunning).with(name));
     }
-    office.write_stdin(slot, text.as_bytes()).map_err(|why| match why {
+    office.write_stdin(permit, slot, text.as_bytes()).map_err(|why| match why {
         Unwritten::Closed => Fault::new(Code::NoFile).with(name),
         Unwritten::Full { waiting } => {
             let length = text.len();
@@ -28,7 +43,13 @@ pub(super) fn send(office: &impl Office, name: &str, text: &str) -> Result<Value
 }
 
 /// `sendRemoteCommEvent`.
-pub(super) fn announce(office: &impl Office, kind: &str, data: &str) -> Value {
-    office.announce(kind, data);
+pub(super) fn announce(
+    guard: &Guard<'_, impl Office>,
+    permit: &Permit,
+    kind: &str,
+    data: &str,
+) -> Value {
+    guard.office().announce(permit, kind, data);
+    guard.record_on_daemon(permit, &Ok(()));
     Value::Bool(true)
 }

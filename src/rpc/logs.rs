@@ -5,9 +5,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+use policy::access::{Action, Permit};
 
-use super::control::result;
+use super::control::{full, result};
 use super::fault::{Code, Fault};
+use super::guard::{Attempt, Guard};
 use super::names;
 use super::office::Office;
 use super::room::{self, Room};
@@ -19,28 +21,33 @@ use crate::config::settings::{Kind, Level, Process};
 /// for. A client gets the rest of a larger file by further calls.
 pub(super) const MOST: u64 = 16 << 20;
 
-/// The number of a process's log.
-pub(super) fn of(office: &impl Office, name: &str, stream: Stream) -> Result<Option<u32>, Fault> {
-    let settings = office.settings();
-    let (_, process) = names::process(&settings, name)?;
-    Ok(match stream {
+/// The number of a process's log, and the proof that the caller may read it.
+pub(super) fn of(
+    guard: &Guard<'_, impl Office>,
+    name: &str,
+    stream: Stream,
+) -> Result<(Option<u32>, Permit), Fault> {
+    let settings = guard.office().settings();
+    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let log = match stream {
         Stream::Stdout => process.stdout.log,
         Stream::Stderr => process.stderr.log,
-    })
+    };
+    Ok((log, permit))
 }
 
 /// `readLog` and its kind: `length` 0 is to the end; a negative `offset` counts from the end.
 pub(super) async fn read(
     office: &impl Office,
     room: &dyn Room,
-    log: Option<u32>,
+    (log, permit): (Option<u32>, &Permit),
     offset: i64,
     length: i64,
 ) -> Result<Value, Fault> {
     let Some(log) = log else {
         return Err(Fault::new(Code::NoFile));
     };
-    let file = office.open_log(log).await.map_err(|error| {
+    let file = office.open_log(permit, log).await.map_err(|error| {
         let settings = office.settings();
         match (error.kind(), settings.logs.get(&log)) {
             (ErrorKind::NotFound, Some(log)) => Fault::new(Code::NoFile).with(&log.path),
@@ -69,14 +76,14 @@ fn range(size: u64, offset: i64, length: i64) -> Option<(u64, u64)> {
 pub(super) async fn tail(
     office: &impl Office,
     room: &dyn Room,
-    log: Option<u32>,
+    (log, permit): (Option<u32>, &Permit),
     offset: i64,
     length: i64,
 ) -> Result<Value, Fault> {
     let nothing = |offset: i64| (String::new(), offset, false);
     let (text, next, overflow) = match log {
         None => nothing(0),
-        Some(log) => match office.open_log(log).await {
+        Some(log) => match office.open_log(permit, log).await {
             Ok(file) => read_tail(office, room, &file, offset, length)?.unwrap_or(nothing(offset)),
             Err(error) if error.kind() == ErrorKind::NotFound => nothing(0),
             Err(_) => nothing(offset),
@@ -149,46 +156,70 @@ fn bytes(file: &File, start: u64, length: usize) -> io::Result<Vec<u8>> {
 
 /// `clearLog`: empties the activity log. As in the reference a line tells of it that is gone with the rest, but for the
 /// copy on the daemon's standard output.
-pub(super) async fn clear_main(office: &impl Office) -> Result<Value, Fault> {
+pub(super) async fn clear_main(
+    guard: &Guard<'_, impl Office>,
+    permit: &Permit,
+) -> Result<Value, Fault> {
+    let result = empty_main(guard.office(), permit).await;
+    guard.record_on_daemon(permit, &result);
+    result.map(|()| Value::Bool(true))
+}
+
+async fn empty_main(office: &impl Office, permit: &Permit) -> Result<(), Fault> {
     let log = office.settings().activity.log.ok_or_else(|| Fault::new(Code::NoFile))?;
     let cannot = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Fault::new(Code::NoFile),
         _ => Fault::new(Code::Failed),
     };
     // Else a file that is missing would be made.
-    office.open_log(log).await.map_err(cannot)?;
+    office.open_log(permit, log).await.map_err(cannot)?;
     office.note(Level::Info, "reopening log file".to_owned());
-    office.clear_log(log).await.map_err(cannot)?;
-    Ok(Value::Bool(true))
+    office.clear_log(permit, log).await.map_err(cannot)
 }
 
 /// `clearProcessLogs`: empties the process's logs, whether it runs or not.
-pub(super) async fn clear(office: &impl Office, name: &str) -> Result<Value, Fault> {
-    let settings = office.settings();
-    let (_, process) = names::process(&settings, name)?;
-    clear_process(office, process, name).await?;
-    Ok(Value::Bool(true))
+pub(super) async fn clear(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value, Fault> {
+    let settings = guard.office().settings();
+    let (_, process, permit) = guard.process(&settings, Action::Clear, name)?;
+    let result = clear_process(guard.office(), &permit, process, name).await;
+    guard.record(Attempt { action: Action::Clear, target: &full(process) }, &permit, &result);
+    result.map(|()| Value::Bool(true))
 }
 
 /// `clearAllProcessLogs`.
-pub(super) async fn clear_all(office: &impl Office) -> Value {
-    let settings = office.settings();
-    let mut results = Vec::new();
-    for slot in names::all_by_priority(&settings) {
-        if let Some(process) = settings.process(slot) {
-            let name = names::short(&process.group, &process.name);
-            let outcome = clear_process(office, process, &name).await;
-            results.push(result(process, outcome));
-        }
+pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
+    let settings = guard.office().settings();
+    let (mut results, mut records) = (Vec::new(), Vec::new());
+    for slot in guard.seen(&settings, names::all_by_priority(&settings)) {
+        let Some(process) = settings.process(slot) else {
+            continue;
+        };
+        let outcome = match guard.permit(Action::Clear, slot, process) {
+            Ok(permit) => {
+                let name = names::short(&process.group, &process.name);
+                let outcome = clear_process(guard.office(), &permit, process, &name).await;
+                let what = Attempt { action: Action::Clear, target: &full(process) };
+                records.push(guard.effect(what, &permit, &outcome));
+                outcome
+            }
+            Err(no) => Err(no),
+        };
+        results.push(result(process, outcome));
     }
+    guard.record_all(records);
     Value::Array(results)
 }
 
-async fn clear_process(office: &impl Office, process: &Process, name: &str) -> Result<(), Fault> {
+async fn clear_process(
+    office: &impl Office,
+    permit: &Permit,
+    process: &Process,
+    name: &str,
+) -> Result<(), Fault> {
     let stderr = process.stderr.log.filter(|n| process.stdout.log != Some(*n));
     for log in process.stdout.log.into_iter().chain(stderr) {
         let kept = office.settings().logs.get(&log).is_some_and(|log| log.kind == Kind::File);
-        match if kept { office.clear_log(log).await } else { Ok(()) } {
+        match if kept { office.clear_log(permit, log).await } else { Ok(()) } {
             Err(error) if !holds_nothing(&error) => {
                 return Err(Fault::new(Code::Failed).with(name));
             }

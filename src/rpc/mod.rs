@@ -7,11 +7,14 @@ mod control;
 #[cfg(test)]
 mod docs;
 pub mod fault;
+pub mod guard;
 mod info;
 mod input;
 mod logs;
 pub(crate) mod names;
 pub mod office;
+mod restart;
+mod rights;
 pub mod room;
 mod shape;
 mod system;
@@ -25,6 +28,7 @@ use args::Args;
 use caller::Caller;
 use control::Order;
 use fault::{Code, Fault};
+use guard::Guard;
 use office::Office;
 use room::{Ample, Room};
 use table::{Call, Method};
@@ -86,13 +90,15 @@ fn note_unreadable(office: &impl Office, body: &[u8], bad: &BadCall) {
 /// Makes a call, and gives the text of the answer to it. Long answers are written without a value in between.
 async fn respond(
     office: &impl Office,
-    _caller: &Caller,
+    caller: &Caller,
     room: &dyn Room,
     name: &str,
     params: Vec<Value>,
 ) -> Result<Vec<u8>, Fault> {
     let (method, args) = admit(office, name, params)?;
+    let guard = Guard::of(office, caller, method);
     let whole = |write: &dyn Fn(&mut Text)| {
+        guard.admit(method)?;
         xml::response(|text| {
             write(text);
             Ok(())
@@ -100,12 +106,15 @@ async fn respond(
     };
     let text = match method.call {
         Call::State => whole(&|text| info::state(text)),
-        Call::ProcessInfo => xml::response(|text| info::one(office, args.text(0), text)),
-        Call::AllProcessInfo => whole(&|text| text.array(|rows| info::all(office, rows))),
-        Call::AllConfigInfo => whole(&|text| text.array(|rows| configuration::all(office, rows))),
+        Call::ProcessInfo => {
+            guard.admit(method)?;
+            xml::response(|text| info::one(&guard, args.text(0), text))
+        }
+        Call::AllProcessInfo => whole(&|text| text.array(|rows| info::all(&guard, rows))),
+        Call::AllConfigInfo => whole(&|text| text.array(|rows| configuration::all(&guard, rows))),
         // What was done is said, room or not; what is long asks for room itself.
         _ => {
-            let value = carry_out(office, room, method, args).await?;
+            let value = carry_out(&guard, room, method, args).await?;
             return Ok(xml::encode_response(&value));
         }
     }?;
@@ -117,23 +126,24 @@ async fn respond(
 /// comes this way too. `name` is the full one: `supervisor.getState`.
 pub async fn call(
     office: &impl Office,
-    _caller: &Caller,
+    caller: &Caller,
     name: &str,
     params: Vec<Value>,
 ) -> Result<Value, Fault> {
     let (method, args) = admit(office, name, params)?;
-    carry_out(office, &Ample, method, args).await
+    carry_out(&Guard::of(office, caller, method), &Ample, method, args).await
 }
 
 /// A call by itself or one of several: several in one of several are refused.
 async fn single(
     office: &impl Office,
+    caller: &Caller,
     room: &dyn Room,
     name: &str,
     params: Vec<Value>,
 ) -> Result<Value, Fault> {
     let (method, args) = admit(office, name, params)?;
-    dispatch(office, room, method, &args).await
+    dispatch(&Guard::of(office, caller, method), room, method, &args).await
 }
 
 /// Whether a call may be made. The reference's order of tests: name, number of parameters, going down, types.
@@ -153,25 +163,30 @@ fn admit(
 }
 
 async fn carry_out(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     room: &dyn Room,
     method: &Method,
     args: Args,
 ) -> Result<Value, Fault> {
     match method.call {
-        Call::Multicall => system::multicall(office, room, args.into_list(0)).await,
-        _ => dispatch(office, room, method, &args).await,
+        Call::Multicall => {
+            guard.admit(method)?;
+            system::multicall(guard, room, args.into_list(0)).await
+        }
+        _ => dispatch(guard, room, method, &args).await,
     }
 }
 
 async fn dispatch(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     room: &dyn Room,
     method: &Method,
     args: &Args,
 ) -> Result<Value, Fault> {
+    let office = guard.office();
+    let pass = guard.admit(method)?;
     match method.call {
-        Call::ListMethods => Ok(system::list()),
+        Call::ListMethods => Ok(system::list(guard)),
         Call::MethodHelp => system::help(args.text(0)),
         Call::MethodSignature => system::signature(args.text(0)),
         Call::Multicall => Err(system::recursive()),
@@ -182,39 +197,41 @@ async fn dispatch(
         Call::Pid => Ok(Value::Int(office.pid().into())),
         Call::ProcessInfo => {
             let mut found = Ok(());
-            let info = single_row(|rows| found = info::one(office, args.text(0), rows));
+            let info = single_row(|rows| found = info::one(guard, args.text(0), rows));
             found.map(|()| info)
         }
-        Call::AllProcessInfo => Ok(rows(|rows| info::all(office, rows))),
-        Call::One(verb) => control::one(office, args.text(0), order(verb, args, 1)).await,
-        Call::Group(verb) => control::group(office, args.text(0), order(verb, args, 1)).await,
-        Call::All(verb) => control::all(office, order(verb, args, 0)).await,
-        Call::SendStdin => input::send(office, args.text(0), args.text(1)),
-        Call::Announce => Ok(input::announce(office, args.text(0), args.text(1))),
-        Call::AllConfigInfo => Ok(rows(|rows| configuration::all(office, rows))),
-        Call::ReloadConfig => configuration::reload(office).await,
-        Call::AddGroup => configuration::add(office, args.text(0)),
-        Call::RemoveGroup => configuration::remove(office, args.text(0)),
-        Call::Restart => configuration::restart(office).await,
+        Call::AllProcessInfo => Ok(rows(|rows| info::all(guard, rows))),
+        Call::One(verb) => control::one(guard, args.text(0), order(verb, args, 1)).await,
+        Call::Group(verb) => control::group(guard, args.text(0), order(verb, args, 1)).await,
+        Call::All(verb) => control::all(guard, order(verb, args, 0)).await,
+        Call::RestartOne => restart::one(guard, args.text(0), args.truth(1)).await,
+        Call::RestartGroup => restart::group(guard, args.text(0), args.truth(1)).await,
+        Call::RestartAll => Ok(restart::all(guard, args.truth(0)).await),
+        Call::SendStdin => input::send(guard, args.text(0), args.text(1)),
+        Call::Announce => Ok(input::announce(guard, pass.permit()?, args.text(0), args.text(1))),
+        Call::AllConfigInfo => Ok(rows(|rows| configuration::all(guard, rows))),
+        Call::ReloadConfig => configuration::reload(guard, pass.permit()?).await,
+        Call::AddGroup => configuration::add(guard, args.text(0)),
+        Call::RemoveGroup => configuration::remove(guard, args.text(0)),
+        Call::Restart => configuration::restart(guard, pass.permit()?).await,
+        Call::Shutdown => Ok(configuration::shutdown(guard, pass.permit()?)),
         Call::ReadLog => {
-            let log = office.settings().activity.log;
+            let log = (office.settings().activity.log, pass.permit()?);
             logs::read(office, room, log, args.number(0), args.number(1)).await
         }
-        Call::ClearLog => logs::clear_main(office).await,
+        Call::ClearLog => logs::clear_main(guard, pass.permit()?).await,
         Call::ReadProcessLog(stream) => {
-            let log = logs::of(office, args.text(0), stream)?;
-            logs::read(office, room, log, args.number(1), args.number(2)).await
+            let (log, permit) = logs::of(guard, args.text(0), stream)?;
+            logs::read(office, room, (log, &permit), args.number(1), args.number(2)).await
         }
         Call::TailProcessLog(stream) => {
-            let log = logs::of(office, args.text(0), stream)?;
-            logs::tail(office, room, log, args.number(1), args.number(2)).await
+            let (log, permit) = logs::of(guard, args.text(0), stream)?;
+            logs::tail(office, room, (log, &permit), args.number(1), args.number(2)).await
         }
-        Call::ClearProcessLogs => logs::clear(office, args.text(0)).await,
-        Call::ClearAllProcessLogs => Ok(logs::clear_all(office).await),
-        Call::Shutdown => {
-            office.shutdown();
-            Ok(Value::Bool(true))
-        }
+        Call::ClearProcessLogs => logs::clear(guard, args.text(0)).await,
+        Call::ClearAllProcessLogs => Ok(logs::clear_all(guard).await),
+        Call::WhoAmI => Ok(rights::who_am_i(guard)),
+        Call::Explain => rights::explain(guard, args.text(0), args.text(1), args.text(2)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Names of processes and groups as clients write them.
+//! Names of processes and groups as clients write them. Whether something is there for a client, the guard says.
 
 use privsep::request::Slot;
 
@@ -14,37 +14,21 @@ pub(super) enum Found<'a> {
     Group(&'a Group),
 }
 
-fn bad(name: &str) -> Fault {
+/// The fault for a name that leads to nothing.
+pub(super) fn bad(name: &str) -> Fault {
     Fault::new(Code::BadName).with(name)
 }
 
-/// The group of exactly this name.
-pub(super) fn group<'a>(settings: &'a Settings, name: &str) -> Result<&'a Group, Fault> {
-    settings.group(name).ok_or_else(|| bad(name))
-}
-
-/// What this name stands for.
-pub(super) fn find<'a>(settings: &'a Settings, name: &str) -> Result<Found<'a>, Fault> {
+/// What this name stands for, whoever asks.
+pub(super) fn find<'a>(settings: &'a Settings, name: &str) -> Option<Found<'a>> {
     let (group_name, process_name) = name.split_once(':').unwrap_or((name, name));
-    let group = group(settings, group_name).map_err(|_| bad(name))?;
+    let group = settings.group(group_name)?;
     if name.contains(':') && matches!(process_name, "" | "*") {
-        return Ok(Found::Group(group));
+        return Some(Found::Group(group));
     }
     members(settings, group)
         .find(|(_, process)| process.name == process_name)
         .map(|(slot, process)| Found::Process(slot, process))
-        .ok_or_else(|| bad(name))
-}
-
-/// The process that this name stands for, where a whole group will not do.
-pub(super) fn process<'a>(
-    settings: &'a Settings,
-    name: &str,
-) -> Result<(Slot, &'a Process), Fault> {
-    match find(settings, name)? {
-        Found::Process(slot, process) => Ok((slot, process)),
-        Found::Group(_) => Err(bad(name)),
-    }
 }
 
 /// The processes of a group, as listed.

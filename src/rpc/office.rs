@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use jiff::tz::TimeZone;
-use policy::access::Access;
+use policy::access::{Access, Action, Permit};
 use policy::audit::Record;
 use privsep::request::Slot;
 
@@ -37,6 +37,9 @@ pub enum Unwritten {
 }
 
 /// The broker as the methods see it. The loop implements it; tests have one of their own.
+///
+/// What has an effect, or shows what is in a file, takes the proof that the caller may have it: nobody gets there without
+/// a decision. [`super::guard::Guard`] asks for those.
 pub trait Office {
     /// The settings in force at this moment.
     fn settings(&self) -> Rc<Settings>;
@@ -61,29 +64,51 @@ pub trait Office {
     fn pid(&self) -> i32;
     /// Looks at the state of the processes. Not called from inside itself.
     fn heart<R>(&self, look: impl FnOnce(&Heart) -> R) -> R;
-    /// Carries out a command and waits for its answer.
-    fn command(&self, command: Command) -> impl Future<Output = Vec<Outcome>>;
+    /// Carries out a command and waits for its answer; there is a permit for each of its processes.
+    fn command(&self, permits: &[Permit], command: Command) -> impl Future<Output = Vec<Outcome>>;
     /// Writes to the standard input of what runs in this slot: all of it, at once or as soon as it is read, or nothing.
-    fn write_stdin(&self, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten>;
+    fn write_stdin(&self, permit: &Permit, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten>;
     /// Sends a message of this kind to the event listeners that want it.
-    fn announce(&self, kind: &str, data: &str);
+    fn announce(&self, permit: &Permit, kind: &str, data: &str);
     /// Opens a log file for reading. Fails with `NotFound` where there is no file.
-    fn open_log(&self, log: u32) -> impl Future<Output = io::Result<File>>;
+    fn open_log(&self, permit: &Permit, log: u32) -> impl Future<Output = io::Result<File>>;
     /// The size in bytes of a file that [`Office::open_log`] gave, at this moment.
     fn log_size(&self, file: &File) -> io::Result<u64>;
     /// Empties a log file.
-    fn clear_log(&self, log: u32) -> impl Future<Output = io::Result<()>>;
+    fn clear_log(&self, permit: &Permit, log: u32) -> impl Future<Output = io::Result<()>>;
     /// Writes a line to the activity log.
     fn note(&self, level: Level, text: String);
     /// Has the configuration read. Fails with what is wrong with it, in a line.
-    fn reread(&self) -> impl Future<Output = Result<(), String>>;
-    /// Puts a group of the last reading in force; those of its processes that start by themselves start.
-    fn add_group(&self, name: &str) -> Result<(), Unmoved>;
-    /// Puts a group out of force.
-    fn remove_group(&self, name: &str) -> Result<(), Unmoved>;
+    fn reread(&self, permit: &Permit) -> impl Future<Output = Result<(), String>>;
+    /// Puts a group of the last reading in force; those of its processes that start by themselves start. There is a permit for
+    /// each of its processes.
+    fn add_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved>;
+    /// Puts a group out of force. There is a permit for each of its processes.
+    fn remove_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved>;
     /// Begins the orderly stop of everything, in order to start over, if the configuration is good. Fails with what is
     /// wrong with it, in a line.
-    fn restart(&self) -> impl Future<Output = Result<(), String>>;
+    fn restart(&self, permit: &Permit) -> impl Future<Output = Result<(), String>>;
     /// Begins the orderly stop of everything.
-    fn shutdown(&self);
+    fn shutdown(&self, permit: &Permit);
+}
+
+/// Whether permits are those for a command: one for each process, for what is done to it. For checks in debug builds.
+pub(crate) fn fit(permits: &[Permit], command: &Command) -> bool {
+    let (slots, fits): (_, fn(Action, u8) -> bool) = match command {
+        Command::Start { slots, .. } => {
+            (slots, |action, _| matches!(action, Action::Start | Action::Restart))
+        }
+        Command::Stop { slots, .. } => {
+            (slots, |action, _| matches!(action, Action::Stop | Action::Restart))
+        }
+        Command::Signal { slots, .. } => (slots, |action, signo| action == Action::Signal(signo)),
+    };
+    let signo = if let Command::Signal { signo, .. } = command { *signo } else { 0 };
+    permits.len() == slots.len() && permits.iter().all(|permit| fits(permit.action(), signo))
+}
+
+/// Whether permits are those for putting a group in or out of force. One that has no processes takes an admin.
+pub(crate) fn move_groups(permits: &[Permit]) -> bool {
+    let fits = |permit: &Permit| matches!(permit.action(), Action::Config | Action::Admin);
+    !permits.is_empty() && permits.iter().all(fits)
 }

@@ -1,6 +1,7 @@
 //! `system.*`: what the method table says of itself, and several calls in one.
 
 use super::fault::{Code, Fault};
+use super::guard::Guard;
 use super::office::Office;
 use super::room::{self, Room};
 use super::table::{METHODS, Method};
@@ -12,8 +13,9 @@ pub(super) const MOST_CALLS: usize = 1_000;
 pub(super) const MOST_ANSWERED: usize = 32 << 20;
 
 /// `system.listMethods`.
-pub(super) fn list() -> Value {
-    let mut names: Vec<&str> = METHODS.iter().map(|method| method.name).collect();
+pub(super) fn list(guard: &Guard<'_, impl Office>) -> Value {
+    let listed = METHODS.iter().filter(|method| !method.added || !guard.is_open());
+    let mut names: Vec<&str> = listed.map(|method| method.name).collect();
     names.sort_unstable();
     Value::Array(names.into_iter().map(Value::from).collect())
 }
@@ -50,7 +52,7 @@ pub(super) fn signature(name: &str) -> Result<Value, Fault> {
 /// `system.multicall`: strictly one after the other. Values are bare, as the reference gives them, not wrapped in
 /// arrays of one.
 pub(super) async fn multicall(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     room: &dyn Room,
     calls: Vec<Value>,
 ) -> Result<Value, Fault> {
@@ -67,7 +69,7 @@ pub(super) async fn multicall(
         } else {
             // What one call more would give is not known; where there is no room at all it is not made.
             match room::check(room, 1) {
-                Ok(()) => one(office, room, call).await,
+                Ok(()) => one(guard, room, call).await,
                 full => full.map(|()| Value::Nil),
             }
         };
@@ -80,9 +82,9 @@ pub(super) async fn multicall(
     Ok(Value::Array(answers))
 }
 
-async fn one(office: &impl Office, room: &dyn Room, call: Value) -> Result<Value, Fault> {
+async fn one(guard: &Guard<'_, impl Office>, room: &dyn Room, call: Value) -> Result<Value, Fault> {
     let (name, params) = taken_apart(call)?;
-    super::single(office, room, &name, params).await
+    super::single(guard.office(), guard.caller(), room, &name, params).await
 }
 
 /// Name and parameters of one call. Clients that cannot tell an empty list from an empty map or text send those.

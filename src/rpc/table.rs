@@ -7,10 +7,15 @@ mod structs;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use policy::access::Action;
+
 use super::fault::Code;
 
 pub use methods::METHODS;
-pub use structs::{CALL, CONFIG_INFO, Field, PROCESS_INFO, STATE, STATUS, Structure};
+pub use structs::{
+    CALL, CALLER, CONFIG_INFO, DECISION, Field, PROCESS_INFO, RESTART_STATUS, STATE, STATUS,
+    Structure,
+};
 
 /// Type of a parameter or a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,40 +64,11 @@ pub struct Param {
     pub help: &'static str,
 }
 
-/// What a caller does with a method, for those who decide whether they may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Ask about the interface itself. What a `system.multicall` carries is decided call by call.
-    Introspect,
-    /// Look at states.
-    View,
-    /// Start.
-    Start,
-    /// Stop.
-    Stop,
-    /// Send signals.
-    Signal,
-    /// Write to standard input.
-    Write,
-    /// Tell event listeners something.
-    Announce,
-    /// Read logs.
-    ReadLog,
-    /// Empty logs.
-    ClearLog,
-    /// Read the configuration afresh.
-    Reread,
-    /// Put a group in force.
-    Add,
-    /// Put a group out of force.
-    Remove,
-    /// End the daemon, or have it start over.
-    Shutdown,
-}
-
-/// What a method acts on.
+/// What a method acts on: what the guard is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
+    /// The caller: whoever passes a server's gate may.
+    Caller,
     /// The daemon.
     Daemon,
     /// The process that the first parameter names, or its group.
@@ -138,6 +114,10 @@ pub(super) enum Call {
     One(Verb),
     Group(Verb),
     All(Verb),
+    /// Of one process, or of the group that `group:*` names.
+    RestartOne,
+    RestartGroup,
+    RestartAll,
     SendStdin,
     Announce,
     AllConfigInfo,
@@ -152,6 +132,8 @@ pub(super) enum Call {
     ClearProcessLogs,
     ClearAllProcessLogs,
     Shutdown,
+    WhoAmI,
+    Explain,
 }
 
 /// A method.
@@ -172,10 +154,14 @@ pub struct Method {
     pub faults: &'static [Code],
     /// Whether it answers while the daemon goes down; the others then give SHUTDOWN_STATE.
     pub to_the_end: bool,
-    /// What the caller does.
+    /// What the caller must be granted; `Signal(0)` stands for the signal that is sent. A `system.multicall` is decided
+    /// call by call.
     pub action: Action,
     /// To what.
     pub target: Target,
+    /// Whether Supervisor 4.3 does not have it: `system.listMethods` names it where there are roles, so that without them
+    /// its list is the same.
+    pub added: bool,
     /// What it is for.
     pub help: &'static str,
 }

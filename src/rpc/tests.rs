@@ -1,7 +1,11 @@
 //! Tests: whole calls, from XML to XML, against an office whose spawner always obeys.
 
+mod access;
+mod audit;
 mod bytes;
+mod hidden;
 mod input;
+mod restart;
 mod system;
 
 use std::cell::{Cell, RefCell};
@@ -10,10 +14,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::slice;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use policy::access::Access;
+use policy::access::{
+    Access, Action, Grants, Member, Pattern, Permit, Principal, Proof, Role, Rules, Who,
+};
 use policy::audit::Record;
 use privsep::reply::Stage;
 use privsep::request::Request;
@@ -21,7 +28,7 @@ use tempfile::TempDir;
 
 use super::caller::Caller;
 use super::fault::Fault;
-use super::office::{Office, Unmoved, Unwritten};
+use super::office::{Office, Unmoved, Unwritten, fit, move_groups};
 use super::room::{Ample, Room};
 use super::xml::{self, Value};
 use super::{Answer, handle};
@@ -44,6 +51,12 @@ struct Desk {
     written: RefCell<Vec<u8>>,
     announced: RefCell<Vec<(String, String)>>,
     lives: Cell<u32>,
+    access: RefCell<Rc<Access>>,
+    caller: RefCell<Caller>,
+    /// What the audit writer was told.
+    records: RefCell<Vec<Record>>,
+    /// The effects, each with what was permitted.
+    effects: RefCell<Vec<(&'static str, Action)>>,
     dir: TempDir,
 }
 
@@ -51,6 +64,11 @@ impl Desk {
     /// Groups `cat` (cat, with logs 1 and 2), `web` (w1 priority 2, w2 priority 1, both manual) and `gone` (its
     /// program file is missing). Log 0 is the activity log.
     fn new() -> Desk {
+        Desk::with(|_| {})
+    }
+
+    /// The same with other settings.
+    fn with(change: impl FnOnce(&mut Settings)) -> Desk {
         let dir = tempfile::tempdir().unwrap();
         let manual = |name: &str, priority| Process { autostart: false, priority, ..program(name) };
         let cat = Process { stdout: stream(Some(1)), stderr: stream(Some(2)), ..program("cat") };
@@ -63,6 +81,7 @@ impl Desk {
         for (n, name) in (0..).zip(["main.log", "cat.out", "cat.err"]) {
             settings.logs.insert(n, log_file(dir.path().join(name).to_str().unwrap()));
         }
+        change(&mut settings);
         let desk = Desk {
             heart: RefCell::new(Heart::new(&settings, &[])),
             made: RefCell::new(settings.groups.iter().map(|g| g.name.clone()).collect()),
@@ -76,12 +95,37 @@ impl Desk {
             written: RefCell::default(),
             announced: RefCell::default(),
             lives: Cell::new(0),
+            access: RefCell::default(),
+            caller: RefCell::new(Caller::anonymous()),
+            records: RefCell::default(),
+            effects: RefCell::default(),
             dir,
         };
         desk.feed(Input::Begin);
         desk.ms.set(60_000);
         desk.feed(Input::Timer);
         desk
+    }
+
+    /// From here on `alice` calls, who has this role and none else: what it is about and what it grants, as in the
+    /// configuration.
+    fn grant(&self, programs: &str, actions: &str) {
+        let role = Role {
+            name: "web".to_owned(),
+            place: "/etc/supervisord.conf:12".to_owned(),
+            members: vec![Member::User("alice".to_owned())],
+            programs: programs.split_whitespace().map(|p| Pattern::parse(p).unwrap()).collect(),
+            grants: Grants::parse(actions).unwrap(),
+        };
+        *self.access.borrow_mut() = Rc::new(Access::new(Rules { roles: vec![role], owner: 1 }));
+        self.enter(Who::User("alice".into()), Proof::Password);
+    }
+
+    /// From here on this one calls.
+    fn enter(&self, who: Who, proof: Proof) {
+        let principal = Rc::new(Principal::new(who, proof));
+        let (peer, server) = ("unix".into(), "unix_http_server".into());
+        *self.caller.borrow_mut() = Caller { principal, peer, server, request: 7 };
     }
 
     /// Hands an input in and obeys every ask. Gives the last reply.
@@ -119,6 +163,12 @@ impl Desk {
         }
     }
 
+    /// Notes an effect, and that it was permitted.
+    fn effect(&self, name: &'static str, permits: &[Permit]) {
+        let effects = permits.iter().map(|permit| (name, permit.action()));
+        self.effects.borrow_mut().extend(effects);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -129,7 +179,8 @@ impl Desk {
 
     fn answer_within(&self, room: &dyn Room, body: &[u8]) -> Answer {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(handle(self, &Caller::anonymous(), room, body))
+        let caller = self.caller.borrow().clone();
+        runtime.unwrap().block_on(handle(self, &caller, room, body))
     }
 
     fn call(&self, method: &str, params: &[Value]) -> Result<Value, Fault> {
@@ -164,14 +215,17 @@ impl Office for Desk {
         self.made.borrow().contains(group)
     }
 
-    async fn reread(&self) -> Result<(), String> {
+    async fn reread(&self, permit: &Permit) -> Result<(), String> {
+        self.effect("reread", slice::from_ref(permit));
         let settings = self.readings.borrow_mut().pop_front().expect("a reading")?;
         self.made.borrow_mut().clear();
         *self.latest.borrow_mut() = Rc::new(settings);
         Ok(())
     }
 
-    fn add_group(&self, name: &str) -> Result<(), Unmoved> {
+    fn add_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
+        assert!(move_groups(permits), "{permits:?}");
+        self.effect("add_group", permits);
         let latest = self.latest();
         let group = latest.group(name).ok_or(Unmoved::Unknown)?;
         if self.settings().group(name).is_some() {
@@ -184,7 +238,9 @@ impl Office for Desk {
         Ok(())
     }
 
-    fn remove_group(&self, name: &str) -> Result<(), Unmoved> {
+    fn remove_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
+        assert!(move_groups(permits), "{permits:?}");
+        self.effect("remove_group", permits);
         let removed = self.heart.borrow_mut().remove(self.now(), name, &mut Vec::new());
         removed.map_err(|kept| match kept {
             Kept::Unknown => Unmoved::Unknown,
@@ -194,17 +250,20 @@ impl Office for Desk {
         Ok(())
     }
 
-    async fn restart(&self) -> Result<(), String> {
-        self.reread().await?;
-        self.shutdown();
+    async fn restart(&self, permit: &Permit) -> Result<(), String> {
+        self.effect("restart", slice::from_ref(permit));
+        self.reread(permit).await?;
+        self.shutdown(permit);
         Ok(())
     }
 
     fn access(&self) -> Rc<Access> {
-        Rc::default()
+        Rc::clone(&self.access.borrow())
     }
 
-    fn audit(&self, _: Record) {}
+    fn audit(&self, record: Record) {
+        self.records.borrow_mut().push(record);
+    }
 
     fn now(&self) -> Now {
         moment(self.ms.get())
@@ -222,7 +281,9 @@ impl Office for Desk {
         look(&self.heart.borrow())
     }
 
-    async fn command(&self, command: Command) -> Vec<Outcome> {
+    async fn command(&self, permits: &[Permit], command: Command) -> Vec<Outcome> {
+        assert!(fit(permits, &command), "{permits:?} for {command:?}");
+        self.effect("command", permits);
         let ticket = Ticket(1);
         let mut reply = self.feed(Input::Command { ticket, command });
         while reply.is_none() {
@@ -234,7 +295,8 @@ impl Office for Desk {
         reply.unwrap()
     }
 
-    fn write_stdin(&self, slot: u32, bytes: &[u8]) -> Result<(), Unwritten> {
+    fn write_stdin(&self, permit: &Permit, slot: u32, bytes: &[u8]) -> Result<(), Unwritten> {
+        self.effect("write_stdin", slice::from_ref(permit));
         let mut written = self.written.borrow_mut();
         let waiting = written.len();
         match (slot, waiting + bytes.len()) {
@@ -247,11 +309,13 @@ impl Office for Desk {
         }
     }
 
-    fn announce(&self, kind: &str, data: &str) {
+    fn announce(&self, permit: &Permit, kind: &str, data: &str) {
+        self.effect("announce", slice::from_ref(permit));
         self.announced.borrow_mut().push((kind.to_owned(), data.to_owned()));
     }
 
-    async fn open_log(&self, log: u32) -> io::Result<File> {
+    async fn open_log(&self, permit: &Permit, log: u32) -> io::Result<File> {
+        self.effect("open_log", slice::from_ref(permit));
         File::open(self.log(log))
     }
 
@@ -259,7 +323,8 @@ impl Office for Desk {
         Ok(file.metadata()?.len())
     }
 
-    async fn clear_log(&self, log: u32) -> io::Result<()> {
+    async fn clear_log(&self, permit: &Permit, log: u32) -> io::Result<()> {
+        self.effect("clear_log", slice::from_ref(permit));
         fs::OpenOptions::new().write(true).truncate(true).open(self.log(log)).map(drop)
     }
 
@@ -267,7 +332,8 @@ impl Office for Desk {
         self.lines.borrow_mut().push((level, text));
     }
 
-    fn shutdown(&self) {
+    fn shutdown(&self, permit: &Permit) {
+        self.effect("shutdown", slice::from_ref(permit));
         self.shut.set(true);
         self.feed(Input::Shutdown);
     }

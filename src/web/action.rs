@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use policy::access::Action as Right;
 
-use crate::rpc::call;
 use crate::rpc::caller::Caller;
 use crate::rpc::fault::{Code, Fault};
+use crate::rpc::guard::Guard;
 use crate::rpc::office::Office;
 use crate::rpc::xml::Value;
+use crate::rpc::{call, names};
 
 /// What can be ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,17 @@ impl Action {
         }
     }
 
+    /// What somebody must be allowed to do to each process that it is about.
+    pub(super) const fn right(self) -> Option<Right> {
+        match self {
+            Action::Refresh => None,
+            Action::RestartAll | Action::Restart => Some(Right::Restart),
+            Action::StopAll | Action::Stop => Some(Right::Stop),
+            Action::Start => Some(Right::Start),
+            Action::ClearLog => Some(Right::Clear),
+        }
+    }
+
     /// Whether it is about one process.
     pub(super) const fn needs_process(self) -> bool {
         !matches!(self, Action::Refresh | Action::RestartAll | Action::StopAll)
@@ -87,6 +100,8 @@ pub(super) enum Outcome {
     Message(String),
     /// The daemon is going down.
     ShuttingDown,
+    /// It is not allowed: what the fault says.
+    Denied(Fault),
 }
 
 impl<'a> Wish<'a> {
@@ -111,6 +126,25 @@ impl<'a> Wish<'a> {
             Action::Stop => format!("Process {name} stopped"),
             Action::Restart => format!("Process {name} restarted"),
             Action::ClearLog => format!("Log for {name} cleared"),
+        }
+    }
+
+    /// The message when some of the processes were left as they are.
+    fn denied_in_part(&self, names: &[String]) -> String {
+        let what = self.action.right().map_or_else(String::new, |right| right.to_string());
+        format!(
+            "ERROR: {what} is not allowed of {}; all others have been dealt with",
+            names.join(", ")
+        )
+    }
+
+    fn came_to_nothing(&self, fault: Fault) -> Outcome {
+        if is(&fault, Code::ShutdownState) {
+            Outcome::ShuttingDown
+        } else if is(&fault, Code::AccessDenied) {
+            Outcome::Denied(fault)
+        } else {
+            Outcome::Message(self.failed(&fault))
         }
     }
 
@@ -148,52 +182,75 @@ fn is(fault: &Fault, code: Code) -> bool {
 }
 
 /// What stands in the way of a wish, before anybody is asked whether it is meant.
-pub(super) async fn check(
-    office: &impl Office,
-    caller: &Caller,
-    wish: &Wish<'_>,
-) -> Option<Outcome> {
+pub(super) async fn check(guard: &Guard<'_, impl Office>, wish: &Wish<'_>) -> Option<Outcome> {
+    let (office, caller) = (guard.office(), guard.caller());
     let known = match wish.action.needs_process() {
         true => ask(office, caller, "getProcessInfo", vec![Value::from(wish.process)]).await,
         false => ask(office, caller, "getState", Vec::new()).await,
     };
-    match known {
-        Err(fault) if is(&fault, Code::ShutdownState) => Some(Outcome::ShuttingDown),
+    match known.map(drop).and_then(|()| admit(guard, wish)) {
         Err(fault) if is(&fault, Code::BadName) => {
             Some(Outcome::Message(format!("No such process named {}", wish.process)))
         }
-        Err(fault) => Some(Outcome::Message(wish.failed(&fault))),
-        Ok(_) => None,
+        Err(fault) => Some(wish.came_to_nothing(fault)),
+        Ok(()) => None,
     }
+}
+
+/// Whether a wish about one process may be carried out; a denial is recorded. What is about all of them is decided for each
+/// when it is carried out.
+fn admit(guard: &Guard<'_, impl Office>, wish: &Wish<'_>) -> Result<(), Fault> {
+    let Some(right) = wish.action.right().filter(|_| wish.action.needs_process()) else {
+        return Ok(());
+    };
+    let settings = guard.office().settings();
+    let (slot, process, _) = guard.process(&settings, Right::View, wish.process)?;
+    // Who may stop and start may restart, too: of that a permit for a restart says nothing.
+    if guard.may(right, slot, process) {
+        return Ok(());
+    }
+    guard.permit(right, slot, process).map(drop)
 }
 
 /// Carries out a wish and waits until it is done.
 pub(super) async fn carry_out(office: &impl Office, caller: &Caller, wish: &Wish<'_>) -> Outcome {
     let name = || vec![Value::from(wish.process)];
     let result = match wish.action {
-        Action::Refresh => Ok(()),
-        Action::StopAll => ask(office, caller, "stopAllProcesses", Vec::new()).await.map(drop),
-        Action::RestartAll => {
-            let stopped = ask(office, caller, "stopAllProcesses", Vec::new()).await;
-            let started = ask(office, caller, "startAllProcesses", Vec::new()).await;
-            stopped.and(started).map(drop)
-        }
-        Action::Start => ask(office, caller, "startProcess", name()).await.map(drop),
-        Action::Stop => ask(office, caller, "stopProcess", name()).await.map(drop),
-        Action::Restart => {
-            let stopped = ask(office, caller, "stopProcess", name()).await;
-            let started = ask(office, caller, "startProcess", name()).await;
-            // One that did not run is started, and how it went shows in its state.
-            let down = |fault: &Fault| is(fault, Code::ShutdownState);
-            [stopped, started].into_iter().filter_map(Result::err).find(down).map_or(Ok(()), Err)
-        }
-        Action::ClearLog => ask(office, caller, "clearProcessLogs", name()).await.map(drop),
+        Action::Refresh => Ok(Value::Nil),
+        Action::StopAll => ask(office, caller, "stopAllProcesses", Vec::new()).await,
+        Action::RestartAll => ask(office, caller, "restartAllProcesses", Vec::new()).await,
+        Action::Start => ask(office, caller, "startProcess", name()).await,
+        Action::Stop => ask(office, caller, "stopProcess", name()).await,
+        Action::Restart => match ask(office, caller, "restartProcess", name()).await {
+            // How else it went shows in its state.
+            Err(fault) if !is(&fault, Code::ShutdownState) && !is(&fault, Code::AccessDenied) => {
+                Ok(Value::Nil)
+            }
+            result => result,
+        },
+        Action::ClearLog => ask(office, caller, "clearProcessLogs", name()).await,
     };
     match result {
-        Ok(()) => Outcome::Message(wish.done(office)),
-        Err(fault) if is(&fault, Code::ShutdownState) => Outcome::ShuttingDown,
-        Err(fault) => Outcome::Message(wish.failed(&fault)),
+        Ok(rows) if !of_status(&rows, Code::ShutdownState).is_empty() => Outcome::ShuttingDown,
+        Ok(rows) => match of_status(&rows, Code::AccessDenied).as_slice() {
+            [] => Outcome::Message(wish.done(office)),
+            denied => Outcome::Message(wish.denied_in_part(denied)),
+        },
+        Err(fault) => wish.came_to_nothing(fault),
     }
+}
+
+/// The names of the processes that have this status in a result.
+fn of_status(result: &Value, code: Code) -> Vec<String> {
+    let Value::Array(rows) = result else { return Vec::new() };
+    let status = i64::from(code.number());
+    let rows =
+        rows.iter().filter(|row| row.member("status").and_then(Value::as_int) == Some(status));
+    let name = |row: &Value| {
+        let text = |key| row.member(key).and_then(Value::as_str);
+        Some(names::short(text("group")?, text("name")?))
+    };
+    rows.filter_map(name).collect()
 }
 
 /// Calls a method of the interface: the pages can do what its clients can, and nothing else.

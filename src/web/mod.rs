@@ -7,24 +7,30 @@
 mod action;
 mod asset;
 mod form;
+pub(crate) mod login;
 pub(crate) mod origin;
 mod page;
 mod reply;
 mod text;
 mod token;
 
+use std::time::Duration;
+
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode};
+use policy::access::{Action as Right, Principal};
 
 pub use asset::Asset;
 pub use reply::Reply;
 
 use action::{Action, Outcome, Wish};
 use form::Form;
+use page::Visitor;
 use token::Mint;
 
 use crate::config::settings::Server;
 use crate::rpc::caller::Caller;
+use crate::rpc::guard::Guard;
 use crate::rpc::office::Office;
 
 /// The most bytes that the body of a form may have.
@@ -75,12 +81,17 @@ pub struct Visitors {
 impl Visitors {
     /// Those of this server.
     pub fn of(server: &Server) -> Visitors {
-        // Whoever passed the gate gave this name.
-        let user = server.credentials.as_ref().map(|(name, _)| name.as_str());
-        Visitors {
-            legacy_get_actions: server.legacy_get_actions,
-            mint: Mint::new(&server.section, user),
-        }
+        Visitors { legacy_get_actions: server.legacy_get_actions, mint: Mint::new(&server.section) }
+    }
+
+    /// A token for the forms of a page that is made now for this principal.
+    pub(crate) fn token(&self, principal: &Principal, now: Duration) -> String {
+        self.mint.of(principal).token(now)
+    }
+
+    /// Whether a form comes from a page that was made for this principal.
+    pub(crate) fn accepts(&self, principal: &Principal, token: &str, now: Duration) -> bool {
+        self.mint.of(principal).accepts(token, now)
     }
 }
 
@@ -109,8 +120,18 @@ pub async fn answer(
         Page::Ok => Reply::plain("OK"),
         Page::Asset(asset) => asset.reply(&ask.headers),
         Page::Status | Page::Tail if !is_form(ask) => page::notice::bad_type(),
-        Page::Tail => page::tail::answer(office, caller, &Form::of(ask)).await,
-        Page::Status => status(office, caller, visitors, ask).await,
+        Page::Status | Page::Tail => {
+            let guard = Guard::new(office, caller);
+            let token = visitors.token(&caller.principal, office.now().mono);
+            let visitor = Visitor::of(&guard, &token);
+            if let Err(fault) = guard.permit_on_daemon(Right::View) {
+                return page::notice::denied(visitor.as_ref(), &fault);
+            }
+            match page {
+                Page::Tail => page::tail::answer(&guard, visitor.as_ref(), &Form::of(ask)).await,
+                _ => status(&guard, visitors, ask).await,
+            }
+        }
     }
 }
 
@@ -121,19 +142,21 @@ fn is_form(ask: &Ask) -> bool {
     ask.body.is_empty() || kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
-async fn status(office: &impl Office, caller: &Caller, visitors: &Visitors, ask: &Ask) -> Reply {
+async fn status(guard: &Guard<'_, impl Office>, visitors: &Visitors, ask: &Ask) -> Reply {
+    let office = guard.office();
     let form = Form::of(ask);
     let now = office.now().mono;
-    let fresh = visitors.mint.token(now);
+    let fresh = visitors.token(&guard.caller().principal, now);
     let Some(action) = form.get("action") else {
-        return page::status::answer(office, form.get("message"), &fresh);
+        return page::status::answer(guard, form.get("message"), &fresh);
     };
     let wish = match Wish::new(action, form.get("processname")) {
         Ok(wish) => wish,
         Err(bad) => return page::notice::bad_wish(&bad),
     };
-    if let Some(reply) = refused(office, caller, &wish).await {
-        return reply;
+    // What cannot be carried out, whoever asks for it.
+    if let Some(outcome) = action::check(guard, &wish).await {
+        return reply_to(guard, &fresh, outcome);
     }
     if wish.action == Action::Refresh {
         return reply::back(&wish.done(office));
@@ -144,25 +167,23 @@ async fn status(office: &impl Office, caller: &Caller, visitors: &Visitors, ask:
         && !origin::is_guess(&ask.headers)
         && !origin::is_untold(&ask.headers);
     if !posted && !legacy {
-        return page::confirm::answer(office, &wish, &fresh, StatusCode::OK);
+        return page::confirm::answer(guard, &wish, &fresh, StatusCode::OK);
     }
     if let Err(foreign) = origin::check(&ask.headers) {
         return page::notice::foreign(&foreign);
     }
-    if posted && !visitors.mint.accepts(form.posted("token").unwrap_or_default(), now) {
-        return page::confirm::answer(office, &wish, &fresh, StatusCode::FORBIDDEN);
+    let token = form.posted("token").unwrap_or_default();
+    if posted && !visitors.accepts(&guard.caller().principal, token, now) {
+        return page::confirm::answer(guard, &wish, &fresh, StatusCode::FORBIDDEN);
     }
-    reply_to(action::carry_out(office, caller, &wish).await)
+    let outcome = action::carry_out(office, guard.caller(), &wish).await;
+    reply_to(guard, &fresh, outcome)
 }
 
-fn reply_to(outcome: Outcome) -> Reply {
+fn reply_to(guard: &Guard<'_, impl Office>, token: &str, outcome: Outcome) -> Reply {
     match outcome {
         Outcome::Message(text) => reply::back(&text),
         Outcome::ShuttingDown => page::notice::shutting_down(),
+        Outcome::Denied(fault) => page::notice::denied(Visitor::of(guard, token).as_ref(), &fault),
     }
-}
-
-/// The answer to a wish that cannot be carried out, whoever has it.
-async fn refused(office: &impl Office, caller: &Caller, wish: &Wish<'_>) -> Option<Reply> {
-    action::check(office, caller, wish).await.map(reply_to)
 }

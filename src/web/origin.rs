@@ -8,7 +8,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(crate) enum Foreign {
     /// The browser says that another site asks.
     Site,
     /// The page that asks was got from another host.
@@ -52,7 +52,7 @@ pub(crate) fn is_of_a_form(headers: &HeaderMap) -> bool {
 }
 
 /// Refuses what a page of somebody else asks for. Programs send neither header.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
+pub(crate) fn check(headers: &HeaderMap) -> Result<(), Foreign> {
     if is_of_another_site(headers) {
         return Err(Foreign::Site);
     }

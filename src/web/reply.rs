@@ -77,6 +77,19 @@ pub(super) fn back(message: &str) -> Reply {
     reply.fleeting()
 }
 
+/// To another page of ours, by its place beside this one.
+pub(super) fn to(place: &str) -> Reply {
+    up(0, place)
+}
+
+/// To another page of ours, by its place so many steps up.
+pub(super) fn up(depth: usize, place: &str) -> Reply {
+    let mut reply = Reply::new(StatusCode::SEE_OTHER, "text/html;charset=utf-8", Bytes::new());
+    let location = HeaderValue::try_from(format!("{}{place}", "../".repeat(depth)));
+    reply.headers.extend(location.ok().map(|location| (LOCATION, location)));
+    reply.fleeting()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use policy::access::{Principal, Proof, Who};
 use sha2::Sha256;
 
 /// For which a form can be sent after its page was made.
@@ -24,7 +25,7 @@ fn key() -> Option<[u8; 32]> {
     })
 }
 
-/// Makes tokens for one user of one server, and knows them again.
+/// Makes tokens of one server, and of one principal at it; and knows them again.
 pub(super) struct Mint(Option<Sum>);
 
 impl std::fmt::Debug for Mint {
@@ -34,20 +35,37 @@ impl std::fmt::Debug for Mint {
 }
 
 impl Mint {
-    pub(super) fn new(server: &str, user: Option<&str>) -> Mint {
-        Mint::with(key(), server, user)
+    pub(super) fn new(server: &str) -> Mint {
+        Mint::with(key(), server)
     }
 
     /// Without a key no token is accepted.
-    fn with(key: Option<[u8; 32]>, server: &str, user: Option<&str>) -> Mint {
+    fn with(key: Option<[u8; 32]>, server: &str) -> Mint {
         let sum = key.and_then(|key| Sum::new_from_slice(&key).ok());
-        Mint(sum.map(|mut sum| {
-            for part in [Some(server), user] {
-                // With its length, so that no two pairs of names look the same.
-                let length = part.map_or(u64::MAX, |part| part.len() as u64);
-                sum.update(&length.to_be_bytes());
-                sum.update(part.unwrap_or_default().as_bytes());
-            }
+        Mint(sum).and(server.as_bytes())
+    }
+
+    /// That of one principal, as it has proved who it is: what a password has made is not for a session.
+    pub(super) fn of(&self, principal: &Principal) -> Mint {
+        let (kind, who) = match principal.who() {
+            Who::Anonymous => ("anonymous", Vec::new()),
+            Who::Unix { uid, .. } => ("unix", uid.to_be_bytes().to_vec()),
+            Who::User(name) => ("user", name.as_bytes().to_vec()),
+        };
+        let proof = match principal.proof() {
+            Proof::None => "none",
+            Proof::Peer => "peer",
+            Proof::Password => "password",
+            Proof::Session => "session",
+        };
+        Mint(self.0.clone()).and(kind.as_bytes()).and(&who).and(proof.as_bytes())
+    }
+
+    /// The part, with its length, so that no two rows of parts look the same.
+    fn and(self, part: &[u8]) -> Mint {
+        Mint(self.0.map(|mut sum| {
+            sum.update(&(part.len() as u64).to_be_bytes());
+            sum.update(part);
             sum
         }))
     }
@@ -79,13 +97,17 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(100_000);
 
-    fn mint(key: u8, server: &str, user: Option<&str>) -> Mint {
-        Mint::with(Some([key; 32]), server, user)
+    fn user(name: &str, proof: Proof) -> Principal {
+        Principal::new(Who::User(name.into()), proof)
+    }
+
+    fn mint(key: u8, server: &str, user: &str) -> Mint {
+        Mint::with(Some([key; 32]), server).of(&self::user(user, Proof::Password))
     }
 
     #[test]
     fn a_token_is_good_for_a_while() {
-        let mint = mint(1, "inet_http_server", None);
+        let mint = mint(1, "inet_http_server", "u");
         let token = mint.token(NOW);
         for (later, good) in [(0, true), (1, true), (43_200, true), (43_201, false)] {
             assert_eq!(mint.accepts(&token, NOW + Duration::from_secs(later)), good, "{later}");
@@ -94,24 +116,33 @@ mod tests {
     }
 
     #[test]
-    fn another_key_server_or_user_has_other_tokens() {
-        let token = mint(1, "ab", Some("cd")).token(NOW);
-        assert!(mint(1, "ab", Some("cd")).accepts(&token, NOW));
+    fn another_key_server_or_principal_has_other_tokens() {
+        let token = mint(1, "ab", "cd").token(NOW);
+        assert!(mint(1, "ab", "cd").accepts(&token, NOW));
+        let server = || Mint::with(Some([1; 32]), "ab");
+        let unix = |uid| Principal::new(Who::Unix { uid, groups: [].into() }, Proof::Peer);
         for other in [
-            mint(2, "ab", Some("cd")),
-            mint(1, "abc", Some("d")),
-            mint(1, "ab", Some("ce")),
-            mint(1, "ab", Some("")),
-            mint(1, "ab", None),
-            Mint::with(None, "ab", Some("cd")),
+            mint(2, "ab", "cd"),
+            mint(1, "abc", "d"),
+            mint(1, "ab", "ce"),
+            mint(1, "ab", ""),
+            server(),
+            server().of(&user("cd", Proof::Session)),
+            server().of(&Principal::new(Who::Anonymous, Proof::None)),
+            server().of(&unix(0)),
+            Mint::with(None, "ab").of(&user("cd", Proof::Password)),
         ] {
             assert!(!other.accepts(&token, NOW));
         }
+        let token = server().of(&unix(1000)).token(NOW);
+        assert!(server().of(&unix(1000)).accepts(&token, NOW));
+        assert!(!server().of(&unix(1001)).accepts(&token, NOW));
+        assert!(!server().of(&unix(0)).accepts(&token, NOW));
     }
 
     #[test]
     fn what_is_no_token_is_refused() {
-        let mint = mint(1, "s", None);
+        let mint = mint(1, "s", "u");
         let token = mint.token(NOW);
         for at in 0..token.len() {
             let mut bytes = token.clone().into_bytes();
@@ -126,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_key_is_one_and_random() {
-        assert!(Mint::new("s", None).accepts(&Mint::new("s", None).token(NOW), NOW));
+        assert!(Mint::new("s").accepts(&Mint::new("s").token(NOW), NOW));
         assert!(key().is_some_and(|key| key != [0; 32]));
     }
 }

@@ -26,11 +26,15 @@ pub mod inherited;
 #[allow(unsafe_code)]
 pub mod journal;
 #[allow(unsafe_code)]
+pub mod peer;
+#[allow(unsafe_code)]
 mod poll;
 #[allow(unsafe_code)]
 pub mod reader;
 #[allow(unsafe_code)]
 pub mod spawner;
+#[allow(unsafe_code)]
+pub mod thread;
 pub mod watch;
 
 pub use journal::Journal;

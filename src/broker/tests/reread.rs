@@ -3,9 +3,12 @@
 use privsep::journal::PAYLOAD;
 use tokio::task::spawn_local;
 
+use policy::access::Action;
+
 use super::*;
 use crate::config::settings::Complaints;
 use crate::process::{Command, State as Is, roster};
+use crate::rpc::guard::free;
 use crate::rpc::office::{Office, Unmoved};
 
 /// Groups of one program each, without logs; slots as listed.
@@ -94,7 +97,7 @@ impl Fake {
 
 async fn reread(fake: &Fake, broker: &Rc<Broker>, settings: &Settings) {
     let asked = Rc::clone(broker);
-    let client = spawn_local(async move { asked.reread().await });
+    let client = spawn_local(async move { asked.reread(&free(Action::Config)).await });
     fake.reads(0, &encoded(settings)).await;
     assert_eq!(client.await.unwrap(), Ok(()));
 }
@@ -102,7 +105,7 @@ async fn reread(fake: &Fake, broker: &Rc<Broker>, settings: &Settings) {
 async fn stop(fake: &Fake, broker: &Rc<Broker>, slot: u32, instance: u32) {
     let asked = Rc::clone(broker);
     let command = Command::Stop { slots: vec![slot], wait: true };
-    let client = spawn_local(async move { asked.command(command).await });
+    let client = spawn_local(async move { asked.command(&[free(Action::Stop)], command).await });
     let (seq, request) = fake.hear().await;
     assert!(matches!(request, Request::Signal { signo: 15, .. }), "{request:?}");
     fake.tell(Reply::Done { seq, errno: 0 }, &[]);
@@ -124,7 +127,7 @@ async fn sharing() {
     let (fake, broker, _task) = serving().await;
     let ask = || {
         let asked = Rc::clone(&broker);
-        spawn_local(async move { asked.reread().await })
+        spawn_local(async move { asked.reread(&free(Action::Config)).await })
     };
     let first = ask();
     let (seq, request) = fake.hear().await;
@@ -155,7 +158,7 @@ async fn a_busy_spawner_is_asked_again_and_a_failed_reading_is_told() {
 async fn busy() {
     let (fake, broker, _task) = serving().await;
     let asked = Rc::clone(&broker);
-    let client = spawn_local(async move { asked.reread().await });
+    let client = spawn_local(async move { asked.reread(&free(Action::Config)).await });
     for errno in [Errno::EBUSY, Errno::EBUSY, Errno::ETIMEDOUT] {
         let (seq, request) = fake.hear().await;
         assert_eq!(request, Request::Reread);
@@ -168,7 +171,7 @@ async fn busy() {
     fake.shows("activity", text).await;
     assert_eq!(broker.latest().groups.len(), 2);
     let asked = Rc::clone(&broker);
-    let client = spawn_local(async move { asked.reread().await });
+    let client = spawn_local(async move { asked.reread(&free(Action::Config)).await });
     fake.reads(0, b"nonsense").await;
     assert_eq!(client.await.unwrap(), Err("what the reader wrote makes no sense".into()));
 }
@@ -184,27 +187,27 @@ async fn coming_and_going() {
     both.notes = vec![(Level::Warn, "user changed; it takes effect at the next restart".into())];
     reread(&fake, &broker, &both).await;
     fake.shows("activity", "WARN user changed; it takes effect at the next restart\n").await;
-    assert_eq!(broker.add_group("q"), Ok(()));
-    assert_eq!(broker.add_group("q"), Err(Unmoved::InForce));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "q"), Ok(()));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "q"), Err(Unmoved::InForce));
     assert_eq!(broker.heart(|heart| heart.state(1)), Some(Is::Stopped), "not at once");
     fake.runs(1, 1).await;
     let text = broker.journal.text().unwrap();
     assert_eq!(Settings::decode(&text), Some((*broker.settings()).clone()), "before it started");
-    assert_eq!(broker.remove_group("q"), Err(Unmoved::Running));
+    assert_eq!(broker.remove_group(&[free(Action::Config)], "q"), Err(Unmoved::Running));
     stop(&fake, &broker, 1, 1).await;
-    assert_eq!(broker.remove_group("q"), Ok(()));
-    assert_eq!(broker.remove_group("q"), Err(Unmoved::Unknown));
+    assert_eq!(broker.remove_group(&[free(Action::Config)], "q"), Ok(()));
+    assert_eq!(broker.remove_group(&[free(Action::Config)], "q"), Err(Unmoved::Unknown));
     fake.is_quiet(&broker).await;
     // The same slot again: a life of its own, that starts by itself.
-    assert_eq!(broker.add_group("q"), Ok(()));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "q"), Ok(()));
     fake.runs(1, 2).await;
     stop(&fake, &broker, 1, 2).await;
-    assert_eq!(broker.remove_group("q"), Ok(()));
+    assert_eq!(broker.remove_group(&[free(Action::Config)], "q"), Ok(()));
     assert_ne!(cell(&broker, 1), [0; PAYLOAD]);
     reread(&fake, &broker, &groups(&["p"])).await;
     assert_eq!(fake.hear().await.1, Request::Retire { slot: 1 });
     assert_eq!(cell(&broker, 1), [0; PAYLOAD]);
-    assert_eq!(broker.add_group("q"), Err(Unmoved::Unknown));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "q"), Err(Unmoved::Unknown));
 }
 
 #[tokio::test]
@@ -217,16 +220,16 @@ async fn late_retirement() {
     stop(&fake, &broker, 0, 1).await;
     reread(&fake, &broker, &groups(&[])).await;
     let asked = Rc::clone(&broker);
-    let client = spawn_local(async move { asked.reread().await });
+    let client = spawn_local(async move { asked.reread(&free(Action::Config)).await });
     let (seq, _) = fake.hear().await;
-    assert_eq!(broker.remove_group("p"), Ok(()));
+    assert_eq!(broker.remove_group(&[free(Action::Config)], "p"), Ok(()));
     tokio::time::sleep(Duration::from_millis(20)).await;
     fake.is_quiet(&broker).await;
     // The reader has given the entry to the new configuration once more.
     fake.has_read(seq, 0, &encoded(&groups(&["p"])));
     assert_eq!(client.await.unwrap(), Ok(()));
     fake.is_quiet(&broker).await;
-    assert_eq!(broker.add_group("p"), Ok(()));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "p"), Ok(()));
     fake.runs(0, 2).await;
 }
 
@@ -239,7 +242,7 @@ async fn knowing() {
     let (fake, broker, task) = serving().await;
     let three = groups(&["p", "q", "r", "s"]);
     reread(&fake, &broker, &three).await;
-    broker.add_group("q").unwrap();
+    broker.add_group(&[free(Action::Config)], "q").unwrap();
     fake.runs(1, 1).await;
     drop(broker);
     // `r` was never added; slot 7 is of a group that nobody remembers.
@@ -257,7 +260,7 @@ async fn knowing() {
     fake.ends(7, 3);
     assert_eq!(fake.hear().await.1, Request::Ack { slot: 7, instance: 3 });
     assert_eq!(fake.hear().await.1, Request::Retire { slot: 7 });
-    assert_eq!(broker.add_group("r"), Ok(()));
+    assert_eq!(broker.add_group(&[free(Action::Config)], "r"), Ok(()));
     fake.runs(2, 1).await;
 }
 
@@ -306,7 +309,7 @@ async fn refusing() {
     fake.shows("activity", text).await;
     assert!(!broker.heart(|heart| heart.shutting_down()));
     let asked = Rc::clone(&broker);
-    let client = spawn_local(async move { asked.restart().await });
+    let client = spawn_local(async move { asked.restart(&free(Action::Admin)).await });
     fake.reads(2, &complaints.encode().unwrap()).await;
     assert_eq!(client.await.unwrap(), Err("no such user".into()));
     // A signal whose check the broker did not live to see the end of.
@@ -338,7 +341,7 @@ async fn many() {
     reread(&fake, &broker, &groups(&all)).await;
     let before = broker.journal.text();
     for name in &names {
-        broker.add_group(name).unwrap();
+        broker.add_group(&[free(Action::Config)], name).unwrap();
     }
     assert_eq!(broker.journal.text(), before);
     for slot in 1..=100 {
@@ -367,9 +370,9 @@ async fn over_and_over() {
         if n > 0 {
             // In force with another slot.
             assert_eq!(roster::changes(&broker.settings(), &broker.latest()).changed, ["q"]);
-            broker.remove_group("q").unwrap();
+            broker.remove_group(&[free(Action::Config)], "q").unwrap();
         }
-        broker.add_group("q").unwrap();
+        broker.add_group(&[free(Action::Config)], "q").unwrap();
         if n > 0 {
             assert_eq!(fake.hear().await.1, Request::Retire { slot: 3 - slot });
         }

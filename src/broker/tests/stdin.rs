@@ -2,8 +2,11 @@
 
 use privsep::reply::STDIN;
 
+use policy::access::Action;
+
 use super::*;
 use crate::process::Now;
+use crate::rpc::guard::free;
 use crate::rpc::office::{Office, Unwritten};
 
 /// A program's ends: what it reads, what it writes to.
@@ -89,9 +92,9 @@ async fn a_slow_program_gets_all_of_it() {
         let (_fake, broker, _, ends) = serving((reader, &writer)).await;
         drop(writer);
         let text = vec![b'x'; 300_000];
-        assert_eq!(broker.write_stdin(0, &text), Ok(()));
-        assert_eq!(broker.write_stdin(0, b"end"), Ok(()));
-        assert_eq!(broker.write_stdin(1, b"x"), Err(Unwritten::Closed));
+        assert_eq!(broker.write_stdin(&free(Action::Stdin), 0, &text), Ok(()));
+        assert_eq!(broker.write_stdin(&free(Action::Stdin), 0, b"end"), Ok(()));
+        assert_eq!(broker.write_stdin(&free(Action::Stdin), 1, b"x"), Err(Unwritten::Closed));
         let read = reads(&ends.input, 300_003).await;
         assert!(read.starts_with(&text) && read.ends_with(b"xend"));
     };
@@ -103,9 +106,9 @@ async fn an_exit_closes_it() {
     let test = async {
         let (reader, writer) = input();
         let (fake, broker, _, ends) = serving((reader, &writer)).await;
-        broker.write_stdin(0, &[0; 100_000]).unwrap();
+        broker.write_stdin(&free(Action::Stdin), 0, &[0; 100_000]).unwrap();
         fake.exits(1, 0);
-        until(|| broker.write_stdin(0, b"") == Err(Unwritten::Closed)).await;
+        until(|| broker.write_stdin(&free(Action::Stdin), 0, b"") == Err(Unwritten::Closed)).await;
         // The spawner's copy is the last.
         drop(writer);
         assert!(reads(&ends.input, 1).await.len() < 100_000, "the rest is for nobody");
@@ -118,7 +121,7 @@ async fn a_successor_has_the_pipe_and_not_what_waited() {
     let test = async {
         let (reader, writer) = input();
         let (fake, broker, task, ends) = serving((reader, &writer)).await;
-        broker.write_stdin(0, &[b'1'; 100_000]).unwrap();
+        broker.write_stdin(&free(Action::Stdin), 0, &[b'1'; 100_000]).unwrap();
         drop(broker);
         task.abort();
         let _ = task.await;
@@ -131,7 +134,7 @@ async fn a_successor_has_the_pipe_and_not_what_waited() {
         fake.tell(Reply::Complete, &[]);
         let broker = broker.await.unwrap();
         until(|| pid(&broker) != 0).await;
-        broker.write_stdin(0, b"2").unwrap();
+        broker.write_stdin(&free(Action::Stdin), 0, b"2").unwrap();
         let pipe = link::bytes::capacity(writer.as_fd()).unwrap();
         let read = reads(&ends.input, pipe + 1).await;
         assert_eq!((read.len(), read.last()), (pipe + 1, Some(&b'2')));

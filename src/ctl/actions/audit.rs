@@ -6,12 +6,13 @@ use std::io::{BufRead, BufReader, Read};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::super::options::native;
-use super::super::record::Record;
 use super::super::session::{Session, status as exit};
 use super::super::table::Words;
 use super::super::trouble::Trouble;
+use super::verify::verify;
 use super::words;
 use crate::config::glob;
 
@@ -29,6 +30,7 @@ pub fn run(session: &mut Session, rest: &str) -> Result<(), Trouble> {
             Ok(choice) => show(session, file, &choice),
             Err(text) => return refuse(session, &text),
         },
+        ["verify", file] => verify(session, file, words.value("anchor")),
         ["show" | "verify", ..] => return refuse(session, "audit requires one file"),
         [other, ..] => return refuse(session, &format!("audit has no {other}")),
         [] => return refuse(session, "audit requires show or verify, and a file"),
@@ -47,14 +49,15 @@ fn refuse(session: &mut Session, text: &str) -> Result<(), Trouble> {
 }
 
 /// The lines of a file, one by one.
-struct Lines<'f> {
+pub struct Lines<'f> {
     name: &'f str,
     reader: BufReader<File>,
     number: u64,
 }
 
 impl<'f> Lines<'f> {
-    fn open(name: &'f str) -> Result<Lines<'f>, String> {
+    /// Opens a file.
+    pub fn open(name: &'f str) -> Result<Lines<'f>, String> {
         let file =
             File::open(native(name)).map_err(|error| format!("cannot read {name}: {error}"))?;
         if !file.metadata().is_ok_and(|about| about.is_file()) {
@@ -63,8 +66,8 @@ impl<'f> Lines<'f> {
         Ok(Lines { name, reader: BufReader::new(file), number: 0 })
     }
 
-    /// The next line without its end, and its number from 1 on. One that is too long is cut.
-    fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, String> {
+    /// The next line with its end, if it has one, and its number from 1 on. One that is too long is cut.
+    pub fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, String> {
         let mut line = Vec::new();
         let failed = |error| format!("cannot read {}: {error}", self.name);
         let read = self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut line);
@@ -72,10 +75,9 @@ impl<'f> Lines<'f> {
             return Ok(None);
         }
         self.number = self.number.saturating_add(1);
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if line.len() as u64 == LONGEST {
+        if line.last() != Some(&b'\n') && line.len() as u64 == LONGEST {
             self.reader.skip_until(b'\n').map_err(failed)?;
+            line.push(b'\n');
         }
         Ok(Some((self.number, line)))
     }
@@ -97,9 +99,9 @@ impl<'a> Choice<'a> {
         Ok(Choice { members: members.into_iter().filter_map(given).collect(), since })
     }
 
-    fn takes(&self, record: &Record) -> bool {
+    fn takes(&self, record: &Value) -> bool {
         let fits = |(name, pattern): &(&str, &str)| {
-            record.get(name).is_some_and(|value| {
+            member(record, name).is_some_and(|value| {
                 // Names are no files: a leading dot is not special.
                 glob::matches(&format!(":{pattern}"), &format!(":{value}"))
             })
@@ -134,9 +136,13 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     at.to_zoned(TimeZone::system()).map(|at| at.timestamp()).map_err(|_| wrong())
 }
 
+fn member<'r>(record: &'r Value, name: &str) -> Option<&'r str> {
+    record.get(name).and_then(Value::as_str)
+}
+
 /// When it happened.
-fn time(record: &Record) -> Option<Timestamp> {
-    record.get("time")?.parse().ok()
+fn time(record: &Value) -> Option<Timestamp> {
+    member(record, "time")?.parse().ok()
 }
 
 /// Shows the lines that are wanted. What is no record is told of.
@@ -145,7 +151,7 @@ fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), St
     let zone = TimeZone::system();
     session.streamed = true;
     while let Some((number, line)) = lines.next()? {
-        let Some(record) = Record::read(&line) else {
+        let Some(record) = serde_json::from_slice(&line).ok().filter(Value::is_object) else {
             let text = format!("ERROR: {file}:{number}: no record of an audit log");
             session.error(text, "NO_RECORD");
             session.exit = exit::GENERIC;
@@ -155,7 +161,7 @@ fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), St
             continue;
         }
         if session.out.json() {
-            session.out.print(&format!("{}\n", String::from_utf8_lossy(&line)));
+            session.out.print(&format!("{}\n", String::from_utf8_lossy(&line).trim_end()));
         } else {
             session.say(told(&record, &zone));
         }
@@ -164,8 +170,8 @@ fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), St
 }
 
 /// A record for people: when, allowed or not, who, what; then what came of it, by which rule, from where.
-fn told(record: &Record, zone: &TimeZone) -> String {
-    let text = |name: &str| record.get(name);
+fn told(record: &Value, zone: &TimeZone) -> String {
+    let text = |name: &str| member(record, name);
     let at = match time(record) {
         Some(time) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => text("time").unwrap_or("-").to_owned(),
@@ -196,8 +202,8 @@ fn told(record: &Record, zone: &TimeZone) -> String {
 mod tests {
     use super::*;
 
-    fn record(text: &str) -> Record {
-        Record::read(text.as_bytes()).unwrap()
+    fn record(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
@@ -250,10 +256,10 @@ mod tests {
         std::fs::write(&path, format!("{{}}\n{long}\nlast")).unwrap();
         let name = path.to_str().unwrap();
         let mut lines = Lines::open(name).unwrap();
-        assert_eq!(lines.next().unwrap(), Some((1, b"{}".to_vec())));
+        assert_eq!(lines.next().unwrap(), Some((1, b"{}\n".to_vec())));
         assert_eq!(
             lines.next().unwrap().map(|(number, line)| (number, line.len())),
-            Some((2, 65_536))
+            Some((2, 65_537))
         );
         assert_eq!(lines.next().unwrap(), Some((3, b"last".to_vec())));
         assert_eq!(lines.next().unwrap(), None);

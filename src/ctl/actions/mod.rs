@@ -14,6 +14,7 @@ pub mod rights;
 pub mod show;
 pub mod tail;
 pub mod update;
+mod verify;
 mod wait;
 
 use super::infos;

@@ -22,11 +22,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Server, Settings};
-use crate::http::{Listener, Site, serve};
+use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
-use policy::access::Access;
+use policy::access::{Access, Permit};
 use policy::audit::Record;
 
 /// Number of the activity log.
@@ -84,19 +84,19 @@ impl Office for Fake {
         true
     }
 
-    async fn reread(&self) -> Result<(), String> {
+    async fn reread(&self, _: &Permit) -> Result<(), String> {
         Ok(())
     }
 
-    fn add_group(&self, _: &str) -> Result<(), Unmoved> {
+    fn add_group(&self, _: &[Permit], _: &str) -> Result<(), Unmoved> {
         Err(Unmoved::Unknown)
     }
 
-    fn remove_group(&self, _: &str) -> Result<(), Unmoved> {
+    fn remove_group(&self, _: &[Permit], _: &str) -> Result<(), Unmoved> {
         Err(Unmoved::Unknown)
     }
 
-    async fn restart(&self) -> Result<(), String> {
+    async fn restart(&self, _: &Permit) -> Result<(), String> {
         Ok(())
     }
 
@@ -127,20 +127,20 @@ impl Office for Fake {
         look(&heart)
     }
 
-    async fn command(&self, _: Command) -> Vec<Outcome> {
+    async fn command(&self, _: &[Permit], _: Command) -> Vec<Outcome> {
         self.commands.set(self.commands.get() + 1);
         self.go_on.notified().await;
         self.finished.set(self.finished.get() + 1);
         Vec::new()
     }
 
-    fn write_stdin(&self, _: u32, _: &[u8]) -> Result<(), Unwritten> {
+    fn write_stdin(&self, _: &Permit, _: u32, _: &[u8]) -> Result<(), Unwritten> {
         Err(Unwritten::Closed)
     }
 
-    fn announce(&self, _: &str, _: &str) {}
+    fn announce(&self, _: &Permit, _: &str, _: &str) {}
 
-    async fn open_log(&self, log: u32) -> io::Result<File> {
+    async fn open_log(&self, _: &Permit, log: u32) -> io::Result<File> {
         self.opened.set(self.opened.get() + 1);
         tokio::task::yield_now().await;
         File::open(self.path(log))
@@ -150,7 +150,7 @@ impl Office for Fake {
         Ok(file.metadata()?.len())
     }
 
-    async fn clear_log(&self, log: u32) -> io::Result<()> {
+    async fn clear_log(&self, _: &Permit, log: u32) -> io::Result<()> {
         fs::write(self.path(log), "")?;
         self.tell(log);
         Ok(())
@@ -160,7 +160,7 @@ impl Office for Fake {
         self.lines.borrow_mut().push((level, text));
     }
 
-    fn shutdown(&self) {}
+    fn shutdown(&self, _: &Permit) {}
 }
 
 impl Site for Fake {
@@ -201,6 +201,7 @@ fn settings(maxbytes: u64) -> Settings {
 /// A broker with its servers.
 pub struct Bed {
     pub site: Rc<Fake>,
+    pub gate: Rc<Gate>,
     unix: PathBuf,
     tcp: SocketAddr,
 }
@@ -226,6 +227,8 @@ impl Bed {
             ending: Cell::default(),
             changes: RefCell::default(),
         });
+        let hasher = Hasher::start(|| Ok(())).expect("thread");
+        let gate = Rc::new(Gate::new(hasher).expect("gate"));
         for (fd, section) in
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
@@ -239,9 +242,9 @@ impl Bed {
                 legacy_get_actions,
                 guarded: false,
             };
-            spawn_local(serve(Rc::clone(&site), Listener::from(fd), server));
+            spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }
-        Bed { site, unix: path, tcp: address }
+        Bed { site, gate, unix: path, tcp: address }
     }
 
     pub async fn unix(&self) -> Client<UnixStream> {
@@ -370,6 +373,21 @@ impl Plan {
 /// Runs a test on a bed without credentials.
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Bed>) -> F) {
     Plan::default().run(test);
+}
+
+/// Lets time pass while something goes on.
+pub async fn passing<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
 }
 
 /// Polls until something is so; fails after a minute of real time.

@@ -67,7 +67,7 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n").await;
+        client.send("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n").await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;
@@ -386,7 +386,8 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
             legacy_get_actions: false,
             guarded: false,
         };
-        let mut serving = Box::pin(serve(Rc::clone(&bed.site), Listener::from(fd), server));
+        let mut serving =
+            Box::pin(serve(Rc::clone(&bed.site), Rc::clone(&bed.gate), Listener::from(fd), server));
         let polls = Rc::new(Cell::new(0));
         let counted = Rc::clone(&polls);
         let task = spawn_local(poll_fn(move |cx| {

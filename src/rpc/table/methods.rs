@@ -1,8 +1,10 @@
 //! The rows.
 
+use policy::access::Action;
+
 use super::{
-    Action, CALL, CONFIG_INFO, Call, Method, PROCESS_INFO, Param, STATE, STATUS, Stream, Target,
-    Type, Verb,
+    CALL, CALLER, CONFIG_INFO, Call, DECISION, Method, PROCESS_INFO, Param, RESTART_STATUS, STATE,
+    STATUS, Stream, Target, Type, Verb,
 };
 use crate::rpc::fault::Code;
 
@@ -32,6 +34,11 @@ const WAIT: Param = Param {
     help: "whether to answer only when it is done",
 };
 
+const AFTER: Param = Param {
+    help: "whether to answer only when what was started counts as RUNNING, or is not going to; stops are waited for either way",
+    ..WAIT
+};
+
 /// What most methods have in common.
 const BASE: Method = Method {
     name: "",
@@ -44,9 +51,10 @@ const BASE: Method = Method {
     to_the_end: false,
     action: Action::View,
     target: Target::Daemon,
+    added: false,
     help: "",
 };
-const SYSTEM: Method = Method { to_the_end: true, action: Action::Introspect, ..BASE };
+const SYSTEM: Method = Method { to_the_end: true, ..BASE };
 /// Done, or a fault.
 const DONE: Method = Method { result: Type::Bool, returns: "true", ..BASE };
 /// One result a process.
@@ -56,9 +64,16 @@ const EACH: Method = Method {
     structure: Some(&STATUS),
     ..BASE
 };
+const RESTART: Method = Method {
+    structure: Some(&RESTART_STATUS),
+    returns: "a status for each stop, in the order in which they were done, then one for each start",
+    action: Action::Restart,
+    added: true,
+    ..EACH
+};
 const START: Method = Method { action: Action::Start, ..EACH };
 const STOP: Method = Method { action: Action::Stop, ..EACH };
-const SEND: Method = Method { action: Action::Signal, ..EACH };
+const SEND: Method = Method { action: Action::Signal(0), ..EACH };
 const GROUP_FAULTS: &[Code] = &[Code::BadName];
 
 const READ: Method = Method {
@@ -66,7 +81,7 @@ const READ: Method = Method {
     result: Type::Str,
     returns: "the text; 16 MiB at most. What is not UTF-8, or what XML cannot carry, is U+FFFD",
     faults: &[Code::BadArguments, Code::BadName, Code::NoFile, Code::Failed],
-    action: Action::ReadLog,
+    action: Action::Log,
     target: Target::Process,
     ..BASE
 };
@@ -79,6 +94,7 @@ const READ_MAIN: Method = Method {
     call: Call::ReadLog,
     params: &[OFFSET, LENGTH],
     faults: &[Code::BadArguments, Code::NoFile, Code::Failed],
+    action: Action::Admin,
     target: Target::Daemon,
     help: "Reads a part of the activity log.",
     ..READ
@@ -88,7 +104,7 @@ const TAIL: Method = Method {
     result: Type::Array,
     returns: "text, offset to go on from (the size of the log), and whether more was written than is told",
     faults: &[Code::BadName],
-    action: Action::ReadLog,
+    action: Action::Log,
     target: Target::Process,
     ..BASE
 };
@@ -101,7 +117,7 @@ const CLEAR_PROCESS: Method = Method {
     call: Call::ClearProcessLogs,
     params: &[NAME],
     faults: &[Code::BadName, Code::Failed],
-    action: Action::ClearLog,
+    action: Action::Clear,
     target: Target::Process,
     help: "Empties the logs of a process, whether it runs or not.",
     ..DONE
@@ -180,6 +196,7 @@ pub static METHODS: &[Method] = &[
         result: Type::Array,
         returns: "each process, by its name",
         structure: Some(&CONFIG_INFO),
+        action: Action::Config,
         target: Target::All,
         help: "Tells how the last reading of the configuration describes all processes.",
         ..BASE
@@ -247,11 +264,37 @@ pub static METHODS: &[Method] = &[
         ..STOP
     },
     Method {
+        name: "supervisor.restartProcess",
+        call: Call::RestartOne,
+        params: &[NAME_OR_GROUP, AFTER],
+        faults: GROUP_FAULTS,
+        target: Target::Process,
+        help: "Stops a process, if it runs, and starts it, as one act: what was begun goes on to its end though the client leaves. One that does not run has NOT_RUNNING for the stop. For `group:*` it does what supervisor.restartProcessGroup does.",
+        ..RESTART
+    },
+    Method {
+        name: "supervisor.restartProcessGroup",
+        call: Call::RestartGroup,
+        params: &[GROUP, AFTER],
+        faults: GROUP_FAULTS,
+        target: Target::Group,
+        help: "Stops the processes of a group that run, side by side, then starts all of it that does not run, by priority.",
+        ..RESTART
+    },
+    Method {
+        name: "supervisor.restartAllProcesses",
+        call: Call::RestartAll,
+        params: &[AFTER],
+        target: Target::All,
+        help: "Stops all processes that run, side by side, then starts all that do not run, by priority, those that do not start by themselves too.",
+        ..RESTART
+    },
+    Method {
         name: "supervisor.signalProcess",
         call: Call::One(Verb::Signal),
         params: &[NAME_OR_GROUP, SIGNAL],
         faults: &[Code::BadName, Code::BadSignal, Code::Failed, Code::NotRunning],
-        action: Action::Signal,
+        action: Action::Signal(0),
         target: Target::Process,
         help: "Sends a signal to a process. For `group:*` it does what supervisor.signalProcessGroup does and gives its result.",
         ..DONE
@@ -278,7 +321,7 @@ pub static METHODS: &[Method] = &[
         call: Call::SendStdin,
         params: &[NAME, param("chars", Type::Chars, "the text; it is written as UTF-8")],
         faults: &[Code::BadName, Code::NoFile, Code::Failed, Code::NotRunning],
-        action: Action::Write,
+        action: Action::Stdin,
         target: Target::Process,
         help: "Writes text to a process's standard input. What its pipe has no room for is kept, 1 MiB of it at most, and written when the process reads on; over that nothing of a call is written and the fault is FAILED. NO_FILE: the process has closed its standard input.",
         ..DONE
@@ -291,7 +334,7 @@ pub static METHODS: &[Method] = &[
             param("data", Type::StrOrInt, "the message"),
         ],
         to_the_end: true,
-        action: Action::Announce,
+        action: Action::Admin,
         help: "Sends an event of the type REMOTE_COMMUNICATION to the event listeners that subscribe to it.",
         ..DONE
     },
@@ -328,7 +371,7 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "supervisor.clearAllProcessLogs",
         call: Call::ClearAllProcessLogs,
-        action: Action::ClearLog,
+        action: Action::Clear,
         target: Target::All,
         help: "Empties the logs of all processes.",
         ..EACH
@@ -343,7 +386,7 @@ pub static METHODS: &[Method] = &[
         name: "supervisor.clearLog",
         call: Call::ClearLog,
         faults: &[Code::NoFile, Code::Failed],
-        action: Action::ClearLog,
+        action: Action::Admin,
         help: "Empties the activity log.",
         ..DONE
     },
@@ -353,7 +396,7 @@ pub static METHODS: &[Method] = &[
         result: Type::Array,
         returns: "`[[added, changed, removed]]`: names of the groups in which it differs from what is in force",
         faults: &[Code::CantReread],
-        action: Action::Reread,
+        action: Action::Config,
         help: "Reads the configuration and changes nothing else.",
         ..BASE
     },
@@ -362,7 +405,7 @@ pub static METHODS: &[Method] = &[
         call: Call::AddGroup,
         params: &[GROUP],
         faults: &[Code::BadName, Code::AlreadyAdded],
-        action: Action::Add,
+        action: Action::Config,
         target: Target::Group,
         help: "Puts a group of the last reading in force. Those of its processes that start by themselves start.",
         ..DONE
@@ -372,7 +415,7 @@ pub static METHODS: &[Method] = &[
         call: Call::RemoveGroup,
         params: &[GROUP],
         faults: &[Code::BadName, Code::StillRunning],
-        action: Action::Remove,
+        action: Action::Config,
         target: Target::Group,
         help: "Puts a group out of force. All of its processes must be stopped.",
         ..DONE
@@ -381,16 +424,52 @@ pub static METHODS: &[Method] = &[
         name: "supervisor.restart",
         call: Call::Restart,
         faults: &[Code::CantReread],
-        action: Action::Shutdown,
+        action: Action::Admin,
         help: "Stops everything and starts over, after the configuration was read and found good. It answers before anything is stopped.",
         ..DONE
     },
     Method {
         name: "supervisor.shutdown",
         call: Call::Shutdown,
-        action: Action::Shutdown,
+        action: Action::Admin,
         help: "Stops everything and ends the daemon. It answers before anything is stopped.",
         ..DONE
+    },
+    Method {
+        name: "supervisor.whoAmI",
+        call: Call::WhoAmI,
+        result: Type::Struct,
+        returns: "who it is",
+        structure: Some(&CALLER),
+        target: Target::Caller,
+        added: true,
+        help: "Tells who the caller is taken for.",
+        ..BASE
+    },
+    Method {
+        name: "supervisor.explainAccess",
+        call: Call::Explain,
+        params: &[
+            param(
+                "user",
+                Type::Str,
+                "whose rights: empty for the caller's own; `NAME` or `user:NAME` who logs in by that name, `unix:UID` or `unix:UID(GID,...)` a user of the system with these groups, `@GID` a group of the system, `anonymous`. Those of others are told to admins of the daemon alone",
+            ),
+            param("action", Type::Str, "a word of `actions=`, such as `restart` or `signal(HUP)`"),
+            param(
+                "target",
+                Type::Str,
+                "the process: `name`, or `group:name`; its group: `group:*`; or `daemon`",
+            ),
+        ],
+        result: Type::Struct,
+        returns: "whether it may be done, and by which rule",
+        structure: Some(&DECISION),
+        faults: &[Code::BadArguments, Code::BadName],
+        target: Target::Caller,
+        added: true,
+        help: "Tells whether somebody may do something, and which rule says so.",
+        ..BASE
     },
     Method {
         name: "system.listMethods",

@@ -138,6 +138,52 @@ const STATUS_FIELDS: &[Field] = &[
     text("description", "`OK`, else the text of the fault"),
 ];
 
+/// What became of one process of several that were to be restarted.
+pub static RESTART_STATUS: Structure = Structure {
+    title: "Restart status",
+    fields: RESTART_STATUS_FIELDS,
+    frame: LazyLock::new(|| frame(RESTART_STATUS_FIELDS)),
+};
+const RESTART_STATUS_FIELDS: &[Field] = &[
+    text("name", "name of the process"),
+    text("group", "name of its group"),
+    int("status", "80: done; else the code of a fault"),
+    text("description", "`OK`, else the text of the fault"),
+    text("step", "`stop` or `start`: which of the two it is about"),
+];
+
+/// Who calls.
+pub static CALLER: Structure = Structure {
+    title: "Caller",
+    fields: CALLER_FIELDS,
+    frame: LazyLock::new(|| frame(CALLER_FIELDS)),
+};
+const CALLER_FIELDS: &[Field] = &[
+    text("name", "`user:NAME`, `unix:UID` or `anonymous`"),
+    text(
+        "auth",
+        "how that is known: `none`, `peer` (the kernel, over a unix socket), `password`, `session`",
+    ),
+    Field { name: "roles", kind: Type::Array, help: "names of the roles it has (string)" },
+    truth(
+        "owner",
+        "it is root or the user that runs the daemon, over a unix socket, and may do all",
+    ),
+];
+
+/// Whether something may be done.
+pub static DECISION: Structure = Structure {
+    title: "Decision",
+    fields: DECISION_FIELDS,
+    frame: LazyLock::new(|| frame(DECISION_FIELDS)),
+};
+const DECISION_FIELDS: &[Field] = &[
+    truth("allowed", "it may"),
+    text("rule", "what decides: `role:NAME`, `owner`, `no roles` (nothing is refused), `default`"),
+    text("place", "`file:line` of the role; empty where it is none"),
+    text("why", "the same as a sentence"),
+];
+
 /// One call of a `system.multicall`.
 pub static CALL: Structure =
     Structure { title: "Call", fields: CALL_FIELDS, frame: LazyLock::new(|| frame(CALL_FIELDS)) };

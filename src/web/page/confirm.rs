@@ -7,12 +7,13 @@ use super::super::action::{Action, Wish};
 use super::super::form::quote;
 use super::super::reply::Reply;
 use super::super::text::Text;
-use super::page;
+use super::{Visitor, page_for};
+use crate::rpc::guard::Guard;
 use crate::rpc::office::Office;
 
 /// The page about a wish; with FORBIDDEN it also says that nothing was done.
 pub(in crate::web) fn answer(
-    office: &impl Office,
+    guard: &Guard<'_, impl Office>,
     wish: &Wish<'_>,
     token: &str,
     status: StatusCode,
@@ -39,7 +40,9 @@ pub(in crate::web) fn answer(
             }
         }
     };
-    Reply::page(status, page("Supervisor Status", &office.settings().identifier, &content))
+    let (visitor, settings) = (Visitor::of(guard, token), guard.office().settings());
+    let page = page_for(visitor.as_ref(), "Supervisor Status", &settings.identifier, &content);
+    Reply::page(status, page)
 }
 
 const fn explanation(action: Action) -> &'static str {

@@ -7,15 +7,25 @@ use super::super::action::{Action, BadWish};
 use super::super::origin::Foreign;
 use super::super::reply::Reply;
 use super::super::text::Text;
-use super::page;
+use super::{Visitor, page_for};
+use crate::rpc::fault::Fault;
 
 fn notice(status: StatusCode, heading: &str, content: &Markup) -> Reply {
+    notice_for(None, status, heading, content)
+}
+
+fn notice_for(
+    visitor: Option<&Visitor>,
+    status: StatusCode,
+    heading: &str,
+    content: &Markup,
+) -> Reply {
     let content = html! {
         h1 { (heading) }
         (content)
         p { a href="./" { "All processes" } }
     };
-    Reply::page(status, page("Supervisor Status", "", &content))
+    Reply::page(status, page_for(visitor, "Supervisor Status", "", &content))
 }
 
 /// The daemon is going down.
@@ -24,6 +34,19 @@ pub(in crate::web) fn shutting_down() -> Reply {
         p { "Supervisor is shutting down. Processes are being stopped, and nothing else can be ordered." }
     };
     notice(StatusCode::SERVICE_UNAVAILABLE, "Shutting down", &content)
+}
+
+/// The visitor may not do that: what the fault says.
+pub(in crate::web) fn denied(visitor: Option<&Visitor>, fault: &Fault) -> Reply {
+    let (_, what) = fault.text.split_once(": ").unwrap_or(("", ""));
+    let content = html! {
+        @if what.is_empty() || what == "view of daemon" {
+            p { "No role of yours allows you anything here." }
+        } @else {
+            p { "No role of yours allows it: " (Text(what)) "." }
+        }
+    };
+    notice_for(visitor, StatusCode::FORBIDDEN, "Not allowed", &content)
 }
 
 /// The parameters say nothing that could be done.

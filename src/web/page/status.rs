@@ -4,23 +4,30 @@ use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 use maud::{Markup, html};
+use policy::access::Action as Right;
 
 use super::super::action::{self, Action};
 use super::super::form::quote;
 use super::super::reply::Reply;
 use super::super::text::Text;
-use super::{notice, page};
+use super::{Visitor, notice, page_for};
 use crate::config::settings::{Process, Settings};
 use crate::process::describe::Describer;
 use crate::process::{Heart, State};
+use crate::rpc::guard::Guard;
 use crate::rpc::names;
 use crate::rpc::office::Office;
 
 /// The page, with the message of the last action and the token for the next one.
-pub(in crate::web) fn answer(office: &impl Office, message: Option<&str>, token: &str) -> Reply {
+pub(in crate::web) fn answer(
+    guard: &Guard<'_, impl Office>,
+    message: Option<&str>,
+    token: &str,
+) -> Reply {
+    let office = guard.office();
     let settings = office.settings();
     let rows =
-        office.heart(|heart| (!heart.shutting_down()).then(|| rows(office, &settings, heart)));
+        office.heart(|heart| (!heart.shutting_down()).then(|| rows(guard, &settings, heart)));
     let Some(rows) = rows else { return notice::shutting_down() };
     let content = html! {
         h1 { "Processes" }
@@ -31,20 +38,33 @@ pub(in crate::web) fn answer(office: &impl Office, message: Option<&str>, token:
             input type="hidden" name="token" value=(token);
             div.bar {
                 a.button href="index.html?action=refresh" { (Action::Refresh.label()) }
-                @for action in [Action::RestartAll, Action::StopAll] {
+                @for action in offered(guard, &rows) {
                     button formaction={ "index.html?action=" (action.name()) } { (action.label()) }
                 }
                 (summary(&rows))
             }
             @if rows.is_empty() {
-                p.nothing { "No programs to manage" }
+                p.nothing {
+                    @if guard.is_open() { "No programs to manage" } @else { "No programs that you may see" }
+                }
             } @else {
                 (table(&rows))
             }
         }
         p.time { "As of " (action::time(office)) }
     };
-    Reply::page(StatusCode::OK, page("Supervisor Status", &settings.identifier, &content))
+    let visitor = Visitor::of(guard, token);
+    let page = page_for(visitor.as_ref(), "Supervisor Status", &settings.identifier, &content);
+    Reply::page(StatusCode::OK, page)
+}
+
+/// What can be ordered of all processes: what the visitor may do to each that is shown.
+fn offered(guard: &Guard<'_, impl Office>, rows: &[Row<'_>]) -> Vec<Action> {
+    let of_all = |action: &Action| {
+        let may = |row: &Row<'_>| row.rights.contains(action);
+        guard.is_open() || (!rows.is_empty() && rows.iter().all(may))
+    };
+    [Action::RestartAll, Action::StopAll].into_iter().filter(of_all).collect()
 }
 
 /// Whether a message tells of a failure.
@@ -57,6 +77,10 @@ struct Row<'a> {
     process: &'a Process,
     state: State,
     description: String,
+    /// What the visitor may order of it, in whatever state it is.
+    rights: Vec<Action>,
+    /// Whether the visitor may read its logs.
+    readable: bool,
 }
 
 impl Row<'_> {
@@ -66,31 +90,39 @@ impl Row<'_> {
     }
 
     /// What can be ordered of it.
-    fn actions(&self) -> &'static [Action] {
-        match self.state {
+    fn actions(&self) -> impl Iterator<Item = Action> {
+        let actions: &[Action] = match self.state {
             State::Running => &[Action::Restart, Action::Stop, Action::ClearLog],
             State::Stopped | State::Exited | State::Fatal => &[Action::Start, Action::ClearLog],
             State::Starting | State::Backoff => &[Action::Stop, Action::ClearLog],
             State::Stopping | State::Unknown => &[Action::ClearLog],
-        }
+        };
+        actions.iter().copied().filter(|action| self.rights.contains(action))
     }
 
-    /// Its logs: what follows its name in the address of each, and the label.
+    /// Its logs, if they may be read: what follows its name in the address of each, and the label.
     fn logs(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let stdout = self.process.stdout.log.map(|_| ("", "Tail -f Stdout"));
         let stderr = self.process.stderr.log.map(|_| ("/stderr", "Tail -f Stderr"));
-        stdout.into_iter().chain(stderr)
+        stdout.into_iter().chain(stderr).filter(|_| self.readable)
     }
 }
 
-/// The processes, by group and name.
-fn rows<'a>(office: &impl Office, settings: &'a Settings, heart: &Heart) -> Vec<Row<'a>> {
+/// The processes that the visitor may see, by group and name.
+fn rows<'a>(guard: &Guard<'_, impl Office>, settings: &'a Settings, heart: &Heart) -> Vec<Row<'a>> {
+    let office = guard.office();
     let now = office.now();
     let mut describer = Describer::new(office.zone());
     let row = |(slot, process): (&u32, &'a Process)| {
+        if !guard.sees(*slot, process) {
+            return None;
+        }
         let info = heart.info(*slot, now)?;
         let description = describer.describe(&process.name, &info).to_owned();
-        Some(Row { process, state: info.state, description })
+        let may = |action: &Action| action.right().is_none_or(|r| guard.may(r, *slot, process));
+        let rights = Action::ALL.into_iter().filter(may).collect();
+        let readable = guard.may(Right::Log, *slot, process);
+        Some(Row { process, state: info.state, description, rights, readable })
     };
     let mut rows: Vec<Row<'_>> = settings.processes.iter().filter_map(row).collect();
     rows.sort_unstable_by_key(|row| (&row.process.group, &row.process.name));
@@ -141,7 +173,11 @@ fn table_row(row: &Row<'_>) -> Markup {
             td.state { span class=(class(row.state)) { (row.state.name().to_lowercase()) } }
             td.description { (Text(&row.description)) }
             td.name {
-                a href={ "tail.html?processname=" (quoted) } target="_blank" rel="noopener" {
+                @if row.readable {
+                    a href={ "tail.html?processname=" (quoted) } target="_blank" rel="noopener" {
+                        bdi { (name) }
+                    }
+                } @else {
                     bdi { (name) }
                 }
             }
@@ -186,7 +222,8 @@ mod tests {
     }
 
     fn row<'a>(process: &'a Process, state: State, description: &str) -> Row<'a> {
-        Row { process, state, description: description.to_owned() }
+        let rights = Action::ALL.to_vec();
+        Row { process, state, description: description.to_owned(), rights, readable: true }
     }
 
     #[test]

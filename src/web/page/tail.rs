@@ -7,9 +7,10 @@ use super::super::action;
 use super::super::form::{Form, quote};
 use super::super::reply::Reply;
 use super::super::text::Text;
-use super::{notice, page};
+use super::{Visitor, notice, page_for};
 use crate::rpc::caller::Caller;
 use crate::rpc::fault::{Code, Fault};
+use crate::rpc::guard::Guard;
 use crate::rpc::office::Office;
 use crate::rpc::xml::Value;
 
@@ -53,19 +54,31 @@ impl View<'_> {
 }
 
 /// The page for these parameters.
-pub(in crate::web) async fn answer(office: &impl Office, caller: &Caller, form: &Form) -> Reply {
+pub(in crate::web) async fn answer(
+    guard: &Guard<'_, impl Office>,
+    visitor: Option<&Visitor>,
+    form: &Form,
+) -> Reply {
+    let office = guard.office();
+    let shown = |title: &str, content: &Markup| {
+        let identifier = &office.settings().identifier;
+        Reply::page(StatusCode::OK, page_for(visitor, title, identifier, content))
+    };
     let Some(process) = form.get("processname") else {
         let content = html! { h1 { "Log" } p.nothing { "No process name found" } (back()) };
-        return shown(office, "Supervisor tail of process None", &content);
+        return shown("Supervisor tail of process None", &content);
     };
     let stream = match form.get("stream") {
         Some("stderr") => Stream::Stderr,
         _ => Stream::Stdout,
     };
     let view = View { process, stream, limit: limit(form.get("limit")) };
-    let log = match read(office, caller, &view).await {
+    let log = match read(office, guard.caller(), &view).await {
         Err(fault) if fault.code == Code::ShutdownState.number() => {
             return notice::shutting_down();
+        }
+        Err(fault) if fault.code == Code::AccessDenied.number() => {
+            return notice::denied(visitor, &fault);
         }
         log => log,
     };
@@ -75,11 +88,7 @@ pub(in crate::web) async fn answer(office: &impl Office, caller: &Caller, form: 
         (body(&view, &log))
         (back())
     };
-    shown(office, &format!("Supervisor tail of process {process}"), &content)
-}
-
-fn shown(office: &impl Office, title: &str, content: &Markup) -> Reply {
-    Reply::page(StatusCode::OK, page(title, &office.settings().identifier, content))
+    shown(&format!("Supervisor tail of process {process}"), &content)
 }
 
 fn back() -> Markup {

@@ -1,0 +1,286 @@
+//! Who asks: from what a request brings to a principal.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::access::{Principal, Proof, Who};
+use tokio::time::{Instant, sleep_until};
+
+use super::Site;
+use super::auth::{Credentials, Key, Roll};
+use super::hash::{Busy, Hasher, Phc};
+use super::head::{Claim, Refusal};
+use super::limits::Source;
+use super::logins::{Logins, Seal, Sum};
+use super::sessions::Sessions;
+use super::tally::Tally;
+use super::throttle::{Name, Throttle};
+
+/// A failure is told at the end of such a span, so that the time says nothing of the reason.
+const SLOT: Duration = Duration::from_millis(500);
+/// Hashes that one source may have waiting: others find the queue open.
+const OF_ONE_SOURCE: usize = 4;
+
+/// What all servers of a broker know of those who log in.
+pub struct Gate {
+    seal: Seal,
+    hasher: Hasher,
+    roll: RefCell<Option<Rc<Roll>>>,
+    logins: Logins,
+    throttle: Throttle,
+    hashing: RefCell<Vec<Source>>,
+    pub(super) sessions: Sessions,
+    pub(super) tally: Tally,
+}
+
+/// One end of a connection, as far as it proves anything.
+pub(super) struct Client {
+    /// Its name in the activity log.
+    pub(super) name: Rc<str>,
+    /// Where it is, for decisions and the audit log.
+    pub(super) peer: Rc<str>,
+    pub(super) source: Source,
+    /// Who is at the other end of a unix socket.
+    pub(super) principal: Option<Rc<Principal>>,
+    /// The last proof that was good: most clients say the same again.
+    pub(super) last: Cell<Option<Proven>>,
+}
+
+/// A proof that was good, at a reading.
+pub(super) struct Proven {
+    proof: Sum,
+    roll: Rc<Roll>,
+    principal: Rc<Principal>,
+}
+
+/// What a server compares with besides users, and what it is called.
+pub(super) struct Section {
+    pub(super) name: Rc<str>,
+    pub(super) key: Option<Rc<Key>>,
+}
+
+/// A place among the hashes of one source.
+struct Hashing<'a>(&'a Gate, Source);
+
+impl Drop for Hashing<'_> {
+    fn drop(&mut self) {
+        let mut hashing = self.0.hashing.borrow_mut();
+        if let Some(at) = hashing.iter().position(|source| *source == self.1) {
+            hashing.swap_remove(at);
+        }
+    }
+}
+
+impl Gate {
+    /// One with a thread for hashing.
+    pub fn new(hasher: Hasher) -> io::Result<Gate> {
+        let seal = Seal::new();
+        Ok(Gate {
+            seal: seal.ok_or_else(|| io::Error::other("the system gives no random numbers"))?,
+            hasher,
+            roll: RefCell::default(),
+            logins: Logins::default(),
+            throttle: Throttle::default(),
+            hashing: RefCell::default(),
+            sessions: Sessions::default(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Who can log in by the last reading.
+    pub(super) fn roll(&self, site: &impl Site) -> Rc<Roll> {
+        let latest = site.latest();
+        let mut roll = self.roll.borrow_mut();
+        match &*roll {
+            Some(roll) if roll.is_of(&latest) => Rc::clone(roll),
+            _ => Rc::clone(roll.insert(Rc::new(Roll::new(latest)))),
+        }
+    }
+
+    /// Who makes a claim.
+    pub(super) async fn identify<S: Site>(
+        &self,
+        site: &Rc<S>,
+        section: &Section,
+        client: &Client,
+        claim: Claim,
+    ) -> Result<Rc<Principal>, Refusal> {
+        match claim {
+            Claim::Bare => Ok(bare(client)),
+            Claim::Session { id, otherwise } => {
+                let roll = self.roll(&**site);
+                let current = |name: &[u8]| keys(&roll, section, name);
+                match (self.sessions.find(&section.name, &id, current), otherwise) {
+                    (Some(principal), _) => Ok(principal),
+                    (None, None) => Ok(bare(client)),
+                    (None, Some(refusal)) => Err(refusal),
+                }
+            }
+            Claim::Basic(given) => {
+                let roll = self.roll(&**site);
+                let proof = self.seal.sum(&[b"proof", &given.name, &given.password]);
+                if let Some(principal) = again(client, &roll, &proof) {
+                    return Ok(principal);
+                }
+                let key = self.log_in(site, section, client, &given).await?;
+                let principal = Rc::clone(&key.principal);
+                client.last.set(Some(Proven { proof, roll, principal: Rc::clone(&principal) }));
+                Ok(principal)
+            }
+        }
+    }
+
+    /// Whose name and password these are. A failure is told at the end of a slot.
+    pub(super) async fn log_in<S: Site>(
+        &self,
+        site: &Rc<S>,
+        section: &Section,
+        client: &Client,
+        given: &Credentials,
+    ) -> Result<Rc<Key>, Refusal> {
+        let begun = Instant::now();
+        let roll = self.roll(&**site);
+        let keys = keys(&roll, section, &given.name);
+        let refusal = match self.weigh(&roll, section, client.source, given, &keys).await {
+            Ok(()) => match keys.into_iter().next() {
+                Some(key) => return Ok(key),
+                None => Refusal::Unauthorized,
+            },
+            Err(refusal) => refusal,
+        };
+        if refusal != Refusal::Busy {
+            let known = keys_name(&roll, section, &given.name);
+            self.tally.failed(site, section, client, known, &refusal);
+            wait_for_slot(begun).await;
+        }
+        Err(refusal)
+    }
+
+    /// Whether the password is one of these keys'.
+    async fn weigh(
+        &self,
+        roll: &Roll,
+        section: &Section,
+        source: Source,
+        given: &Credentials,
+        keys: &[Rc<Key>],
+    ) -> Result<(), Refusal> {
+        let name = self.name(&given.name);
+        if let Some(wait) = self.throttle.wait(source, name) {
+            return Err(Refusal::TooMany { wait });
+        }
+        let sum = self.seal.login(source, given, keys);
+        if self.logins.knows(&sum) {
+            return Ok(());
+        }
+        if let Some(mut news) = self.logins.news(&sum) {
+            // The one who asked first pays, unless it fails.
+            let told = news.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+            if told == Some(true) {
+                return Ok(());
+            }
+            self.throttle.begin(source, name);
+            return Err(Refusal::Unauthorized);
+        }
+        let attempt = self.throttle.begin(source, name);
+        let pending = self.logins.begin(sum);
+        match self.compare(roll, section, source, given, keys).await {
+            Ok(true) => {
+                attempt.void();
+                self.logins.keep(sum);
+                pending.tell(true);
+                Ok(())
+            }
+            Ok(false) => {
+                pending.tell(false);
+                Err(Refusal::Unauthorized)
+            }
+            Err(Busy) => {
+                attempt.void();
+                Err(Refusal::Busy)
+            }
+        }
+    }
+
+    /// Compares, at the same cost whether there is such a user or not.
+    async fn compare(
+        &self,
+        roll: &Roll,
+        section: &Section,
+        source: Source,
+        given: &Credentials,
+        keys: &[Rc<Key>],
+    ) -> Result<bool, Busy> {
+        let quick = keys.iter().map(|key| key.secret.matches(&given.password));
+        if quick.fold(false, |right, choice| right | bool::from(choice)) {
+            return Ok(true);
+        }
+        let mut slow: Vec<&Arc<Phc>> = keys.iter().filter_map(|key| key.secret.slow()).collect();
+        let of_section = section.key.as_ref().and_then(|key| key.secret.slow());
+        let nobody = of_section.map(|phc| Arc::new(phc.like())).or_else(|| roll.nobody.clone());
+        if slow.is_empty() {
+            slow.extend(nobody.as_ref());
+        }
+        let mut right = false;
+        for phc in slow {
+            let _place = self.place(source).ok_or(Busy)?;
+            right |= self.hasher.check(&given.password, phc).await?;
+        }
+        // What was hashed for nobody can be nobody's.
+        Ok(right && !keys.is_empty())
+    }
+
+    fn place(&self, source: Source) -> Option<Hashing<'_>> {
+        let mut hashing = self.hashing.borrow_mut();
+        let own = hashing.iter().filter(|other| **other == source).count();
+        (own < OF_ONE_SOURCE).then(|| {
+            hashing.push(source);
+            Hashing(self, source)
+        })
+    }
+
+    fn name(&self, name: &[u8]) -> Name {
+        let sum = self.seal.sum(&[b"name", name]);
+        sum.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// Who has brought nothing.
+fn bare(client: &Client) -> Rc<Principal> {
+    let nobody = || Rc::new(Principal::new(Who::Anonymous, Proof::None));
+    client.principal.clone().unwrap_or_else(nobody)
+}
+
+/// Whoever has brought the same proof on the same connection before, while nothing else has been read. Another proof puts
+/// an end to that: a proxy may have others on the connection, and they are not to guess here.
+fn again(client: &Client, roll: &Rc<Roll>, proof: &Sum) -> Option<Rc<Principal>> {
+    let last = client.last.take()?;
+    let same = bool::from(subtle::ConstantTimeEq::ct_eq(&last.proof[..], &proof[..]));
+    if !same || !Rc::ptr_eq(&last.roll, roll) {
+        return None;
+    }
+    let principal = Rc::clone(&last.principal);
+    client.last.set(Some(last));
+    Some(principal)
+}
+
+/// What a name can be proved by at this server.
+fn keys(roll: &Roll, section: &Section, name: &[u8]) -> Vec<Rc<Key>> {
+    let own = section.key.as_ref().filter(|key| key.name.as_bytes() == name);
+    own.into_iter().chain(roll.user(name)).map(Rc::clone).collect()
+}
+
+fn keys_name(roll: &Roll, section: &Section, name: &[u8]) -> Option<Rc<str>> {
+    keys(roll, section, name).first().map(|key| Rc::clone(&key.name))
+}
+
+async fn wait_for_slot(begun: Instant) {
+    let mut slot = begun + SLOT;
+    while slot < Instant::now() {
+        slot += SLOT;
+    }
+    sleep_until(slot).await;
+}

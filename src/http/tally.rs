@@ -1,0 +1,119 @@
+//! What is recorded of those who log in, or try to.
+//!
+//! A flood of tries is not to fill the log, nor to push out of it what else has happened: of one source the first failure
+//! is recorded at once, and what follows within a while as one record that says how many there were.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::access::{Principal, Proof, Who};
+use policy::audit::Record;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::Site;
+use super::gate::{Client, Section};
+use super::head::Refusal;
+use super::limits::Source;
+
+/// For which failures of a source are counted together.
+const WHILE: Duration = Duration::from_secs(10);
+/// Sources that are counted at a time; all others together are one more.
+const SOURCES: usize = 64;
+
+/// Failures that are counted, not yet recorded.
+#[derive(Default)]
+pub(super) struct Tally {
+    counts: Rc<RefCell<BTreeMap<Source, u64>>>,
+}
+
+/// How the audit log names somebody.
+pub(super) fn named(who: &Who) -> String {
+    match who {
+        Who::Anonymous => "anonymous".to_owned(),
+        Who::Unix { uid, .. } => format!("unix:{uid}"),
+        Who::User(name) => format!("user:{name}"),
+    }
+}
+
+/// How the audit log names a proof.
+pub(super) const fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::None => "none",
+        Proof::Peer => "peer",
+        Proof::Password => "password",
+        Proof::Session => "session",
+    }
+}
+
+/// Where somebody is: with the section of a unix socket, which has no address.
+pub(super) fn place(peer: &str, server: &str) -> String {
+    if peer == "unix" { format!("unix {server}") } else { peer.to_owned() }
+}
+
+/// A record about a login or its end.
+pub(super) fn login(
+    principal: &Principal,
+    peer: &str,
+    server: &str,
+    action: &'static str,
+) -> Record {
+    Record {
+        event: "login",
+        who: Some(named(principal.who())),
+        auth: Some(proof(principal.proof())),
+        peer: Some(place(peer, server)),
+        decision: Some("allow"),
+        outcome: Some("ok".to_owned()),
+        detail: Some(action.to_owned()),
+        ..Record::default()
+    }
+}
+
+impl Tally {
+    /// A try has failed. `known` is the name that was given, where there is such a user.
+    pub(super) fn failed<S: Site>(
+        &self,
+        site: &Rc<S>,
+        section: &Section,
+        client: &Client,
+        known: Option<Rc<str>>,
+        refusal: &Refusal,
+    ) {
+        let mut counts = self.counts.borrow_mut();
+        let fits = counts.len() < SOURCES || counts.contains_key(&client.source);
+        let source = if fits { client.source } else { Source::Unknown };
+        if let Some(count) = counts.get_mut(&source) {
+            *count = count.saturating_add(1);
+            return;
+        }
+        counts.insert(source, 0);
+        let outcome = match refusal {
+            Refusal::TooMany { .. } => "too many attempts",
+            _ => "wrong credentials",
+        };
+        let who = known.map_or("unknown".to_owned(), |name| format!("user:{name}"));
+        let record = Record {
+            event: "login",
+            who: Some(who),
+            auth: Some("password"),
+            peer: Some(place(&client.peer, &section.name)),
+            decision: Some("deny"),
+            outcome: Some(outcome.to_owned()),
+            ..Record::default()
+        };
+        site.audit(record.clone());
+        let (site, counts) = (Rc::clone(site), Rc::clone(&self.counts));
+        spawn_local(async move {
+            sleep(WHILE).await;
+            let more = counts.borrow_mut().remove(&source).unwrap_or(0);
+            if more > 0 {
+                let detail = format!("{more} more in {} s, by any name", WHILE.as_secs());
+                let who = Some("unknown".to_owned());
+                site.audit(Record { who, detail: Some(detail), ..record });
+            }
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! What callers may know about rights: who they are taken for, and what decides.
+
+use policy::access::{Action, Explanation, MemberName, Principal, Proof, Target, Who};
+
+use super::fault::{Code, Fault};
+use super::guard::Guard;
+use super::names::{self, Found};
+use super::office::Office;
+use super::xml::Value;
+use crate::config::settings::Settings;
+
+/// A user id that nobody has, for questions about a group alone.
+const NOBODY: u32 = u32::MAX;
+
+/// `whoAmI`.
+pub(super) fn who_am_i(guard: &Guard<'_, impl Office>) -> Value {
+    let (access, who) = (guard.access(), &guard.caller().principal);
+    let roles = access.roles_of(who).into_iter().map(|role| Value::from(role.name.as_str()));
+    structure([
+        ("name", Value::Str(who.to_string())),
+        ("auth", Value::from(who.proof().word())),
+        ("roles", Value::Array(roles.collect())),
+        ("owner", Value::Bool(access.is_owner(who))),
+    ])
+}
+
+/// `explainAccess`.
+pub(super) fn explain(
+    guard: &Guard<'_, impl Office>,
+    user: &str,
+    action: &str,
+    target: &str,
+) -> Result<Value, Fault> {
+    let who = subject(guard, user)?;
+    let bad = |why: &dyn std::fmt::Display| Fault::new(Code::BadArguments).with(why);
+    let action = Action::parse(action).map_err(|why| bad(&why))?;
+    let explanation = if target == "daemon" {
+        guard.access().explain(&who, action, Target::Daemon)
+    } else {
+        of_processes(guard, &who, action, target)?
+    };
+    Ok(structure([
+        ("allowed", Value::Bool(explanation.decision.allowed)),
+        ("rule", Value::Str(explanation.rule)),
+        ("place", Value::Str(explanation.place)),
+        ("why", Value::Str(explanation.why)),
+    ]))
+}
+
+/// About a process, or about those of a group that the caller sees: the first that it may not be done to decides.
+fn of_processes(
+    guard: &Guard<'_, impl Office>,
+    who: &Principal,
+    action: Action,
+    target: &str,
+) -> Result<Explanation, Fault> {
+    let settings = guard.office().settings();
+    let processes = match guard.find(&settings, Action::View, target)? {
+        Found::Process(slot, process) => vec![(slot, process)],
+        Found::Group(group) => names::members(&settings, group).collect(),
+    };
+    let seen = processes.into_iter().filter(|(slot, process)| guard.sees(*slot, process));
+    let mut first = None;
+    for (slot, process) in seen {
+        let explanation = guard.explain(who, action, slot, process);
+        if !explanation.decision.allowed {
+            return Ok(explanation);
+        }
+        first = first.or(Some(explanation));
+    }
+    // A group without processes is nobody's in particular.
+    Ok(first.unwrap_or_else(|| guard.access().explain(who, Action::Admin, Target::Daemon)))
+}
+
+/// Whose rights are asked about. Those of others are for admins of the daemon.
+fn subject(guard: &Guard<'_, impl Office>, user: &str) -> Result<Principal, Fault> {
+    let caller = &guard.caller().principal;
+    let named = named(user);
+    let own = match (&named, caller.who()) {
+        (Ok(Who::Unix { uid, .. }), Who::Unix { uid: own, .. }) => uid == own,
+        (Ok(who), own) => who == own,
+        (Err(_), _) => user.is_empty(),
+    };
+    if own {
+        // With the groups that the kernel knows of.
+        return Ok((**caller).clone());
+    }
+    guard.permit_on_daemon(Action::Admin)?;
+    let latest = guard.office().latest();
+    let who = named.and_then(|who| known(&latest, who));
+    let who = who.map_err(|why| Fault::new(Code::BadArguments).with(why))?;
+    let proof = match who {
+        Who::Anonymous => Proof::None,
+        Who::Unix { .. } => Proof::Peer,
+        Who::User(_) => Proof::Password,
+    };
+    Ok(Principal::new(who, proof))
+}
+
+/// Whom a text names. The broker cannot look up the system's users: those come by their numbers.
+fn named(text: &str) -> Result<Who, String> {
+    if let Ok(who) = Who::parse(text) {
+        return Ok(who);
+    }
+    match MemberName::parse(text).map_err(|why| why.to_string())? {
+        MemberName::Either(name) | MemberName::User(name) => Ok(Who::User(name.into())),
+        MemberName::Group(group) => match group.parse() {
+            Ok(gid) => Ok(Who::Unix { uid: NOBODY, groups: [gid].into() }),
+            Err(_) => {
+                Err(format!("groups of the system are named by their number: @GID, not @{group}"))
+            }
+        },
+        MemberName::Account(name) => Err(format!(
+            "users of the system are named by their numbers: unix:UID(GID,GID), not unix:{name}"
+        )),
+        MemberName::Anonymous => Ok(Who::Anonymous),
+    }
+}
+
+/// Somebody, if it is not a name that nobody logs in by.
+fn known(settings: &Settings, who: Who) -> Result<Who, String> {
+    let Who::User(name) = &who else {
+        return Ok(who);
+    };
+    let mut sections = settings.servers.iter().filter_map(|server| server.credentials.as_ref());
+    let mut users = settings.users.iter();
+    if users.any(|user| *user.name == **name) || sections.any(|(user, _)| **user == **name) {
+        return Ok(who);
+    }
+    Err(format!(
+        "nobody logs in as {name}: there is no [user:{name}] and no server section with that username"
+    ))
+}
+
+fn structure<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}

@@ -1,0 +1,167 @@
+//! Tests: what the audit writer is told.
+
+use super::*;
+
+/// What was recorded since the last time, a line each: event, action, target, decision, rule, outcome, detail.
+fn told(desk: &Desk) -> Vec<String> {
+    let line = |record: Record| {
+        assert_eq!(record.who.as_deref(), Some("user:alice"));
+        assert_eq!((record.auth, record.request), (Some("password"), Some(7)));
+        assert_eq!(record.peer.as_deref(), Some("unix unix_http_server"));
+        let texts = [
+            Some(record.event.to_owned()),
+            record.action.map(str::to_owned),
+            record.target,
+            record.decision.map(str::to_owned),
+            record.rule,
+            record.outcome,
+            record.detail,
+        ];
+        texts.map(|text| text.unwrap_or_else(|| "-".to_owned())).join(" | ")
+    };
+    desk.records.take().into_iter().map(line).collect()
+}
+
+const WEB: &str = "role:web /etc/supervisord.conf:12";
+
+#[test]
+fn what_changes_something_is_recorded_with_its_outcome() {
+    let desk = Desk::new();
+    desk.grant("cat web", "operator, stdin");
+    let call = |method: &str, params: &[Value]| {
+        let _ = desk.call(method, params);
+        told(&desk)
+    };
+    let line = |action: &str, target: &str, outcome: &str| {
+        format!("access | {action} | {target} | allow | {WEB} | {outcome} | -")
+    };
+    assert_eq!(call("startProcess", &[s("web:w1")]), [line("start", "web:w1", "ok")]);
+    assert_eq!(call("startProcess", &[s("web:w1")]), [line("start", "web:w1", "ALREADY_STARTED")]);
+    assert_eq!(call("stopProcess", &[s("cat")]), [line("stop", "cat:cat", "ok")]);
+    let hup = format!("access | signal | web:w1 | allow | {WEB} | ok | SIGHUP");
+    assert_eq!(call("signalProcessGroup", &[s("web"), s("1")]), [hup]);
+    let stdin = line("stdin", "web:w1", "NO_FILE");
+    assert_eq!(call("sendProcessStdin", &[s("web:w1"), s("secret")]), [stdin]);
+    assert_eq!(call("clearProcessLogs", &[s("cat")]), [line("clear", "cat:cat", "ok")]);
+    let both = ["web:w2", "web:w1"].map(|name| line("start", name, "ok"));
+    desk.call("stopProcessGroup", &[s("web")]).unwrap();
+    told(&desk);
+    assert_eq!(call("startProcess", &[s("web:*")]), both);
+    let both = ["web:w1", "web:w2"].map(|name| line("restart", name, "ok"));
+    assert_eq!(call("restartProcessGroup", &[s("web")]), both);
+}
+
+#[test]
+fn looking_is_recorded_only_where_it_is_refused() {
+    let desk = Desk::new();
+    desk.grant("web", "viewer");
+    for (method, params) in [
+        ("getState", vec![]),
+        ("getAllProcessInfo", vec![]),
+        ("getProcessInfo", vec![s("web:w1")]),
+        ("readProcessLog", vec![s("web:w1"), Value::Int(0), Value::Int(0)]),
+        ("system.listMethods", vec![]),
+        ("whoAmI", vec![]),
+        ("getProcessInfo", vec![s("web:w3")]),
+    ] {
+        let _ = desk.call(method, &params);
+        assert_eq!(told(&desk), [""; 0], "{method}");
+    }
+    let long = "x".repeat(300);
+    for name in ["cat", "nobody", "cat:*", "a\u{0}\"b\n", &long] {
+        desk.fault("getProcessInfo", &[s(name)]);
+        // What XML cannot carry has not come through.
+        let shown: String = carried(name).chars().take(200).collect();
+        let expected = format!("access | view | {shown} | deny | default | BAD_NAME | -");
+        assert_eq!(told(&desk), [expected]);
+    }
+    desk.fault("readLog", &[Value::Int(0), Value::Int(0)]);
+    let refused = "access | admin | daemon | deny | default | ACCESS_DENIED | supervisor.readLog";
+    assert_eq!(told(&desk), [refused]);
+}
+
+fn carried(name: &str) -> String {
+    let body = xml::encode_call("x", &[s(name)]);
+    match xml::decode_call(&body) {
+        Ok((_, params)) => params[0].as_str().unwrap().to_owned(),
+        Err(_) => panic!("no call"),
+    }
+}
+
+#[test]
+fn the_daemon_and_its_configuration_have_events_of_their_own() {
+    let desk = Desk::new();
+    desk.grant("*", "admin");
+    desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
+    desk.readings.borrow_mut().push_back(Err("wrong".to_owned()));
+    let _ = desk.call("reloadConfig", &[]);
+    let _ = desk.call("reloadConfig", &[]);
+    let _ = desk.call("addProcessGroup", &[s("more")]);
+    let _ = desk.call("removeProcessGroup", &[s("cat")]);
+    let _ = desk.call("sendRemoteCommEvent", &[s("secret"), s("secret")]);
+    let _ = desk.call("shutdown", &[]);
+    let line = |event, action, target, outcome, method: &str| {
+        format!("{event} | {action} | {target} | allow | {WEB} | {outcome} | supervisor.{method}")
+    };
+    let expected = [
+        line("config", "config", "daemon", "ok", "reloadConfig"),
+        line("config", "config", "daemon", "CANT_REREAD", "reloadConfig"),
+        line("config", "config", "more:*", "ok", "addProcessGroup"),
+        line("config", "config", "cat:*", "STILL_RUNNING", "removeProcessGroup"),
+        line("access", "admin", "daemon", "ok", "sendRemoteCommEvent"),
+        line("lifecycle", "admin", "daemon", "ok", "shutdown"),
+    ];
+    assert_eq!(told(&desk), expected);
+    desk.grant("*", "operator");
+    assert_eq!(desk.fault("shutdown", &[]).0, 6, "nothing is asked of one that goes down");
+}
+
+#[test]
+fn what_is_refused_is_recorded_one_by_one() {
+    let desk = Desk::new();
+    desk.grant("cat web", "view");
+    let _ = desk.call("startAllProcesses", &[]);
+    let _ = desk.call("stopProcess", &[s("cat")]);
+    let _ = desk.call("restartProcess", &[s("cat")]);
+    let _ = desk.call("removeProcessGroup", &[s("cat")]);
+    let line = |event, action, target, method| {
+        format!("{event} | {action} | {target} | deny | default | ACCESS_DENIED | {method}")
+    };
+    let expected = [
+        line("access", "start", "web:w2", "-"),
+        line("access", "start", "web:w1", "-"),
+        line("access", "stop", "cat:cat", "-"),
+        line("access", "restart", "cat:cat", "-"),
+        line("config", "config", "cat:*", "supervisor.removeProcessGroup"),
+    ];
+    assert_eq!(told(&desk), expected);
+}
+
+#[test]
+fn many_processes_share_records() {
+    let desk = Desk::with(|settings| {
+        let more = crate::process::world::settings(vec![(
+            "many",
+            9,
+            (0..1_000).map(|n| program(&format!("p{n}"))).collect(),
+        )]);
+        for (slot, process) in more.processes {
+            settings.processes.insert(slot + 10, process);
+        }
+        let slots = (10..1_010).collect();
+        settings.groups.push(Group { slots, ..more.groups[0].clone() });
+    });
+    desk.grant("many", "stop");
+    let stopped = desk.call("stopAllProcesses", &[]).unwrap();
+    assert_eq!(results(&stopped).len(), 1_000);
+    let records = desk.records.take();
+    assert!(records.len() < 110, "{}", records.len());
+    let targets = records.iter().filter_map(|record| record.target.as_deref());
+    let named: BTreeSet<&str> = targets.flat_map(str::split_whitespace).collect();
+    assert_eq!(named.len(), 1_000, "none is left out");
+    for record in &records {
+        // With all else a line of 4,000 bytes holds it.
+        assert!(record.target.as_ref().is_some_and(|target| target.len() <= 2_600));
+        assert_eq!(record.outcome.as_deref(), Some("ok"));
+    }
+}

@@ -1,10 +1,10 @@
 //! The audit log: whether there is one, and where.
 
-use privsep::table::{Sink, Table};
+use privsep::table::{self, Sink, Table};
 
 use super::daemon::{backups, limit};
 use super::model::{Audit, AuditPlace, Daemon};
-use super::path::{dirname, join};
+use super::path::{dirname, join, normalise};
 use super::reading::{Reading, Scope};
 use super::settings::AuditLog;
 use super::text::{bytes, from_bytes, repr, shown};
@@ -68,15 +68,46 @@ pub fn log(r: &mut Reading<'_>, daemon: &Daemon, asked: bool) -> Option<AuditLog
     }
     let path = path?;
     r.defaulted("supervisord", FILE, &path);
-    let most = privsep::table::MAX_PATH;
-    if bytes(&path).len() > most {
-        let details = vec![r.locate("supervisord", FILE)];
+    let most = table::MAX_PATH;
+    let details = vec![r.locate("supervisord", FILE)];
+    if shown(&path) != path {
+        r.problems.error("the audit log's path has bytes that are no text", details);
+    } else if bytes(&path).len() > most {
         r.problems.error(
             format!("the audit log's path is longer than the limit of {most} bytes"),
             details,
         );
     }
     Some(AuditLog { path: shown(&path), maxbytes, backups, syslog })
+}
+
+/// What the spawner is told. Who the writer is comes later.
+pub fn entry(log: &AuditLog) -> table::Audit {
+    table::Audit {
+        identity: None,
+        log: table::LogFile {
+            path: bytes(&log.path),
+            maxbytes: log.maxbytes,
+            backups: log.backups,
+            // For the owner's eyes: it has everybody's names and addresses.
+            mode: 0o600,
+            exact: true,
+            uid: None,
+            gid: None,
+            auto: false,
+        },
+        syslog: log.syslog,
+    }
+}
+
+/// What the broker is told of a log that is in force.
+pub fn described(audit: &table::Audit) -> AuditLog {
+    AuditLog {
+        path: shown(&from_bytes(&audit.log.path)),
+        maxbytes: audit.log.maxbytes,
+        backups: audit.log.backups,
+        syslog: audit.syslog,
+    }
 }
 
 fn beside(r: &mut Reading<'_>, daemon: &Daemon) -> Option<String> {
@@ -95,26 +126,27 @@ fn beside(r: &mut Reading<'_>, daemon: &Daemon) -> Option<String> {
 
 /// Nobody else writes to that file, or to what it becomes when it is rotated, and no rotation makes it.
 pub fn alone(r: &mut Reading<'_>, audit: Option<&AuditLog>, table: &Table) {
-    let Some(audit) = audit.map(|audit| bytes(&audit.path)) else {
+    let Some(audit) = audit.map(|audit| normalise(&audit.path)) else {
         return;
     };
     let logs = table.logs.iter().flatten().filter_map(|sink| match sink {
         Sink::File(file) => Some(&file.path),
         _ => None,
     });
-    if let Some(path) = logs.chain(&table.pidfile).find(|path| meet(path, &audit)) {
-        let path = shown(&from_bytes(path));
+    let mut paths = logs.chain(&table.pidfile).map(|path| shown(&from_bytes(path)));
+    if let Some(path) = paths.find(|path| meet(&normalise(path), &audit)) {
         let text = format!("the audit log cannot be where {path} is; give it a file of its own");
         let details = vec![r.locate("supervisord", FILE)];
         r.problems.error(text, details);
     }
 }
 
-/// Whether one is the other, or a rotated one of it.
-fn meet(a: &[u8], b: &[u8]) -> bool {
-    let rotated = |path: &[u8], of: &[u8]| {
-        let rest = path.strip_prefix(of).and_then(|rest| rest.strip_prefix(b"."));
-        rest.is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit))
+/// Whether the path of a log is that of the audit log, of its anchor or of a rotated one, or the other way round.
+fn meet(log: &str, audit: &str) -> bool {
+    let rotated = |path: &str, of: &str| {
+        let rest = path.strip_prefix(of).and_then(|rest| rest.strip_prefix('.'));
+        rest.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    a == b || rotated(a, b) || rotated(b, a)
+    let anchor = log.strip_suffix(".anchor") == Some(audit);
+    log == audit || anchor || rotated(log, audit) || rotated(audit, log)
 }

@@ -1,4 +1,4 @@
-//! Who the broker runs as.
+//! Who the broker and the audit writer run as.
 
 use privsep::start::{SPARE_UID, SPARE_UIDS};
 use privsep::table::{Identity, Table};
@@ -24,26 +24,60 @@ pub fn broker(r: &mut Reading<'_>, daemon: &Daemon, own: u32, table: &mut Table)
     }
     let chosen = match &daemon.broker_user {
         Some(text) => chosen(r, table, text),
-        None => standard(r, table),
+        None => standard(r, table, &BROKER),
     };
     let names = Names::default();
     table.broker = r.check(Scope::plain("supervisord", &names), KEY, chosen);
 }
 
-/// At a later reading the broker stays who it is. No new program may become that user.
+/// The same for the audit writer, once the broker has its own.
+pub fn writer(r: &mut Reading<'_>, own: u32, table: &mut Table) {
+    if own != 0 || table.audit.is_none() {
+        return;
+    }
+    let found = standard(r, table, &WRITER);
+    let names = Names::default();
+    let found = r.check(Scope::plain("supervisord", &names), "audit_logfile", found);
+    if let Some(audit) = &mut table.audit {
+        audit.identity = found;
+    }
+}
+
+/// A helper that gets a user of its own without being told which.
+struct Helper {
+    what: &'static str,
+    account: &'static str,
+    remedy: &'static str,
+}
+
+const BROKER: Helper = Helper {
+    what: "the broker",
+    account: "supervisor",
+    remedy: "make a user supervisor or set broker_user",
+};
+const WRITER: Helper = Helper {
+    what: "the audit writer",
+    account: "supervisor-audit",
+    remedy: "make a user supervisor-audit, or set audit_logfile=none",
+};
+
+/// At a later reading broker and audit writer stay who they are. No new program may become one of those users.
 pub fn keep(r: &mut Reading<'_>, daemon: &Daemon, current: &Table, table: &Table) {
     let Some(broker) = &current.broker else {
         return;
     };
-    let mut entries = table.entries.iter().flatten();
-    let taken = entries.find(|e| e.identity.as_ref().is_some_and(|i| i.uid == broker.uid));
-    if let Some(entry) = taken {
-        let text = format!(
-            "{} cannot run as user id {}: it is the broker's until the daemon is restarted",
-            super::text::from_bytes(&entry.name),
-            broker.uid
-        );
-        r.problems.error(text, vec![]);
+    let writer = current.audit.as_ref().and_then(|audit| audit.identity.as_ref());
+    for (own, whose) in [(Some(broker), "broker's"), (writer, "audit writer's")] {
+        let mut entries = table.entries.iter().flatten();
+        let taken = |i: &Identity| own.is_some_and(|own| own.uid == i.uid);
+        if let Some(entry) = entries.find(|e| e.identity.as_ref().is_some_and(taken)) {
+            let text = format!(
+                "{} cannot run as user id {}: it is the {whose} until the daemon is restarted",
+                super::text::from_bytes(&entry.name),
+                own.map_or(0, |own| own.uid)
+            );
+            r.problems.error(text, vec![]);
+        }
     }
     let chosen = daemon.broker_user.as_ref().map(|text| chosen(r, table, text));
     let names = Names::default();
@@ -103,10 +137,15 @@ fn chosen(r: &mut Reading<'_>, table: &Table, text: &str) -> Result<Identity, St
     }
 }
 
-/// The user `supervisor`, else the first spare id that no process and no entry has.
-fn standard(r: &mut Reading<'_>, table: &Table) -> Result<Identity, String> {
-    if let Some(account) = r.host.account(&Who::Name("supervisor".to_owned()))
-        && unfit(table, account.uid, account.gid).is_none()
+/// The account that is meant for it, else the first spare id that no process, no entry and no other helper has.
+fn standard(r: &mut Reading<'_>, table: &Table, helper: &Helper) -> Result<Identity, String> {
+    let Helper { what, account, remedy } = helper;
+    let free = |uid, gid| {
+        let broker = table.broker.as_ref().is_some_and(|broker| broker.uid == uid);
+        !broker && unfit(table, uid, gid).is_none()
+    };
+    if let Some(account) = r.host.account(&Who::Name((*account).to_owned()))
+        && free(account.uid, account.gid)
     {
         return Ok(identity(account.uid, account.gid));
     }
@@ -115,15 +154,15 @@ fn standard(r: &mut Reading<'_>, table: &Table) -> Result<Identity, String> {
         .filter(|n| spare >> n & 1 == 1)
         .map(|n| SPARE_UID + n)
         .find(|id| {
-            unfit(table, *id, *id).is_none()
+            free(*id, *id)
                 && r.host.account(&Who::Id(*id)).is_none()
                 && r.host.group(&Who::Id(*id)).is_none()
         })
         .map(|id| identity(id, id))
         .ok_or_else(|| {
             format!(
-                "there is no user for the broker: no user supervisor, and all ids from {SPARE_UID} to {} are in use; \
-                 make a user supervisor or set broker_user",
+                "there is no user for {what}: no user {account}, and all ids from {SPARE_UID} to {} are in use; \
+                 {remedy}",
                 SPARE_UID + SPARE_UIDS - 1
             )
         })

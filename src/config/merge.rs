@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use privsep::table::{Entry, LogFile, Shared, Sink, Table};
 
-use super::settings::{self, Settings};
+use super::audit;
+use super::settings::{self, AuditLog, Settings};
 use super::text::{from_bytes, shown};
 
 /// A list in which the position is the number, with its free places.
@@ -84,6 +85,9 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
     if servers(current, &fresh, settings) {
         changed.push(later("[unix_http_server] or [inet_http_server]"));
     }
+    let audit = current.audit.as_ref().map(audit::described);
+    changed.extend(audit_changed(audit.as_ref(), settings.audit.as_ref()));
+    settings.audit = audit;
     settings.daemon = current.daemon;
     settings.activity.stdout = current.stdout;
     settings.sandbox_required = current.sandbox_required;
@@ -310,6 +314,18 @@ fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> bool {
 
 fn later(what: &str) -> String {
     format!("{what} changed; it takes effect at the next restart")
+}
+
+/// The audit log is what it was at the start, from one restart to the next.
+fn audit_changed(current: Option<&AuditLog>, fresh: Option<&AuditLog>) -> Option<String> {
+    match (current, fresh) {
+        (None, Some(fresh)) => Some(format!(
+            "the audit log {} begins at the next restart: until then nothing is recorded",
+            fresh.path
+        )),
+        _ => (current != fresh)
+            .then(|| later("[supervisord] audit_logfile, its limits or audit_syslog")),
+    }
 }
 
 /// The daemon-level settings that are not as they were.

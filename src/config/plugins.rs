@@ -23,8 +23,19 @@ pub fn check(r: &mut Reading<'_>, names: &Names<'_>) {
             r.unknown_keys(section);
         } else if keys::section(section).is_none() {
             let place = r.locate_section(section);
-            let hint = keys::near_section(section);
-            let hint = hint.map_or(String::new(), |s| format!("; did you mean [{s}]?"));
+            let near = keys::near_section(section);
+            let hint = near.as_ref().map_or(String::new(), |s| format!("; did you mean [{s}]?"));
+            let keys: &[&str] = match &near {
+                Some(near) if near.starts_with("role:") => &["members", "actions"],
+                Some(near) if near.starts_with("user:") => &["password"],
+                _ => &[],
+            };
+            if keys.iter().any(|key| r.doc.get(section, key).is_some()) {
+                // Without it more would be allowed than was meant, perhaps everything.
+                let text = format!("section [{section}] is not known{hint}");
+                r.problems.error(text, vec![r.locate_section(section)]);
+                continue;
+            }
             r.problems.advice(format!("{place} is not known and has no effect{hint}"));
         }
     }

@@ -61,9 +61,14 @@ fn shown(server: &Server) -> String {
 fn close(r: &mut Reading<'_>, server: &Server) {
     let place = r.locate(&server.section, "port");
     let where_to = shown(server);
+    let force = r.facts.current.iter().flat_map(|current| &current.sockets);
+    let closed = match force.into_iter().any(|socket| *socket == super::table::socket(server)) {
+        true => "is not opened at the next start",
+        false => "is not opened",
+    };
     r.problems.alarm(vec![
         format!(
-            "{place}: {where_to} is not opened: whoever can reach it would control all programs, for it asks for no \
+            "{place}: {where_to} {closed}: whoever can reach it would control all programs, for it asks for no \
              password. Add these two lines to the section (supervisorctl passwd makes the hash), or listen on \
              127.0.0.1, or say insecure_no_auth=true:"
         ),

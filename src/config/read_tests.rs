@@ -87,6 +87,7 @@ impl Host for Machine {
 
     fn address(&mut self, name: &str) -> Result<IpAddr, i32> {
         match name {
+            "localhost" => Ok([127, 0, 0, 1].into()),
             "myhost" => Ok([10, 0, 0, 1].into()),
             "sixhost" => Ok([0xfd00, 0, 0, 0, 0, 0, 0, 6].into()),
             _ => Err(-2),
@@ -242,6 +243,8 @@ fn texts(words: &[Vec<u8>]) -> Vec<String> {
     words.iter().map(|w| text::from_bytes(w)).collect()
 }
 
+#[path = "access_tests.rs"]
+mod access;
 #[path = "check_tests.rs"]
 mod check;
 #[path = "later_tests.rs"]

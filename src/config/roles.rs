@@ -12,6 +12,8 @@ use super::users;
 use super::values::{Read, strings};
 
 const KIND: &str = "role:";
+/// Characters that mean more than themselves in one of the keys.
+const SPECIAL: [char; 9] = [',', '*', '?', '[', ']', ':', '@', '(', ')'];
 
 /// What roles may refer to.
 pub struct Known<'k> {
@@ -74,14 +76,27 @@ fn value<T>(
         return r.check(scope, key, Err(text));
     };
     let count = |text: &str, c: char| text.chars().filter(|other| *other == c).count();
-    r.get(scope, key, |r, text| {
-        match [',', '*', '?', '[', ']', ':', '@', '(', ')'].into_iter().find(|c| count(text, *c) > count(&raw, *c)) {
-            Some(c) => Err(format!(
-                "an expansion brings the character {c} into {key}, where it would mean more than a name; write it out"
-            )),
-            None => read(r, text),
-        }
+    let literal = literal(&raw);
+    r.get(scope, key, |r, text| match SPECIAL.into_iter().find(|c| count(text, *c) > count(&literal, *c)) {
+        Some(c) => Err(format!(
+            "an expansion brings the character {c} into {key}, where it would mean more than a name; write it out"
+        )),
+        None => read(r, text),
     })
+}
+
+/// A value without its expansions.
+fn literal(raw: &str) -> String {
+    let mut out = String::new();
+    let mut rest = raw;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        rest = match after.strip_prefix('(').and_then(|name| name.split_once(')')) {
+            Some((_, rest)) => rest,
+            None => after.strip_prefix('%').unwrap_or(after),
+        };
+    }
+    out + rest
 }
 
 /// A list that has something in it. All that is wrong with its elements is said.

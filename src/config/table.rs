@@ -59,10 +59,12 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     let asked = !model.users.is_empty() || !model.roles.is_empty();
     settings.audit = audit::log(r, daemon, asked);
     audit::alone(r, settings.audit.as_ref(), &table);
+    table.audit = settings.audit.as_ref().map(audit::entry);
     let raised = limits::apply(r, daemon, own, &mut table);
     let changed = match current {
         None => {
             identity::broker(r, daemon, own, &mut table);
+            identity::writer(r, own, &mut table);
             settings.notes = notes(r, daemon, infos, raised);
             Vec::new()
         }
@@ -154,7 +156,8 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
     }
 }
 
-fn socket(server: &Server) -> Socket {
+/// Where a server listens, as the spawner is told.
+pub fn socket(server: &Server) -> Socket {
     match &server.address {
         Address::Unix { path, mode, uid, gid } => {
             Socket::Unix { path: bytes(path), mode: *mode, uid: *uid, gid: *gid }

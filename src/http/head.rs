@@ -15,6 +15,8 @@ use crate::web::{Page, login, origin};
 pub struct Policy {
     /// Whether the section asks for a name and a password of its own.
     asks: bool,
+    /// Whether it serves nobody who has proved nothing, even where nobody can log in.
+    guarded: bool,
     /// Of a TCP server: whose requests may come from a browser that somebody else's page has sent.
     hosts: Option<Hosts>,
     /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
@@ -126,6 +128,7 @@ impl Policy {
     pub fn new(server: &Server, port: Option<u16>) -> Policy {
         Policy {
             asks: server.credentials.is_some(),
+            guarded: server.guarded,
             hosts: port.map(|_| Hosts::new(&server.hosts)),
             cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
         }
@@ -176,9 +179,9 @@ impl Policy {
         if route.is_open(ground) {
             return Ok(Claim::Bare);
         }
-        let asks = self.asks || inet && ground.users && !ground.anonymous;
+        let asks = self.asks || inet && (ground.users || self.guarded) && !ground.anonymous;
         // A header that nobody has asked for proves nothing, as in the reference; where it can prove something it must.
-        let heeds = self.asks || ground.users || ground.roles;
+        let heeds = asks || ground.users || ground.roles;
         match given(headers) {
             Given::Basic(credentials) if heeds => return Ok(Claim::Basic(credentials)),
             Given::Unusable if heeds => return Err(Refusal::Unauthorized),

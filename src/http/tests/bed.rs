@@ -21,12 +21,14 @@ use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
-use crate::config::settings::{ActivityLog, Level, LogFile, Password, Process, Server, Settings};
+use crate::config::settings::{
+    ActivityLog, Level, LogFile, Password, Process, Server, Settings, User,
+};
 use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
 use crate::process::{Command, Heart, Input, Now, Outcome};
 use crate::rpc::office::{Office, Unmoved, Unwritten};
-use policy::access::{Access, Permit};
+use policy::access::{Access, Permit, Role, Rules};
 use policy::audit::Record;
 
 /// Number of the activity log.
@@ -38,6 +40,8 @@ pub const OUT: u32 = 0;
 pub struct Fake {
     pub dir: TempDir,
     pub settings: RefCell<Rc<Settings>>,
+    pub access: RefCell<Rc<Access>>,
+    pub audited: RefCell<Vec<Record>>,
     zone: TimeZone,
     pub lines: RefCell<Vec<(Level, String)>>,
     pub opened: Cell<usize>,
@@ -101,10 +105,12 @@ impl Office for Fake {
     }
 
     fn access(&self) -> Rc<Access> {
-        Rc::default()
+        Rc::clone(&self.access.borrow())
     }
 
-    fn audit(&self, _: Record) {}
+    fn audit(&self, record: Record) {
+        self.audited.borrow_mut().push(record);
+    }
 
     fn now(&self) -> Now {
         Now { mono: Duration::ZERO, wall: Duration::from_secs(1_795_227_800) }
@@ -207,7 +213,8 @@ pub struct Bed {
 }
 
 impl Bed {
-    fn new(Plan { maxbytes, credentials, legacy_get_actions }: Plan) -> Bed {
+    fn new(plan: Plan) -> Bed {
+        let Plan { maxbytes, credentials, legacy_get_actions, guarded, users, roles } = plan;
         let dir = TempDir::new().expect("directory");
         let path = dir.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
@@ -217,7 +224,16 @@ impl Bed {
         let address = tcp.local_addr().expect("address");
         let site = Rc::new(Fake {
             dir,
-            settings: RefCell::new(Rc::new(settings(maxbytes))),
+            access: RefCell::new(Rc::new(Access::new(Rules {
+                roles: roles.clone(),
+                ..Rules::default()
+            }))),
+            audited: RefCell::default(),
+            settings: RefCell::new(Rc::new(Settings {
+                users,
+                access: Rules { roles, ..Rules::default() },
+                ..settings(maxbytes)
+            })),
             zone: TimeZone::UTC,
             lines: RefCell::default(),
             opened: Cell::default(),
@@ -240,7 +256,7 @@ impl Bed {
                 credentials,
                 hosts: Vec::new(),
                 legacy_get_actions,
-                guarded: false,
+                guarded,
             };
             spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }
@@ -351,6 +367,9 @@ pub struct Plan {
     pub maxbytes: u64,
     pub credentials: Option<(String, Password)>,
     pub legacy_get_actions: bool,
+    pub guarded: bool,
+    pub users: Vec<User>,
+    pub roles: Vec<Role>,
 }
 
 impl Plan {

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use system_tests::wait::within;
-use system_tests::{Account, poll_until};
+use system_tests::{Account, browser, poll_until};
 
 use crate::ask::{Param, basic, get, last_call};
-use crate::world::{Cast, Line, World, hashed};
+use crate::world::{Cast, Line, PORT, World, hashed};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -235,6 +235,31 @@ fn bob_does_it_over_the_network_with_a_password() {
     for secret in [PASSWORD, "wrong\"", "$argon2id", "a row of data"] {
         assert!(!audit.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn bob_does_it_in_a_browser() {
+    let (world, _) = world(|_| "bob".to_owned());
+    let before = serving(&world);
+    let url = format!("http://127.0.0.1:{PORT}/");
+    let looked = others_stay(&world, || {
+        world.network.inside(|| browser::look("access/browser.py", "bob", &[&url, PASSWORD]))
+    });
+    if !looked {
+        return;
+    }
+    let after = serving(&world);
+    assert_ne!(before.0, after.0, "it was restarted");
+    let by_session = |l: &Line, action: &str, decision: &str| {
+        (l.who.as_str(), l.auth.as_str()) == ("user:bob", "session")
+            && (l.action.as_str(), l.decision.as_str()) == (action, decision)
+    };
+    let restart = world.recorded("the restart", |l| by_session(l, "restart", "allow"));
+    assert_eq!(restart.target, "nginx:nginx");
+    world.recorded("a refused stop", |l| by_session(l, "stop", "deny"));
+    world.recorded("the wrong password", |l| l.event == "login" && l.decision == "deny");
+    world.recorded("the session", |l| l.event == "login" && l.decision == "allow");
+    the_chain_holds(&world);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! daemon does. A missing binary or right is a failure that says so, never a test that is passed over.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod config;
 pub mod daemon;
 pub mod dist;

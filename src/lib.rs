@@ -1,6 +1,7 @@
 //! Everything that never has a privilege: reader, broker, client and tools.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod broker;
 pub mod config;
 pub mod ctl;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # build.sh [--hooks] DIRECTORY: builds what is to be run into DIRECTORY/bin and DIRECTORY/libexec/supervisor.
 #
-# Spawner and broker are static where the musl target is installed. Reader, client and tools need the name service of
+# Spawner, broker and audit writer are static where the musl target is installed. Reader, client and tools need the name service of
 # libc and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
 # features that all of them want.
 set -eu
@@ -26,7 +26,7 @@ export CONST_RANDOM_SEED=supervisor
 
 run() { cargo build --release --locked --target-dir "$made" "$@"; }
 run $static -p supervisord --bin supervisord
-run $static -p supervisor --no-default-features --bin supervisor-broker
+run $static -p supervisor --no-default-features --bin supervisor-broker --bin supervisor-audit
 run -p supervisor --bin supervisor-reader --bin supervisorctl --bin supervisor-tools
 
 bin=$dist/bin
@@ -36,6 +36,7 @@ mkdir -p "$bin" "$libexec"
 place() { install -m "$1" "$2" "$3.new" && mv -f "$3.new" "$3"; }
 place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
 place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
+place 0711 "$made/${musl:+$musl/}release/supervisor-audit" "$libexec/supervisor-audit"
 place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
 place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"
 place 0755 "$made/release/supervisor-tools" "$bin/supervisor-tools"

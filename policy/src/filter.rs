@@ -11,6 +11,8 @@ pub(crate) enum Role {
     Broker,
     /// `parser.json`
     Parser,
+    /// `audit.json`
+    Audit,
 }
 
 /// Puts both filters of a role in force for this thread: first the calls that end the process, then the list of what
@@ -19,6 +21,7 @@ pub(crate) fn enforce(role: Role) -> Result<(), seccompiler::Error> {
     let allowed = match role {
         Role::Broker => BROKER,
         Role::Parser => PARSER,
+        Role::Audit => AUDIT,
     };
     let pid = std::process::id();
     apply_filter(&program(NEVER, pid))?;
@@ -38,7 +41,7 @@ mod tests {
     #[test]
     fn the_own_pid_is_put_in_everywhere() {
         // tkill and tgkill; a filter may test a word of a condition once only, so the count is exact.
-        for (compiled, places) in [(BROKER, 2), (PARSER, 2), (NEVER, 2)] {
+        for (compiled, places) in [(BROKER, 2), (PARSER, 2), (AUDIT, 2), (NEVER, 2)] {
             let held = |p: &[sock_filter], k| p.iter().filter(|i| i.k == k).count();
             let before = program(compiled, OWN_PID);
             let after = program(compiled, 4_000_000_123);
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn filters_fit_what_the_kernel_takes() {
-        for compiled in [BROKER, PARSER, NEVER] {
+        for compiled in [BROKER, PARSER, AUDIT, NEVER] {
             assert!((20..4096).contains(&compiled.len()));
         }
     }

@@ -1,7 +1,7 @@
 //! What each helper may do: its sandbox, entered once and checked at once.
 //!
-//! A helper calls [`harden`] first thing, and before it takes input from anybody [`broker_lockdown`] or
-//! [`parser_lockdown`]. System calls stand in `seccomp/*.json`, one rule each with its reason; they are compiled when
+//! A helper calls [`harden`] first thing, and before it takes input from anybody [`broker_lockdown`],
+//! [`parser_lockdown`] or [`audit_lockdown`]. System calls stand in `seccomp/*.json`, one rule each with its reason; they are compiled when
 //! this is built.
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -28,5 +28,7 @@ mod sys;
 mod tests;
 
 pub use error::Error;
-pub use lockdown::{LockedDown, broker_lockdown, harden, parser_lockdown, worker_lockdown};
+pub use lockdown::{
+    LockedDown, audit_lockdown, broker_lockdown, harden, parser_lockdown, worker_lockdown,
+};
 pub use sys::{Fork, fork};

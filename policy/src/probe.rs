@@ -55,11 +55,26 @@ const PARSER: &[Act] = &[
     ("writing at an offset", libc::SYS_pwrite64, BARE),
 ];
 
+/// Refused to the audit writer: what would change or take back what is in the log.
+const AUDIT: &[Act] = &[
+    ("writing at an offset", libc::SYS_pwrite64, BARE),
+    ("writing at an offset (pwritev2)", libc::SYS_pwritev2, BARE),
+    ("cutting a file", libc::SYS_ftruncate, BARE),
+    ("punching a hole", libc::SYS_fallocate, BARE),
+    ("seeking to the start", libc::SYS_lseek, BARE),
+    ("mapping a file", libc::SYS_mmap, [Nil, Flag(4095), Flag(3), Flag(1)]),
+    ("moving bytes into a file", libc::SYS_splice, BARE),
+    ("copying into a file", libc::SYS_copy_file_range, BARE),
+    ("accepting a connection", libc::SYS_accept4, BARE),
+    ("passing descriptors on", libc::SYS_sendmsg, BARE),
+];
+
 /// Tries every forbidden act. Gives the name of the first that the filter let through.
 pub(crate) fn first_passed(role: Role) -> Option<&'static str> {
     let own = match role {
         Role::Broker => BROKER,
         Role::Parser => PARSER,
+        Role::Audit => AUDIT,
     };
     ALL.iter()
         .chain(own)

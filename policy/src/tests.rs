@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::lockdown::{drop_capabilities, shut_files_and_network};
 use crate::sys::{Word, attempt, in_child};
-use crate::{LockedDown, broker_lockdown, parser_lockdown};
+use crate::{LockedDown, audit_lockdown, broker_lockdown, parser_lockdown};
 
 const NOT_ENTERED: i32 = 100;
 
@@ -26,7 +26,7 @@ fn broker() -> Result<LockedDown, crate::Error> {
     broker_lockdown(true)
 }
 
-const BOTH: [Lockdown; 2] = [broker, parser_lockdown];
+const ALL: [Lockdown; 3] = [broker, parser_lockdown, audit_lockdown];
 
 /// Enters, acts, and gives the child's end; entering must succeed with nothing missing.
 fn inside(enter: Lockdown, act: impl FnOnce() -> i32) -> WaitStatus {
@@ -73,7 +73,7 @@ fn files_and_network_are_out_of_reach() {
     fs::write(&file, "old").unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    for enter in BOTH {
+    for enter in ALL {
         refused(enter, "read a file", || File::open("/etc/passwd"));
         refused(enter, "read a secret", || File::open("/etc/shadow"));
         refused(enter, "make a file", || File::create(here.path().join("new")));
@@ -182,8 +182,40 @@ fn the_parser_reads_and_lists_what_it_holds() {
 }
 
 #[test]
+fn the_audit_writer_appends_and_changes_nothing() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path().join("log");
+    fs::write(&path, "old lines\n").unwrap();
+    let log = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let enter = audit_lockdown;
+    refused(enter, "write at an offset", || log.write_at(b"new", 0));
+    refused(enter, "cut", || log.set_len(0));
+    refused(enter, "seek to the start", || (&log).seek(SeekFrom::Start(0)));
+    let (from, mut to) = io::pipe().unwrap();
+    to.write_all(b"new").unwrap();
+    refused(enter, "splice", || splice(&from, &log, None));
+    let set = FcntlArg::F_SETFL(OFlag::O_APPEND);
+    refused(enter, "set flags", || fcntl(&log, set).map_err(io::Error::from));
+    assert_eq!(fs::read(&path).unwrap(), b"old lines\n");
+    allowed(enter, "seek to the end", || (&log).seek(SeekFrom::End(0)));
+    allowed(enter, "write", || (&log).write_all(b"line\n"));
+    allowed(enter, "to the disk", || log.sync_data());
+    allowed(enter, "read back", || log.read_at(&mut [0; 9], 0));
+    allowed(enter, "memory", || Ok(std::hint::black_box(vec![1u8; 64 << 20]).len()));
+    assert_eq!(fs::read(&path).unwrap(), b"old lines\nline\n");
+    // The note has its number, whatever has it here.
+    allowed(enter, "its own note", || {
+        let sandbox = [Word::Flag(6), Word::Nil, Word::Nil, Word::Nil];
+        match attempt(libc::SYS_pwrite64, sandbox) {
+            libc::ENOSYS => Err(io::Error::other("refused")),
+            _ => Ok(()),
+        }
+    });
+}
+
+#[test]
 fn other_processes_and_other_rights_end_it() {
-    for enter in BOTH {
+    for enter in ALL {
         ended(enter, "fork", || {
             let _ = crate::fork();
         });
@@ -204,7 +236,7 @@ fn other_processes_and_other_rights_end_it() {
 
 #[test]
 fn an_abort_is_an_abort() {
-    for enter in BOTH {
+    for enter in ALL {
         let end = inside(enter, || std::process::abort());
         assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGABRT, _)), "{end:?}");
         let end = inside(enter, || raise(Signal::SIGTERM).map_or(3, |()| 4));
@@ -368,7 +400,7 @@ fn each_call_that_nobody_makes_ends_it() {
         .collect();
     let tried: BTreeSet<String> = NEVER.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(listed, tried);
-    for enter in BOTH {
+    for enter in ALL {
         for (name, call) in NEVER {
             ended(enter, name, || {
                 attempt(*call, [Word::Nil; 4]);
@@ -379,7 +411,7 @@ fn each_call_that_nobody_makes_ends_it() {
 
 #[test]
 fn each_rule_says_why() {
-    for file in ["broker.json", "parser.json", "never.json"] {
+    for file in ["broker.json", "parser.json", "audit.json", "never.json"] {
         for rule in rules(file) {
             let said = |v: &Value| v["comment"].as_str().is_some_and(|c| c.len() > 3);
             assert!(said(&rule), "{file}: {rule}");
@@ -400,7 +432,7 @@ fn no_call_is_both_allowed_and_deadly() {
             .map(|r| r["syscall"].as_str().unwrap().to_owned())
             .collect()
     };
-    for file in ["broker.json", "parser.json"] {
+    for file in ["broker.json", "parser.json", "audit.json"] {
         let mut allowed = names(file, false);
         allowed.extend(names(file, true));
         assert!(allowed.is_disjoint(&names("never.json", false)), "{file}");

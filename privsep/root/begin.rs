@@ -4,27 +4,29 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, SealFlag, fcntl, openat};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl, openat};
 use nix::poll::PollFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{fstat, umask};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
-use nix::sys::uio::{pread, pwrite};
+use nix::sys::uio::pread;
 use nix::unistd::{
     UnlinkatFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, ftruncate, getegid, geteuid, pipe2,
     read, setsid, unlinkat, write,
 };
+use privsep::audit::Deed;
 use privsep::journal::{self, CARRIED};
 use privsep::start::Start;
-use privsep::table::{Limit, Sink, Socket, Table, endpoint};
+use privsep::table::{self, Limit, Sink, Socket, Table, endpoint};
 
+use crate::audit::Audit;
 use crate::child::become_user;
 use crate::errand::Errand;
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
 use crate::path::{DIRECTORY, OwnName, Walk, find, id, is, mode, trusted_uid};
-use crate::reading::{self, memfd, seal};
+use crate::reading::{self, sheet};
 use crate::socket::{self, Refused};
 use crate::spawner::{CGROUP_PREFIX, Job, Sealed, Spawner, Work};
 use crate::store::Store;
@@ -92,7 +94,9 @@ fn establish(
     table.sweep.iter().for_each(logfile::sweep);
     let mut store = Store::new(table.entries.len(), table.logs.len(), table.shared.len());
     activity_log(&table, &mut store)?;
-    let journal = make_journal(carried).map_err(|e| cannot(&[b"make the journal of 206 MB"], e))?;
+    let journal = sheet("journal", journal::SIZE, &carried, CARRIED_AT);
+    let journal = journal.map_err(|e| cannot(&[b"make the journal of 206 MB"], e))?;
+    let audit = table.audit.as_ref().map(audit_log).transpose()?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed {
@@ -107,7 +111,8 @@ fn establish(
         epoch: run,
         limits,
     };
-    let mut spawner = Spawner::new(sealed, store);
+    let mut spawner = Spawner::new(sealed, store, audit);
+    spawner.note(Deed::Began(run));
     spawner.bind_held(crate::now());
     Ok((spawner, pidfile))
 }
@@ -282,6 +287,12 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
         .map_err(|errno| cannot(&[b"open the log file ", path], errno))
 }
 
+fn audit_log(wanted: &table::Audit) -> Result<Audit, u8> {
+    let rule = b" (neither it nor its directories may be writable by others)";
+    let path = wanted.log.path.as_slice();
+    Audit::open(wanted).map_err(|errno| cannot(&[b"open the audit log ", path, rule], errno))
+}
+
 const CARRIED_AT: nix::libc::off_t = journal::CARRIED_AT as nix::libc::off_t;
 
 /// What a journal has for the next one. It means nothing here.
@@ -290,15 +301,6 @@ pub fn carried(journal: &OwnedFd) -> [u8; CARRIED] {
     // What could not be read stays 0.
     let _ = pread(journal, &mut carried, CARRIED_AT);
     carried
-}
-
-/// `carried` is what the journal before it had in that place.
-fn make_journal(carried: [u8; CARRIED]) -> Result<OwnedFd, Errno> {
-    let journal = memfd("journal")?;
-    ftruncate(&journal, i64::try_from(journal::SIZE).map_err(|_| Errno::EFBIG)?)?;
-    pwrite(&journal, &carried, CARRIED_AT)?;
-    seal(&journal, SealFlag::empty())?;
-    Ok(journal.into())
 }
 
 /// The daemon's cgroup directory, where each instance gets one below. Empty ones of dead instances go.
@@ -387,5 +389,6 @@ impl Drop for Begun {
         let bound = std::mem::take(&mut spawner.store.bound).into_iter().flatten();
         let errands: Vec<Errand> = bound.filter_map(socket::close).collect();
         errands.iter().for_each(finish);
+        spawner.end_audit(crate::now());
     }
 }

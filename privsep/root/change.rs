@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
+use privsep::audit::Deed;
 use privsep::reply::{Failure, Reply, Stage};
 use privsep::table::{Entry, Shared, Table};
 
@@ -46,7 +47,9 @@ impl Spawner {
         if seq == 0 {
             return;
         }
-        let status = match result.and_then(|_| self.adopt(&sheets)) {
+        let result = result.and_then(|_| self.adopt(&sheets));
+        self.note(Deed::Read(self.sealed.epoch, result.err().map_or(0, |errno| errno as i32)));
+        let status = match result {
             Ok(()) => 0,
             Err(errno) if errno == COMPLAINTS.1 => COMPLAINTS.0,
             Err(errno) => return self.done(seq, Err(errno)),
@@ -67,6 +70,7 @@ impl Spawner {
         let mut new = sheets.table().map_err(|_| Errno::EPROTO)?;
         let table = &mut self.sealed.table;
         (new.user, new.broker) = (table.user.clone(), table.broker.clone());
+        new.audit = table.audit.clone();
         let permitted = new.permit(geteuid().as_raw()).is_ok();
         if !permitted || !new.keeps(table) {
             return Err(Errno::EPROTO);
@@ -156,6 +160,7 @@ impl Spawner {
     /// The start of a slot's program, on this request, has failed.
     pub fn failed(&mut self, slot: u32, seq: u32, failure: Failure, now: u64) {
         self.store.fail(slot, seq, failure);
+        self.note(Deed::Failed(slot, failure));
         self.close_unused(slot, now);
     }
 
@@ -235,7 +240,7 @@ pub mod tests {
         let sealed = Sealed {
             start: Start::default(),
             table,
-            helpers: Helpers { reader: null(), broker: null(), null: null() },
+            helpers: Helpers { reader: null(), broker: null(), audit: null(), null: null() },
             settings: null(),
             journal: null(),
             listeners: Vec::new(),
@@ -244,7 +249,7 @@ pub mod tests {
             epoch: 1,
             limits: ((1, 1), (1, 1), (1, 1)),
         };
-        Spawner::new(sealed, store)
+        Spawner::new(sealed, store, None)
     }
 
     /// A job without a child; gives the end that the child would answer on.

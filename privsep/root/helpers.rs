@@ -8,7 +8,6 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, readlink};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
 use nix::sys::stat::{fstat, stat};
 use nix::unistd::{execveat, setsid};
 use privsep::table::{Identity, Limit};
@@ -22,6 +21,7 @@ use crate::sys::{self, Process};
 pub struct Helpers {
     pub reader: OwnedFd,
     pub broker: OwnedFd,
+    pub audit: OwnedFd,
     pub null: OwnedFd,
 }
 
@@ -59,6 +59,7 @@ impl Helpers {
         Ok(Helpers {
             reader: helper("supervisor-reader")?,
             broker: helper("supervisor-broker")?,
+            audit: helper("supervisor-audit")?,
             null: null.map_err(|errno| unusable(b"/dev/null", errno))?,
         })
     }
@@ -91,8 +92,6 @@ impl Launch<'_> {
         if let Some(identity) = self.identity {
             child::become_user(identity).map_err(|failure| Errno::from_raw(failure.errno))?;
         }
-        // Whoever started it answers for it; after the change of user, which forgets this.
-        let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
         execveat(&file, c"", &[self.name], &[] as &[&CStr], AtFlags::AT_EMPTY_PATH)?;
         Ok(())
     }

@@ -18,6 +18,7 @@ use privsep::table::{LogFile, Sink, Sweep};
 
 use crate::errand::{self, Errand, Made};
 use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
+use crate::reading;
 
 /// What is to be done with a log file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,8 +102,26 @@ fn inherited(number: u8) -> Result<OwnedFd, Errno> {
     file.map_err(|_| Errno::EMFILE)
 }
 
+/// A file of the audit log, for reading and writing: at once, and only where nobody else can put another in its place.
+/// What is `held` is rotated before that, where it is due.
+pub fn audit_file(log: &LogFile, held: Option<&OwnedFd>) -> Result<OwnedFd, Errno> {
+    let cut = log.path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let (directory, name) = log.path.split_at(cut);
+    let dir = reading::open(directory, DIRECTORY | OFlag::O_PATH, libc::S_IFDIR);
+    let dir = dir.map_err(|_| Errno::EPERM)?;
+    let (name, parent) = (name.get(1..).unwrap_or_default().to_vec(), fstat(&dir)?);
+    let place = Place { dir, name, exposed: None, parent };
+    let work = Work { log, task: Task::Rotate, held, place, lent: false };
+    let _ = work.rotate();
+    let file = work.place.open(OFlag::O_RDWR | OFlag::O_CREAT | CAREFUL, log.mode)?;
+    let stat = fstat(&file)?;
+    to_end(&file);
+    let ours = is(&stat, libc::S_IFREG) && stat.st_nlink == 1 && trusted_uid(stat.st_uid);
+    if ours { Ok(file) } else { Err(Errno::EPERM) }
+}
+
 /// A socket that is connected to the system's log, for datagrams of text.
-fn syslog() -> Result<OwnedFd, Errno> {
+pub fn syslog() -> Result<OwnedFd, Errno> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
     connect(socket.as_raw_fd(), &UnixAddr::new("/dev/log")?).map(|()| socket)

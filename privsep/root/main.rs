@@ -15,6 +15,7 @@
 )]
 
 mod admit;
+mod audit;
 mod begin;
 mod broker;
 mod change;
@@ -42,6 +43,7 @@ use nix::sys::signal::Signal::{
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
+use privsep::audit::Deed;
 use privsep::journal::CARRIED;
 use privsep::reply::Cause;
 use privsep::request::End;
@@ -92,6 +94,7 @@ fn serve(mut begun: begin::Begun, carried: &mut [u8; CARRIED]) -> Result<End, u8
     loop {
         let at = now();
         let spawner = &mut begun.spawner;
+        spawner.tend_audit(at);
         spawner.raise_broker(at);
         spawner.tell(at);
         wait(spawner, &begun.signals, at);
@@ -157,6 +160,7 @@ impl Spawner {
     fn signalled(&mut self, signo: u32, at: u64) {
         let signo = u8::try_from(signo).unwrap_or(0);
         if i32::from(signo) != libc::SIGCHLD {
+            self.note(Deed::Signal(signo));
             self.untold.entry(signo).or_insert(at);
         }
     }

@@ -11,7 +11,8 @@ use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
 use nix::sys::stat::{FileStat, fstat};
-use nix::unistd::geteuid;
+use nix::sys::uio::pwrite;
+use nix::unistd::{ftruncate, geteuid};
 use privsep::files::{Answer, Ask, MAX_DIRS, MAX_FILES, MAX_REQUEST};
 use privsep::frame::{Error, Wire};
 use privsep::start::{self, SPARE_UID, SPARE_UIDS, Start};
@@ -159,6 +160,14 @@ pub fn seal(memfd: &File, more: SealFlag) -> Result<(), Errno> {
     fcntl(memfd, FcntlArg::F_ADD_SEALS(size | more)).map(drop)
 }
 
+/// A memfd of a fixed size that has these bytes at a place.
+pub fn sheet(name: &str, size: usize, bytes: &[u8], at: libc::off_t) -> Result<OwnedFd, Errno> {
+    let file = memfd(name)?;
+    ftruncate(&file, i64::try_from(size).map_err(|_| Errno::EFBIG)?)?;
+    pwrite(&file, bytes, at)?;
+    seal(&file, SealFlag::empty()).map(|()| file.into())
+}
+
 /// What was granted so far.
 #[derive(Default)]
 struct Service {
@@ -222,8 +231,8 @@ fn regular(path: &[u8]) -> Result<OwnedFd, Answer> {
     open(path, OFlag::O_NONBLOCK | OFlag::O_NOCTTY, libc::S_IFREG)
 }
 
-/// Opens a configuration file or directory. As root, nobody else may be able to write to it or anywhere on the way.
-fn open(path: &[u8], flags: OFlag, kind: libc::mode_t) -> Result<OwnedFd, Answer> {
+/// Opens a configuration file, or a directory. As root, nobody else may be able to write to it or anywhere on the way.
+pub fn open(path: &[u8], flags: OFlag, kind: libc::mode_t) -> Result<OwnedFd, Answer> {
     let root = geteuid().is_root();
     let exposure = |upto: usize, stat: FileStat| Answer::Unsafe {
         upto: u32::try_from(upto).unwrap_or(u32::MAX),

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::mkdirat;
 use nix::unistd::{UnlinkatFlags, pipe2, read, unlinkat, write};
+use privsep::audit::Deed;
 use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{Mode, Request, Whom};
@@ -14,6 +15,7 @@ use privsep::start::Start;
 use privsep::table::{Entry, Limit, Table};
 
 use crate::admit::{Act, Phase, Refusal, admit};
+use crate::audit::Audit;
 use crate::broker::{Broker, READY, Succession};
 use crate::child::{self, Ends, at};
 use crate::errand::{self, Errand, Made};
@@ -107,10 +109,11 @@ pub struct Spawner {
     /// A broker has taken note of TERM, INT or QUIT.
     pub leaving: bool,
     pub stop: Option<Stop>,
+    pub audit: Option<Audit>,
 }
 
 impl Spawner {
-    pub fn new(sealed: Sealed, store: Store) -> Spawner {
+    pub fn new(sealed: Sealed, store: Store, audit: Option<Audit>) -> Spawner {
         Spawner {
             sealed,
             store,
@@ -123,6 +126,7 @@ impl Spawner {
             unheard: BTreeMap::new(),
             leaving: false,
             stop: None,
+            audit,
         }
     }
 
@@ -137,8 +141,11 @@ impl Spawner {
             return;
         }
         match Broker::start(&self.sealed.helpers, &self.sealed.table, self.sealed.limits.2, now) {
-            Ok(broker) => (self.broker, self.succession.restart_at) = (Some(broker), None),
-            Err(_) => self.succession.again(now),
+            Ok(broker) => {
+                self.note(Deed::BrokerBegan(broker.process.pid));
+                (self.broker, self.succession.restart_at) = (Some(broker), None);
+            }
+            Err(_) => self.succession.again(0, now),
         }
     }
 
@@ -186,7 +193,12 @@ impl Spawner {
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
-        match act.request() {
+        use Request::{ClearLog, End, Reread, Retire, Signal};
+        let request = act.request();
+        if matches!(request, Signal { .. } | ClearLog { .. } | Reread | Retire { .. } | End(_)) {
+            self.note(Deed::Asked(request));
+        }
+        match request {
             Request::Ready => self.greet(now),
             Request::Spawn { slot } => self.spawn(seq, slot, now),
             Request::Probe { slot } => self.probe(seq, slot, now),
@@ -477,7 +489,11 @@ impl Spawner {
                 self.ours.insert(live.process.pid);
                 self.failed(slot, seq, failure, now);
             }
-            _ => of.life = Life::Running(live),
+            _ => {
+                let (instance, pid) = (of.instance, live.process.pid);
+                of.life = Life::Running(live);
+                self.note(Deed::Spawned(slot, instance, pid, failure));
+            }
         }
         self.store.starting.retain(|other| *other != slot);
         self.store.due.insert(slot);
@@ -497,6 +513,7 @@ impl Spawner {
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid) {
                 self.bury(exit.status, now);
+            } else if self.writer_ended(pid, exit.status, now) {
             } else if !self.ours.remove(&pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((pid, exit.status));
             }
@@ -512,6 +529,8 @@ impl Spawner {
         self.jobs.iter_mut().for_each(|job| job.seq = 0);
         if let Some(broker) = self.broker.take() {
             self.succession.ended(&broker, status, now);
+            let cause = self.succession.cause.unwrap_or(Cause::Start);
+            self.note(Deed::BrokerEnded(cause, status));
         }
     }
 
@@ -521,8 +540,10 @@ impl Spawner {
         {
             live.exit = Some(exit);
             of.news = of.news.or(Some(News::Exited));
+            let instance = of.instance;
             self.store.due.insert(slot);
             self.store.owed.insert(slot, exit.at);
+            self.note(Deed::Exited(slot, instance, exit.status));
             self.close_unused(slot, exit.at);
         }
     }
@@ -568,7 +589,14 @@ impl Spawner {
             self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
         let jobs = self.jobs.iter().map(|job| job.deadline);
         let stop = self.stop.as_ref().and_then(|stop| stop.deadline());
-        starting.chain(jobs).chain(room).chain(next).chain(self.owed_by()).chain(stop).min()
+        starting
+            .chain(jobs)
+            .chain(room)
+            .chain(next)
+            .chain(self.owed_by())
+            .chain(stop)
+            .chain(self.audit_due())
+            .min()
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use privsep::reply::{self, Cause, Reply};
 
 use crate::admit::Phase;
+use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::logfile;
 use crate::spawner::Spawner;
@@ -64,6 +65,7 @@ impl Spawner {
             return broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now);
         }
         let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
+        let mouth = self.audit.as_ref().and_then(Audit::mouth);
         let hello = Reply::Hello {
             epoch: self.sealed.epoch,
             listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
@@ -71,10 +73,10 @@ impl Spawner {
             cause: self.succession.cause.unwrap_or(Cause::Start),
             detail: self.succession.detail,
             stdout: out.is_some(),
-            audit: false,
+            audit: mouth.is_some(),
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
-        fds.extend(out.iter().map(AsFd::as_fd));
+        fds.extend(out.iter().chain(mouth).map(AsFd::as_fd));
         broker.tell(&hello, &fds, now)
     }
 

@@ -45,8 +45,6 @@ pub enum Deed {
     9 Signal(signo: u8),
     /// A reading is over: the one in force now, and an error number where that is the old one.
     10 Read(epoch: u32, errno: i32),
-    /// A socket for programs was bound, or could not be.
-    11 Bound(socket: u32, errno: i32),
 }
 }
 
@@ -104,7 +102,6 @@ mod tests {
             Deed::Exited(1, 2, 256),
             Deed::Signal(15),
             Deed::Read(2, 0),
-            Deed::Bound(1, 98),
         ];
         for deed in deeds {
             let note = Note { n: u64::MAX, lost: 1, name: vec![0xff; NAME], deed };

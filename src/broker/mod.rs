@@ -5,6 +5,7 @@
 
 mod activity;
 mod asks;
+mod audit;
 mod deliver;
 mod eager;
 mod groups;
@@ -41,6 +42,7 @@ pub use start::main;
 use crate::config::settings::Settings;
 use crate::logs::clock;
 use crate::process::Input;
+use audit::Mouth;
 use eager::Eager;
 use post::Post;
 use state::State;
@@ -62,6 +64,7 @@ pub(crate) struct Broker {
     journal: Rc<Journal>,
     post: Rc<Post>,
     eager: Eager,
+    audit: Mouth,
     state: RefCell<State>,
     /// A deadline may have changed outside of the loop.
     kick: Notify,
@@ -148,8 +151,8 @@ impl Broker {
         let post = self.post.next().map(|at| now + at.saturating_sub(clock::now().mono));
         let logs = [state.logs.deadline(), state.reopen_at, state.again_at];
         let groups = [state.settle_at, state.readings.again_at, state.parked.due_at()];
-        let leftover = state.leftover.due_at();
-        logs.into_iter().chain(groups).chain([heart, post, leftover]).flatten().min()
+        let others = [state.leftover.due_at(), self.audit.due_at()];
+        logs.into_iter().chain(groups).chain(others).chain([heart, post]).flatten().min()
     }
 
     fn due(&self) {
@@ -165,5 +168,6 @@ impl Broker {
         self.settle_in_time();
         self.read_again();
         self.name_leftover();
+        self.audit.again();
     }
 }

@@ -54,7 +54,17 @@ impl Office for Broker {
         Rc::clone(&self.access.borrow())
     }
 
-    fn audit(&self, _: Record) {}
+    fn audit(&self, record: Record) {
+        self.audit.say(&record);
+        // Where it waits, the loop has to know when to try again.
+        if self.audit.due_at().is_some() {
+            self.kick.notify_one();
+        }
+    }
+
+    fn audit_ready(&self) -> bool {
+        self.audit.ready()
+    }
 
     fn now(&self) -> Now {
         clock::now()

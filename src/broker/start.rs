@@ -25,6 +25,7 @@ use tokio::task::LocalSet;
 
 use super::Broker;
 use super::activity::Before;
+use super::audit::Mouth;
 use super::eager::Eager;
 use super::groups::known_before;
 use super::leftover::{Leftover, children_of};
@@ -56,6 +57,7 @@ struct Greeting {
     settings: Settings,
     journal: Journal,
     stdout: Option<OwnedFd>,
+    audit: Option<OwnedFd>,
     listeners: u32,
     before: Before,
 }
@@ -177,7 +179,8 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
         Ok(message) => message,
         Err(error) => return ended(error).map(|()| None),
     };
-    let Reply::Hello { epoch, listeners, predecessors, cause, detail, .. } = reply else {
+    let Reply::Hello { epoch, listeners, predecessors, cause, detail, stdout, audit } = reply
+    else {
         return Err(io::Error::other("the spawner did not greet first"));
     };
     let mut fds = fds.into_iter();
@@ -189,7 +192,9 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
     // A later reading may have left nonsense, of which a former broker has told; what is in force goes on.
     let left = || in_force(journal.text().as_deref(), before);
     let settings = read_settings(settings).or_else(|error| left().ok_or(error));
-    Ok(Some(Greeting { settings: settings?, journal, stdout: fds.next(), listeners, before }))
+    let stdout = if stdout { fds.next() } else { None };
+    let audit = if audit { fds.next() } else { None };
+    Ok(Some(Greeting { settings: settings?, journal, stdout, audit, listeners, before }))
 }
 
 /// All bytes of what the reader wrote.
@@ -253,7 +258,8 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
     let (eager, kick) = (Eager::default(), Notify::new());
-    Broker { access, active, zone, pid, link, watch, journal, post, eager, state, kick }
+    let audit = Mouth::new(greeting.audit, before.predecessors);
+    Broker { access, active, zone, pid, link, watch, journal, post, eager, audit, state, kick }
 }
 
 type Listeners = Vec<(u32, OwnedFd)>;

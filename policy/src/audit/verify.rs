@@ -7,6 +7,9 @@ use super::chain::{Anchor, Head, Line, Source, digest};
 /// The most problems that a report names; more of them are counted.
 const MOST: usize = 100;
 
+/// The most bytes that a crash can leave torn: more than a writer writes in one go.
+const TORN: usize = 1 << 16;
+
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -66,8 +69,8 @@ pub struct Verifier {
     /// Lines of this file so far.
     line: u64,
     head: Option<Head>,
-    /// The hash of a line that is none; the next one may explain it.
-    broken: Option<[u8; 32]>,
+    /// A first line that is none, and what came from there on; the next one that is may explain it.
+    broken: Option<(u64, Vec<u8>)>,
     /// The anchored line is another one.
     contradicted: bool,
 }
@@ -95,7 +98,7 @@ impl Verifier {
 
     /// The lines of this file follow.
     pub fn file(&mut self, name: &str) {
-        self.end_of_file();
+        self.unexplained();
         if std::mem::take(&mut self.report.unfinished) > 0 {
             self.wrong("it ends within a line".to_owned());
         }
@@ -111,8 +114,7 @@ impl Verifier {
         };
         let Some((line, told)) = Line::read(text).and_then(|line| line.head().map(|h| (line, h)))
         else {
-            self.unexplained();
-            self.broken = Some(digest(&[text]));
+            self.none(text);
             return;
         };
         self.explained(&line);
@@ -169,28 +171,36 @@ impl Verifier {
         }
     }
 
-    /// A line that is none was explained if this one tells of it.
-    fn explained(&mut self, line: &Line) {
-        match self.broken {
-            Some(hash) if line.torn() == Some(hash) => {
-                (self.broken, self.report.torn) = (None, self.report.torn.saturating_add(1));
+    /// A line that is none. What a crash can leave is not long.
+    fn none(&mut self, text: &[u8]) {
+        match &mut self.broken {
+            Some((_, broken)) if broken.len() + text.len() > TORN => self.unexplained(),
+            Some((_, broken)) => {
+                broken.push(b'\n');
+                broken.extend_from_slice(text);
             }
-            _ => self.unexplained(),
+            None if text.len() > TORN => self.no_line(self.line),
+            None => self.broken = Some((self.line, text.to_vec())),
         }
+    }
+
+    /// Lines that are none were explained if this one tells of them.
+    fn explained(&mut self, line: &Line) {
+        let torn = line.torn();
+        if torn.is_some() && self.broken.take_if(|(_, b)| torn == Some(digest(&[b]))).is_some() {
+            self.report.torn = self.report.torn.saturating_add(1);
+        }
+        self.unexplained();
     }
 
     fn unexplained(&mut self) {
-        if self.broken.take().is_some() {
-            let at = self.line.saturating_sub(1);
-            self.wrong_at(at, "this is no line of an audit log".to_owned());
+        if let Some((at, _)) = self.broken.take() {
+            self.no_line(at);
         }
     }
 
-    fn end_of_file(&mut self) {
-        if self.broken.is_some() {
-            self.line = self.line.saturating_add(1);
-            self.unexplained();
-        }
+    fn no_line(&mut self, at: u64) {
+        self.wrong_at(at, "this is no line of an audit log".to_owned());
     }
 
     fn wrong(&mut self, what: String) {
@@ -206,7 +216,7 @@ impl Verifier {
 
     /// What came of it.
     pub fn finish(mut self) -> Report {
-        self.end_of_file();
+        self.unexplained();
         let last = self.head.map_or(0, |head| head.seq);
         if let Some(anchor) = self.anchor.take() {
             let Anchor { head: Head { seq, .. }, time } = anchor;

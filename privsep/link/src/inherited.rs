@@ -1,19 +1,55 @@
 //! What exec left open for us.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The socket that the spawner put on descriptor 3. `None` when it was taken before or nothing is open there.
 pub fn socket() -> Option<OwnedFd> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    // SAFETY: F_GETFD reads one flag; a number that is not open gives an error.
-    let open = unsafe { libc::fcntl(privsep::start::SOCKET, libc::F_GETFD) } != -1;
-    if !open || TAKEN.swap(true, Ordering::Relaxed) {
+    if TAKEN.swap(true, Ordering::Relaxed) { None } else { adopt(privsep::start::SOCKET) }
+}
+
+/// What the spawner gave the audit writer at its start.
+#[derive(Debug)]
+pub struct AuditEnds {
+    /// What the broker says.
+    pub broker: OwnedFd,
+    /// What the spawner says.
+    pub spawner: OwnedFd,
+    /// The log, for reading and writing.
+    pub log: OwnedFd,
+    /// The head.
+    pub head: OwnedFd,
+    /// A socket to the system's log, where one is wanted and there.
+    pub syslog: Option<OwnedFd>,
+}
+
+/// Takes them. `None` when they were taken before or one is not open.
+pub fn audit() -> Option<AuditEnds> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let first = privsep::start::SOCKET;
+    if TAKEN.swap(true, Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: the descriptor is open, it was given to this process at its start, and `TAKEN` makes this its only owner.
-    Some(unsafe { OwnedFd::from_raw_fd(privsep::start::SOCKET) })
+    Some(AuditEnds {
+        broker: adopt(first)?,
+        spawner: adopt(first + 1)?,
+        log: adopt(first + 2)?,
+        head: adopt(first + 3)?,
+        syslog: adopt(first + 4),
+    })
+}
+
+/// What exec left open under a number. Each kind of helper takes each of its numbers once, before it opens anything.
+pub(crate) fn adopt(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD reads one flag; a number that is not open gives an error.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: the descriptor is open and was given to this process at its start; the flags of the callers see to it that
+    // it is adopted once.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Lets standard error end in `target`.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
+use crate::inherited::adopt;
+
 /// What the spawner gave the reader at its start.
 #[derive(Debug)]
 pub struct Ends {
@@ -34,15 +36,6 @@ pub fn take() -> Option<Ends> {
         settings: adopt(privsep::start::SETTINGS)?,
         current: adopt(privsep::start::CURRENT),
     })
-}
-
-fn adopt(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: F_GETFD reads one flag; a number that is not open gives an error.
-    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
-        return None;
-    }
-    // SAFETY: the descriptor is open, was given to this process at its start, and `take` adopts each number once.
-    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Receives one datagram and the descriptor that came with it, if one did. More than one is an error.

@@ -176,6 +176,11 @@ fn a_line_that_was_torn_is_explained_by_the_writer_and_by_nobody_else() {
         (text, anchor(more[1]))
     };
     let (text, end) = make(Source::Audit, torn);
+    let report = one(text.replacen(torn, "x\ny", 1).as_bytes(), None);
+    assert_eq!(report.wrong, 1, "{:?}", report.problems);
+    let twice = make(Source::Audit, &format!("{torn}\n{{"));
+    let report = one(twice.0.replacen(torn, &format!("{torn}\n{{"), 1).as_bytes(), None);
+    assert!(report.intact(), "{:?}", report.problems);
     let report = one(text.as_bytes(), Some(&end));
     assert!(report.intact(), "{:?}", report.problems);
     assert_eq!((report.torn, report.lines), (1, 5));
@@ -240,7 +245,7 @@ fn anything_can_be_given_to_it() {
         let report = one(&text, None);
         assert!(report.intact() <= !text.contains(&b'\n'), "{text:?}");
     }
-    let nonsense = "x\n".repeat(1_000);
+    let nonsense = ("x".repeat(TORN + 1) + "\n").repeat(1_000);
     let report = one(nonsense.as_bytes(), None);
     assert_eq!((report.problems.len(), report.wrong), (MOST, 1_000));
 }

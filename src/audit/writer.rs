@@ -1,0 +1,319 @@
+//! The writer at work: look, keep, append, take.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use link::bytes::{Scratch, offer};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::read;
+use policy::audit::{Anchor, Continued, Head, Source, Torn, digest, members};
+use serde::Serialize;
+
+use super::compose::{self, Batch};
+use super::file::{self, Log};
+use super::past::Past;
+use super::state::{Origin, State};
+
+/// How much of a pipe is looked at in one go.
+const CHUNK: usize = 32 << 10;
+/// How long lines may be in the log before the disk has them and the chain's new end is told.
+const SYNC: Duration = Duration::from_secs(1);
+/// How soon a log that takes nothing is tried again, in milliseconds.
+const STALLED: u8 = 250;
+/// A file that is over its limit at the start could not be rotated: it is asked for again after this.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Facility authpriv, severity informational.
+const SYSLOG: &str = "<86>supervisor-audit: ";
+
+/// The order of the pipes.
+const SOURCES: [Source; 2] = [Source::Spawner, Source::Broker];
+
+/// Something that the writer says itself.
+#[derive(Serialize)]
+struct Own<'a> {
+    event: &'static str,
+    detail: &'a str,
+}
+
+pub(super) struct Writer {
+    log: Log,
+    limit: Option<u64>,
+    /// From when on the limit counts.
+    patient: Instant,
+    memory: file::Head,
+    pipes: [OwnedFd; 2],
+    open: [bool; 2],
+    scratch: Scratch,
+    syslog: Option<OwnedFd>,
+    head: Head,
+    serial: u64,
+    /// Since when there is something that is not told.
+    dirty: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        log: Log,
+        memory: file::Head,
+        pipes: [OwnedFd; 2],
+        scratch: Scratch,
+        syslog: Option<OwnedFd>,
+    ) -> io::Result<Writer> {
+        let limit = memory.limit()?;
+        Ok(Writer {
+            log,
+            limit,
+            patient: Instant::now(),
+            memory,
+            pipes,
+            open: [true; 2],
+            scratch,
+            syslog,
+            head: Head::default(),
+            serial: 0,
+            dirty: None,
+        })
+    }
+
+    /// Finds out where the last writer ended, and closes what it left open.
+    pub(super) fn begin(&mut self, missing: &[&str]) -> io::Result<()> {
+        match self.memory.state()? {
+            Some(state) => self.resume(state)?,
+            None => self.first()?,
+        }
+        let (_, size) = self.log.look()?;
+        if size == 0 && self.head.seq > 0 {
+            let line = members(&Continued::new(&self.head));
+            self.say(&line)?;
+        }
+        if self.limit.is_some_and(|limit| size >= limit) {
+            self.patient = Instant::now() + PATIENCE;
+        }
+        for layer in missing {
+            let detail = format!("this system offers no {layer}");
+            self.say(&members(&Own { event: "sandbox", detail: &detail }))?;
+        }
+        Ok(())
+    }
+
+    /// After a writer of this daemon's: what it was at is finished, unless it was.
+    fn resume(&mut self, state: State) -> io::Result<()> {
+        let (file, size) = self.log.look()?;
+        (self.serial, self.head) = (state.serial, state.after());
+        self.dirty = Some(Instant::now());
+        if file == state.file {
+            let there = size.checked_sub(state.at).and_then(|n| usize::try_from(n).ok());
+            // A file that somebody has cut meanwhile has nothing of it.
+            self.append_all(state.text.get(there.unwrap_or(0)..).unwrap_or_default())?;
+        }
+        if let Some(from) = state.from {
+            self.take(from, true)?;
+        }
+        Ok(())
+    }
+
+    /// The first of a daemon's: there is the log, and what its anchor said.
+    fn first(&mut self) -> io::Result<()> {
+        let (_, size) = self.log.look()?;
+        let past = Past::of(&self.log, size)?;
+        let anchor = self.memory.anchor()?;
+        let fits = match &anchor {
+            Some(anchor) => past.fits(&self.log, size, anchor)?,
+            None => true,
+        };
+        let anchored = anchor.as_ref().map(|anchor| anchor.head);
+        self.head = past.last.or(anchored).unwrap_or_default();
+        self.dirty = past.last.map(|_| Instant::now());
+        if !past.torn.is_empty() {
+            let (line, after) =
+                self.head.next(&now(), Source::Audit, &members(&Torn::new(&past.torn)));
+            // The end of the torn line, unless it has one.
+            let mut last = [0];
+            let ended = self.log.read(&mut last, size.saturating_sub(1))? == 1 && last == *b"\n";
+            let text = if ended { line } else { format!("\n{line}") };
+            self.put(Batch { text, after, taken: 0 }, None)?;
+        }
+        if let Some(anchor) = anchor.filter(|_| !fits) {
+            let detail = format!(
+                "the anchor of {} says line {}, {}",
+                anchor.time,
+                anchor.head.seq,
+                policy::audit::hex(&anchor.head.hash)
+            );
+            self.say(&members(&Own { event: "mismatch", detail: &detail }))?;
+        }
+        Ok(())
+    }
+
+    /// Writes until the file is to be rotated, or nobody is left.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        loop {
+            let full = self.full()?;
+            if full || self.open == [false; 2] {
+                self.sync();
+                return Ok(());
+            }
+            self.wait()?;
+            for pipe in 0..SOURCES.len() {
+                self.serve(pipe)?;
+            }
+            if self.dirty.is_some_and(|since| since.elapsed() >= SYNC) {
+                self.sync();
+            }
+        }
+    }
+
+    fn full(&self) -> io::Result<bool> {
+        let Some(limit) = self.limit.filter(|_| self.patient <= Instant::now()) else {
+            return Ok(false);
+        };
+        Ok(self.log.look()?.1 >= limit)
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let open = self.pipes.iter().zip(self.open).filter(|(_, open)| *open);
+        let mut fds: Vec<_> =
+            open.map(|(pipe, _)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
+        let due = self.dirty.map(|since| SYNC.saturating_sub(since.elapsed()));
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let millis = due.as_millis().saturating_add(1);
+            u16::try_from(millis).map_or(PollTimeout::MAX, PollTimeout::from)
+        });
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Puts what a pipe has into the log.
+    fn serve(&mut self, pipe: usize) -> io::Result<()> {
+        let (Some(from), Some(source), Some(true)) =
+            (self.pipes.get(pipe), SOURCES.get(pipe), self.open.get(pipe))
+        else {
+            return Ok(());
+        };
+        let mut bytes = vec![0; CHUNK];
+        let got = match self.scratch.peek(from.as_fd(), &mut bytes) {
+            Err(Errno::EAGAIN) => return Ok(()),
+            got => got?,
+        };
+        if got == 0 {
+            self.open.iter_mut().skip(pipe).take(1).for_each(|open| *open = false);
+            return Ok(());
+        }
+        let bytes = bytes.get(..got).unwrap_or_default();
+        let batch = compose::batch(self.head, *source, bytes, &now());
+        let taken = batch.taken;
+        let hash = digest(&[bytes.get(..taken).unwrap_or_default()]);
+        self.put(batch, Some(Origin { pipe, taken, hash }))
+    }
+
+    /// Says something itself.
+    fn say(&mut self, members: &str) -> io::Result<()> {
+        let (text, after) = self.head.next(&now(), Source::Audit, members);
+        self.put(Batch { text, after, taken: 0 }, None)
+    }
+
+    /// Keeps it for whoever comes after, appends it, and takes from the pipe what it was made of.
+    fn put(&mut self, batch: Batch, from: Option<Origin>) -> io::Result<()> {
+        let (file, at) = self.log.look()?;
+        self.serial = self.serial.saturating_add(1);
+        let state = State::new(self.serial, batch.after, batch.text.into_bytes(), from);
+        let state = State { file, at, ..state };
+        self.memory.keep(&state)?;
+        let stalled = self.append_all(&state.text)?;
+        if let Some(from) = from {
+            self.take(from, false)?;
+        }
+        self.head = batch.after;
+        self.dirty.get_or_insert_with(Instant::now);
+        self.tell(&state.text);
+        match stalled {
+            Some(why) => self.say(&members(&Own { event: "stalled", detail: &why })),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends it, however long that takes. Gives why it took long, if it did.
+    fn append_all(&self, mut text: &[u8]) -> io::Result<Option<String>> {
+        let mut stalled = None;
+        while !text.is_empty() {
+            match self.log.append(text) {
+                Ok(n) if n > 0 => text = text.get(n..).unwrap_or_default(),
+                Ok(_) => pause(),
+                Err(error) => {
+                    if stalled.is_none() {
+                        let why = error.to_string();
+                        super::complain(&format!(
+                            "CRIT the audit log takes nothing: {why}; make room, changes are refused until then\n"
+                        ));
+                        stalled = Some(why);
+                    }
+                    pause();
+                }
+            }
+        }
+        Ok(stalled)
+    }
+
+    /// Takes bytes from a pipe whose lines are in the log. With `perhaps` they may be taken already.
+    fn take(&self, from: Origin, perhaps: bool) -> io::Result<()> {
+        let Some(pipe) = self.pipes.get(from.pipe) else {
+            return Ok(());
+        };
+        let mut bytes = vec![0; from.taken];
+        if perhaps {
+            let got = match self.scratch.peek(pipe.as_fd(), &mut bytes) {
+                Err(Errno::EAGAIN) => 0,
+                got => got?,
+            };
+            if got != from.taken || digest(&[&bytes]) != from.hash {
+                return Ok(());
+            }
+        }
+        let mut got = 0;
+        while got < from.taken {
+            match read(pipe, bytes.get_mut(got..).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(n) => got += n,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the system's log have it, as far as that takes it.
+    fn tell(&self, text: &[u8]) {
+        let Some(socket) = &self.syslog else { return };
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let _ = offer(socket.as_fd(), &[SYSLOG.as_bytes(), line].concat());
+        }
+    }
+
+    /// What is in the log goes to the disk, and then it is told where the chain stands.
+    fn sync(&mut self) {
+        if self.dirty.take().is_none() {
+            return;
+        }
+        let told = self
+            .log
+            .sync()
+            .and_then(|()| self.memory.publish(&Anchor { head: self.head, time: now() }));
+        if told.is_err() {
+            self.dirty = Some(Instant::now());
+        }
+    }
+}
+
+fn pause() {
+    let _ = poll(&mut [], STALLED);
+}
+
+/// The time, RFC 3339, universal, with microseconds.
+fn now() -> String {
+    format!("{:.6}", Timestamp::now())
+}

@@ -1,0 +1,178 @@
+//! The broker's end of the audit log: what it says goes into a pipe at once, whole, and cannot be taken back.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use link::bytes;
+use nix::errno::Errno;
+use nix::unistd::write;
+use policy::audit::Record;
+
+/// How much waits here for room in the pipe.
+const QUEUE: usize = 1 << 20;
+/// How soon a full pipe is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Bytes that must be free for something to be begun: what is under way already finds room for its records.
+const ROOM: usize = 64 << 10;
+
+/// Says what is to be in the audit log.
+pub(super) struct Mouth {
+    pipe: Option<OwnedFd>,
+    broker: u32,
+    said: RefCell<Said>,
+}
+
+#[derive(Default)]
+struct Said {
+    n: u64,
+    /// What the pipe has not taken yet.
+    queue: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// What found no room here either.
+    lost: u64,
+    again_at: Option<Instant>,
+}
+
+impl Mouth {
+    /// Without a pipe there is no audit log. `broker` counts the brokers of this daemon.
+    pub(super) fn new(pipe: Option<OwnedFd>, broker: u32) -> Mouth {
+        Mouth { pipe, broker, said: RefCell::default() }
+    }
+
+    /// Says it: now, or as soon as there is room. Where there is none for long it is lost, and that is said then.
+    pub(super) fn say(&self, record: &Record) {
+        let Some(pipe) = &self.pipe else { return };
+        let mut said = self.said.borrow_mut();
+        said.push(record, self.broker);
+        said.flush(pipe, self.broker);
+    }
+
+    /// Tries again to say what waits.
+    pub(super) fn again(&self) {
+        let due = self.due_at().is_some_and(|at| at <= Instant::now());
+        if let Some(pipe) = self.pipe.as_ref().filter(|_| due) {
+            self.said.borrow_mut().flush(pipe, self.broker);
+        }
+    }
+
+    /// When something that waits is to be tried again.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.said.borrow().again_at
+    }
+
+    /// Whether the pipe has room for what is about to be said.
+    pub(super) fn ready(&self) -> bool {
+        let Some(pipe) = &self.pipe else { return true };
+        let there = bytes::waiting(pipe.as_fd()).unwrap_or(usize::MAX);
+        let room = bytes::capacity(pipe.as_fd()).unwrap_or(0);
+        let free = room.saturating_sub(there);
+        self.said.borrow().queue.is_empty() && free >= ROOM.min(room / 2)
+    }
+}
+
+impl Said {
+    fn push(&mut self, record: &Record, broker: u32) {
+        self.n = self.n.saturating_add(1);
+        let line = record.encode(broker, self.n);
+        if self.bytes.saturating_add(line.len()) > QUEUE {
+            self.lost = self.lost.saturating_add(1);
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(line.len());
+        self.queue.push_back(line);
+    }
+
+    fn flush(&mut self, pipe: &OwnedFd, broker: u32) {
+        loop {
+            while let Some(line) = self.queue.front() {
+                match write(pipe, line) {
+                    Err(Errno::EINTR) => {}
+                    // The spawner keeps the other end: nothing else than that it is full can be the matter.
+                    Err(_) => {
+                        self.again_at = Some(Instant::now() + AGAIN);
+                        return;
+                    }
+                    // Whole: no record is longer than what a pipe takes in one piece.
+                    Ok(_) => {
+                        self.bytes = self.bytes.saturating_sub(line.len());
+                        self.queue.pop_front();
+                    }
+                }
+            }
+            self.again_at = None;
+            if self.lost == 0 {
+                return;
+            }
+            let detail = format!("{} records found no room", std::mem::take(&mut self.lost));
+            self.push(&Record { event: "lost", detail: Some(detail), ..Record::default() }, broker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::unistd::{pipe2, read};
+    use policy::audit::Told;
+
+    use super::*;
+
+    fn told(from: &OwnedFd) -> Vec<Told> {
+        let (mut all, mut bytes) = (Vec::new(), vec![0; 1 << 16]);
+        while let Ok(n @ 1..) = read(from, &mut bytes) {
+            all.extend_from_slice(&bytes[..n]);
+        }
+        let lines = all.split_inclusive(|byte| *byte == b'\n');
+        lines.map(|line| Told::decode(line.strip_suffix(b"\n").unwrap()).unwrap()).collect()
+    }
+
+    fn record(text: &str) -> Record {
+        Record { event: "access", detail: Some(text.to_owned()), ..Record::default() }
+    }
+
+    #[test]
+    fn without_a_log_nothing_is_said_and_everything_may_begin() {
+        let mouth = Mouth::new(None, 0);
+        mouth.say(&record("x"));
+        assert!(mouth.ready() && mouth.due_at().is_none());
+    }
+
+    #[test]
+    fn what_finds_the_pipe_full_is_said_later_in_order_and_what_is_lost_is_counted() {
+        let (from, to) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 16)).unwrap();
+        let mouth = Mouth::new(Some(to), 4);
+        assert!(mouth.ready());
+        let text = "x".repeat(3_000);
+        let many = 2 * QUEUE / 3_000;
+        let mut refused_at = None;
+        for n in 0..many {
+            if !mouth.ready() {
+                refused_at.get_or_insert(n);
+            }
+            mouth.say(&record(&text));
+        }
+        assert!(refused_at.is_some_and(|n| n > 5 && n < 20), "{refused_at:?}");
+        assert!(mouth.said.borrow().bytes <= QUEUE && mouth.due_at().is_some());
+        let mut all = Vec::new();
+        loop {
+            let some = told(&from);
+            if some.is_empty() {
+                break;
+            }
+            all.extend(some);
+            std::thread::sleep(AGAIN);
+            mouth.again();
+        }
+        assert!(mouth.ready() && mouth.due_at().is_none());
+        let last = all.pop().unwrap();
+        let lost = many - all.len();
+        assert_eq!(last.detail, Some(format!("{lost} records found no room")));
+        assert!(lost > 0 && all.iter().all(|told| told.broker == 4));
+        let numbers: Vec<u64> = all.iter().map(|told| told.n).collect();
+        assert_eq!(numbers, (1..=u64::try_from(all.len()).unwrap()).collect::<Vec<_>>());
+        assert_eq!(last.n, u64::try_from(many).unwrap() + 1);
+    }
+}

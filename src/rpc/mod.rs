@@ -22,7 +22,7 @@ pub mod table;
 pub mod xml;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use args::Args;
 use caller::Caller;

@@ -36,7 +36,7 @@ use crate::config::settings::{Group, Level, Of, Process, Settings};
 use crate::process::world::{failure, log_file, moment, program, settings, stream};
 use crate::process::{Command, Heart, Input, Kept, Now, Outcome, Output, State, Ticket, roster};
 
-struct Desk {
+pub(crate) struct Desk {
     settings: RefCell<Rc<Settings>>,
     latest: RefCell<Rc<Settings>>,
     /// What the next readings give.
@@ -52,18 +52,18 @@ struct Desk {
     announced: RefCell<Vec<(String, String)>>,
     lives: Cell<u32>,
     access: RefCell<Rc<Access>>,
-    caller: RefCell<Caller>,
+    pub(crate) caller: RefCell<Caller>,
     /// What the audit writer was told.
-    records: RefCell<Vec<Record>>,
+    pub(crate) records: RefCell<Vec<Record>>,
     /// The effects, each with what was permitted.
-    effects: RefCell<Vec<(&'static str, Action)>>,
+    pub(crate) effects: RefCell<Vec<(&'static str, Action)>>,
     dir: TempDir,
 }
 
 impl Desk {
     /// Groups `cat` (cat, with logs 1 and 2), `web` (w1 priority 2, w2 priority 1, both manual) and `gone` (its
     /// program file is missing). Log 0 is the activity log.
-    fn new() -> Desk {
+    pub(crate) fn new() -> Desk {
         Desk::with(|_| {})
     }
 
@@ -109,7 +109,7 @@ impl Desk {
 
     /// From here on `alice` calls, who has this role and none else: what it is about and what it grants, as in the
     /// configuration.
-    fn grant(&self, programs: &str, actions: &str) {
+    pub(crate) fn grant(&self, programs: &str, actions: &str) {
         let role = Role {
             name: "web".to_owned(),
             place: "/etc/supervisord.conf:12".to_owned(),
@@ -117,12 +117,17 @@ impl Desk {
             programs: programs.split_whitespace().map(|p| Pattern::parse(p).unwrap()).collect(),
             grants: Grants::parse(actions).unwrap(),
         };
-        *self.access.borrow_mut() = Rc::new(Access::new(Rules { roles: vec![role], owner: 1 }));
+        self.rule(vec![role]);
         self.enter(Who::User("alice".into()), Proof::Password);
     }
 
+    /// From here on these are the roles.
+    pub(crate) fn rule(&self, roles: Vec<Role>) {
+        *self.access.borrow_mut() = Rc::new(Access::new(Rules { roles, owner: 1 }));
+    }
+
     /// From here on this one calls.
-    fn enter(&self, who: Who, proof: Proof) {
+    pub(crate) fn enter(&self, who: Who, proof: Proof) {
         let principal = Rc::new(Principal::new(who, proof));
         let (peer, server) = ("unix".into(), "unix_http_server".into());
         *self.caller.borrow_mut() = Caller { principal, peer, server, request: 7 };

@@ -11,6 +11,8 @@ pub(crate) mod login;
 pub(crate) mod origin;
 mod page;
 mod reply;
+#[cfg(test)]
+mod tests;
 mod text;
 mod token;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::access::{Principal, Proof, Who};
+use policy::access::Principal;
 use policy::audit::Record;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
@@ -29,25 +29,6 @@ pub(super) struct Tally {
     counts: Rc<RefCell<BTreeMap<Source, u64>>>,
 }
 
-/// How the audit log names somebody.
-pub(super) fn named(who: &Who) -> String {
-    match who {
-        Who::Anonymous => "anonymous".to_owned(),
-        Who::Unix { uid, .. } => format!("unix:{uid}"),
-        Who::User(name) => format!("user:{name}"),
-    }
-}
-
-/// How the audit log names a proof.
-pub(super) const fn proof(proof: Proof) -> &'static str {
-    match proof {
-        Proof::None => "none",
-        Proof::Peer => "peer",
-        Proof::Password => "password",
-        Proof::Session => "session",
-    }
-}
-
 /// Where somebody is: with the section of a unix socket, which has no address.
 pub(super) fn place(peer: &str, server: &str) -> String {
     if peer == "unix" { format!("unix {server}") } else { peer.to_owned() }
@@ -62,8 +43,8 @@ pub(super) fn login(
 ) -> Record {
     Record {
         event: "login",
-        who: Some(named(principal.who())),
-        auth: Some(proof(principal.proof())),
+        who: Some(principal.to_string()),
+        auth: Some(principal.proof().word()),
         peer: Some(place(peer, server)),
         decision: Some("allow"),
         outcome: Some("ok".to_owned()),

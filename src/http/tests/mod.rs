@@ -4,4 +4,5 @@
 mod bed;
 mod follow;
 mod limits;
+mod login;
 mod protocol;

@@ -13,7 +13,7 @@ use privsep::start::Start;
 use privsep::table::Table;
 use supervisor::config::facts::Facts;
 use supervisor::config::files::{Denied, Files, Listing};
-use supervisor::config::host::{Account, Host, Kind, Who};
+use supervisor::config::host::{Account, Host, Kind, Look, Who};
 use supervisor::config::read::{Outcome, read};
 use supervisor::config::settings::{Complaints, Settings, Zone};
 
@@ -74,6 +74,9 @@ impl Host for Machine {
     fn kind(&mut self, path: &str) -> Kind {
         if path.len() < 6 { Kind::Directory } else { Kind::Missing }
     }
+    fn look(&mut self, path: &str, _: &[u32], _: &[u32]) -> Look {
+        Look { hidden: path.len() < 6, ..Look::default() }
+    }
 }
 
 fn facts(current: Option<Table>) -> Facts {
@@ -87,7 +90,9 @@ fn facts(current: Option<Table>) -> Facts {
         ..Start::default()
     };
     let (cwd, node) = ("/".to_owned(), "node".to_owned());
-    Facts { start, cwd, node, cgroup: None, zone: Zone::Utc, descriptors: Some(4096), current }
+    let missing = Vec::new();
+    let (cgroup, zone, descriptors) = (None, Zone::Utc, Some(4096));
+    Facts { start, cwd, node, cgroup, zone, descriptors, missing, current }
 }
 
 /// What a reading gives, if it is accepted.

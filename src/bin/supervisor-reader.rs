@@ -65,7 +65,7 @@ fn run() -> Result<(), String> {
         Ok(Fork::Parent(_)) => {
             drop(theirs);
             let ends = Parser { socket: ends.socket, table: ends.table, settings: ends.settings };
-            parse(&facts, ends, Resolver::new(ours))
+            parse(facts, ends, Resolver::new(ours))
         }
     }
 }
@@ -104,11 +104,12 @@ struct Parser {
     settings: OwnedFd,
 }
 
-fn parse(facts: &Facts, ends: Parser, mut host: Resolver) -> Result<(), String> {
+fn parse(mut facts: Facts, ends: Parser, mut host: Resolver) -> Result<(), String> {
     let locked =
         policy::parser_lockdown().map_err(|e| format!("no sandbox for the parser: {e}"))?;
+    facts.missing = locked.missing().to_vec();
     let mut spawner = Spawner::new(ends.socket);
-    let outcome = read(facts, &mut spawner, &mut host);
+    let outcome = read(&facts, &mut spawner, &mut host);
     let broken = spawner.broken().or(host.broken()).map(str::to_owned);
     let written = match (broken, outcome) {
         (Some(why), _) => Err(why),

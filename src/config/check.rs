@@ -1,19 +1,29 @@
-//! `supervisord --check`: what is said about a configuration when nothing is to be started.
+//! `supervisord --check` and `--policy`: what is said about a configuration when nothing is to be started.
 
 use privsep::table::Table;
 
 use super::options::Options;
+use super::policy;
 use super::read::Outcome;
 use super::reading::Reading;
 use super::settings::{Level, Settings};
 use super::show;
+use super::table::Model;
 use super::text::shown;
 
 /// A configuration that could be started.
-pub fn fine(r: &Reading<'_>, options: &Options, table: &Table, settings: &Settings) -> Outcome {
+pub fn fine(
+    r: &mut Reading<'_>,
+    options: &Options,
+    model: &Model,
+    table: &Table,
+    settings: &Settings,
+) -> Outcome {
     let notes = settings.notes.iter().filter(|(level, _)| *level >= Level::Warn);
     let stderr: String = notes.map(|(_, text)| line(text)).collect();
-    let stdout = if options.json {
+    let stdout = if options.policy {
+        policy::report(r, options.json, model, table, settings)
+    } else if options.json {
         show::json(r, options, table, settings)
     } else if options.show {
         show::text(r, options)

@@ -92,6 +92,7 @@ fn as_json() {
     ] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
-    let usage = run(CONFIG).more(&["--json"]).error();
-    assert_eq!(usage, "--show and --json go with --check");
+    let usage = |words: &[&str]| run(CONFIG).more(words).error();
+    assert_eq!(usage(&["--json"]), "--json goes with --check or --policy");
+    assert_eq!(usage(&["--show"]), "--show goes with --check");
 }

@@ -27,6 +27,8 @@ pub struct Facts {
     pub zone: Zone,
     /// The most descriptors that the system lets any process have.
     pub descriptors: Option<u64>,
+    /// Layers of the sandbox that this system does not offer, as the parser met it.
+    pub missing: Vec<&'static str>,
     /// At a later reading, the table in force.
     pub current: Option<Table>,
 }
@@ -51,7 +53,7 @@ impl Facts {
         let zone = zone(variable(&start, "TZ").as_deref());
         let descriptors = read("/proc/sys/fs/nr_open").and_then(|n| n.trim().parse().ok());
         let cgroup = cgroup.map(|dir| text::bytes(&dir));
-        Facts { start, cwd, node, cgroup, zone, descriptors, current: None }
+        Facts { start, cwd, node, cgroup, zone, descriptors, missing: Vec::new(), current: None }
     }
 
     /// The caller's environment, names and values.

@@ -45,6 +45,32 @@ pub enum Kind {
     Hidden,
 }
 
+/// Something that a path leads over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its path, links resolved.
+    pub path: String,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Mode.
+    pub mode: u32,
+    /// Whether it is a directory.
+    pub directory: bool,
+}
+
+/// What was found on the way to the end of a path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The first part that others than those trusted could change, or in which they could make what is missing.
+    pub by: Option<Part>,
+    /// The end of it, if it is there and was reached.
+    pub last: Option<Part>,
+    /// Some part could not be looked at.
+    pub hidden: bool,
+}
+
 /// The machine.
 pub trait Host {
     /// The user, if there is one.
@@ -57,6 +83,8 @@ pub trait Host {
     fn aliases(&mut self, name: &str) -> Vec<String>;
     /// What is at an absolute path.
     fn kind(&mut self, path: &str) -> Kind;
+    /// What leads to the end of an absolute path, and whether others than these users and groups could change it.
+    fn look(&mut self, path: &str, uids: &[u32], gids: &[u32]) -> Look;
 }
 
 /// An address or a host's name; what has a colon stands in brackets. Nothing, or `*`, is all addresses of both versions.

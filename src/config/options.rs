@@ -161,7 +161,15 @@ pub const OPTIONS: &[Opt] = &[
         short: None,
         long: "json",
         value: None,
-        help: "with --check: the same for programs, with the fields and the environment of each process (may hold secrets)",
+        help: "with --check: the same for programs, with the fields and the environment of each process (may hold secrets); \
+               with --policy: the report for programs",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "policy",
+        value: None,
+        help: "say what runs as root and why, who may do what to which program, and what is weak; start nothing",
         own: true,
     },
 ];
@@ -219,6 +227,8 @@ pub struct Options {
     pub show: bool,
     /// `--json`
     pub json: bool,
+    /// `--policy`
+    pub policy: bool,
     /// Keys of `[supervisord]` that the command line sets, with the texts.
     pub given: Vec<(&'static str, String)>,
 }
@@ -230,6 +240,25 @@ pub enum Stop {
     Print(String),
     /// A usage error.
     Usage(String),
+}
+
+impl Options {
+    /// Whether the configuration is only looked at, and nothing started.
+    pub fn looks(&self) -> bool {
+        self.check || self.policy
+    }
+
+    fn combine(&self) -> Result<(), String> {
+        let wrong = match self {
+            Options { check: true, policy: true, .. } => "--check and --policy do not go together",
+            Options { check: false, show: true, .. } => "--show goes with --check",
+            Options { check: false, policy: false, json: true, .. } => {
+                "--json goes with --check or --policy"
+            }
+            _ => return Ok(()),
+        };
+        Err(wrong.to_owned())
+    }
 }
 
 /// Reads the command line, program name first.
@@ -256,12 +285,11 @@ pub fn parse(reading: &mut Reading<'_>, args: &[String]) -> Result<Options, Stop
             "--check" => options.check = true,
             "--show" => options.show = true,
             "--json" => options.json = true,
+            "--policy" => options.policy = true,
             _ => set(reading, &mut options, option, value).map_err(Stop::Usage)?,
         }
     }
-    if (options.show || options.json) && !options.check {
-        return Err(Stop::Usage("--show and --json go with --check".to_owned()));
-    }
+    options.combine().map_err(Stop::Usage)?;
     options.given = found.iter().filter_map(|(option, value)| given(option, value)).collect();
     Ok(options)
 }

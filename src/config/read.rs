@@ -67,11 +67,13 @@ pub fn read(facts: &Facts, files: &mut dyn Files, host: &mut dyn Host) -> Outcom
     };
     reading.trace.on = options.check && (options.show || options.json);
     match whole(&mut reading, files, &options, &program) {
-        Some(result) if reading.problems.errors.is_empty() => match options.check {
-            true => check::fine(&reading, &options, &result.0, &result.1),
-            false => Outcome::Accept(Box::new(result)),
-        },
-        _ if options.check => Outcome::Leave {
+        Some((model, table, settings)) if reading.problems.errors.is_empty() => {
+            match options.looks() {
+                true => check::fine(&mut reading, &options, &model, &table, &settings),
+                false => Outcome::Accept(Box::new((table, settings))),
+            }
+        }
+        _ if options.looks() => Outcome::Leave {
             status: 2,
             stdout: String::new(),
             stderr: check::warnings(&reading) + &reading.problems.report(&program),
@@ -93,7 +95,7 @@ fn whole(
     files: &mut dyn Files,
     options: &Options,
     program: &str,
-) -> Option<(Table, Settings)> {
+) -> Option<(Model, Table, Settings)> {
     let mut names = Names::default();
     for (name, value) in r.facts.environment() {
         names.variable(&name, &value);
@@ -121,7 +123,8 @@ fn whole(
     let roles = roles::read(r, &names, &known);
     let servers = reach::admit(r, servers, &users, daemon.strict);
     let model = Model { daemon, groups, servers, users, roles };
-    Some(table::build(r, &model, infos))
+    let (table, settings) = table::build(r, &model, infos);
+    Some((model, table, settings))
 }
 
 #[cfg(test)]

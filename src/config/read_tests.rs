@@ -9,7 +9,7 @@ use privsep::table::{Entry, LogFile, Sink, Socket};
 
 use super::*;
 use crate::config::files::{Denied, Listing};
-use crate::config::host::{Account, Kind, Who};
+use crate::config::host::{Account, Kind, Look, Part, Who};
 use crate::config::settings::{Autorestart, Level, Password, Zone};
 
 const ENOENT: i32 = 2;
@@ -113,6 +113,20 @@ impl Host for Machine {
             _ => Kind::Missing,
         }
     }
+
+    fn look(&mut self, path: &str, uids: &[u32], _: &[u32]) -> Look {
+        let part = |path: &str, uid, mode, directory| Part {
+            path: path.to_owned(),
+            uid,
+            gid: uid,
+            mode,
+            directory,
+        };
+        let open = part("/home/alice", 1000, 0o755, true);
+        let by = path.starts_with("/home/alice/") && !uids.contains(&1000);
+        let last = (!path.ends_with("/missing")).then(|| part(path, 0, 0o644, false));
+        Look { by: by.then_some(open), last, hidden: path.starts_with("/root/") }
+    }
 }
 
 struct Run {
@@ -142,6 +156,7 @@ fn run(config: &str) -> Run {
         cgroup: None,
         zone: Zone::Utc,
         descriptors: Some(1_000_000),
+        missing: Vec::new(),
         current: None,
     };
     Run { files, facts }

@@ -16,8 +16,9 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Account, Host, Kind, Who};
+use super::host::{Account, Host, Kind, Look, Who};
 use super::text;
+use super::trust::{self, Trusted};
 
 const MAX_QUESTION: usize = 8_192;
 const MAX_GROUPS: usize = 8_192;
@@ -41,6 +42,7 @@ enum Question {
     Address(String),
     Aliases(String),
     Kind(String),
+    Look { path: String, uids: Vec<u32>, gids: Vec<u32> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,7 @@ enum Reply {
     Address(Result<IpAddr, i32>),
     Aliases(Vec<String>),
     Kind(Kind),
+    Look(Look),
 }
 
 /// A message that is this value and nothing else.
@@ -101,6 +104,9 @@ fn answer(question: Question) -> Reply {
             Reply::Aliases(aliases(&String::from_utf8_lossy(&list), &name))
         }
         Question::Kind(path) => Reply::Kind(kind(&path)),
+        Question::Look { path, uids, gids } => {
+            Reply::Look(trust::look(&path, Trusted { uids: &uids, gids: &gids }))
+        }
     }
 }
 
@@ -260,10 +266,19 @@ impl Host for Resolver {
             _ => Kind::Missing,
         }
     }
+
+    fn look(&mut self, path: &str, uids: &[u32], gids: &[u32]) -> Look {
+        let (path, uids, gids) = (path.to_owned(), uids.to_vec(), gids.to_vec());
+        match self.ask(&Question::Look { path, uids, gids }) {
+            Some(Reply::Look(look)) => look,
+            _ => Look { hidden: true, ..Look::default() },
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::host::Part;
     use super::*;
     use std::os::fd::AsFd;
 
@@ -286,6 +301,7 @@ mod tests {
         assert_eq!(host.kind("/proc"), Kind::Directory);
         assert_eq!(host.kind("/proc/self/stat"), Kind::Other);
         assert_eq!(host.kind("/nowhere/at/all"), Kind::Missing);
+        assert!(host.look("/tmp/nowhere", &[0], &[]).by.is_some());
         assert!(host.broken().is_none());
         drop(host);
         half.join().unwrap();
@@ -325,6 +341,10 @@ mod tests {
             Reply::Address(Ok(std::net::Ipv6Addr::LOCALHOST.into())),
             Reply::Aliases(vec!["a".into(), String::new()]),
             Reply::Kind(Kind::Hidden),
+            Reply::Look(Look {
+                by: Some(Part { path: "/a".into(), uid: 1, gid: 2, mode: 0o777, directory: true }),
+                ..Look::default()
+            }),
         ];
         for reply in replies {
             let mut bytes = encode(&reply);

@@ -88,11 +88,12 @@ fn move_group(
     name: &str,
     put: impl FnOnce(&[Permit]) -> Result<(), Unmoved>,
 ) -> Result<Value, Fault> {
+    guard.somewhere(Action::Config, name)?;
     let group = guard.group(settings, Action::Config, name)?;
     let permits = guard.permit_all(Action::Config, settings, group)?;
     let result = put(&permits).map_err(|why| unmoved(why, name));
     if let Some(permit) = permits.first() {
-        let target = &format!("{name}:*");
+        let target = &names::whole(name);
         guard.record(Attempt { action: Action::Config, target }, permit, &result);
     }
     result.map(|()| Value::Bool(true))

@@ -183,14 +183,10 @@ fn recorded(
 ) -> Vec<Record> {
     let permits: BTreeMap<Slot, &Permit> = slots.iter().copied().zip(permits).collect();
     let record = |(slot, process, outcome): &Told<'_>| {
-        let target = &full(process);
+        let target = &names::full(process);
         Some(guard.effect(Attempt { action, target }, permits.get(slot)?, outcome))
     };
     outcomes.iter().filter_map(record).collect()
-}
-
-pub(super) fn full(process: &Process) -> String {
-    format!("{}:{}", process.group, process.name)
 }
 
 /// A command about one process: true or a fault.
@@ -209,7 +205,11 @@ async fn single(
         None => Err(Fault::new(Code::Failed).with(name)),
     };
     let [permit] = &permits;
-    guard.record(Attempt { action: order.action(), target: &full(process) }, permit, &result);
+    guard.record(
+        Attempt { action: order.action(), target: &names::full(process) },
+        permit,
+        &result,
+    );
     result
 }
 

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use policy::access::Action;
+
 use super::fault::Code;
 use super::system::{MOST_ANSWERED, MOST_CALLS};
 use super::table::{
     CALL, CALLER, CONFIG_INFO, DECISION, METHODS, Method, PROCESS_INFO, RESTART_STATUS, STATE,
-    STATUS, Structure, Type,
+    STATUS, Structure, Target, Type,
 };
 use super::{logs, xml};
 
@@ -78,13 +80,49 @@ program reads. It goes when the program ends. When the broker is replaced after 
 gets its events on the same pipe: text in between breaks its protocol.
 ";
 
+const RIGHTS: &str = "\
+## Rights
+
+Without a `[role:NAME]` section whoever passes a server's gate may call everything. With one, a method needs what stands at
+it, granted by a role of the caller. Root, and the user that runs the daemon, may do all over a unix socket.
+
+What somebody may not `view` does not exist for them: it is in no list and in no `group:*`, and its name is the fault BAD_NAME
+as any that nobody has. Any other right on a process brings `view`. What somebody sees and may not touch is the fault
+ACCESS_DENIED with what was refused: `ACCESS_DENIED: restart of web:nginx`; where a method is about several processes, it is
+the status of those. Each call of a `system.multicall` is decided by itself. Who has no right on any process is refused what is
+about the daemon or about all processes.
+
+A group is put in or out of force by those who have `config` on all of its processes; the answer to somebody who has it on
+some tells them that there are others. `supervisor.reloadConfig` names the groups that the caller has `config` on as a whole,
+and where the configuration is wrong tells what is wrong to admins of the daemon alone.
+
+What Supervisor 4.3 does not have is named by `system.listMethods` where there are roles, and can be called everywhere.
+";
+
+/// What a caller must be granted for a method.
+fn right(method: &Method) -> String {
+    let action = method.action;
+    match method.target {
+        Target::Caller => "nothing".to_owned(),
+        Target::Daemon if action == Action::View => "any role".to_owned(),
+        Target::Daemon if action == Action::Config => "`config` on any process".to_owned(),
+        Target::Daemon => format!("`{action}`"),
+        Target::Process => format!("`{action}` on the process"),
+        Target::Group if action == Action::Config => {
+            "`config` on all processes of the group".to_owned()
+        }
+        Target::Group => format!("`{action}` on each process of the group"),
+        Target::All => format!("`{action}` on each process"),
+    }
+}
+
 fn page() -> String {
     let mut page = format!("{HEAD}\n");
     page += &format!(
         "Limits: a body of 1 MiB, {} levels of elements, {} elements, {} calls in one `system.multicall` and about {} MiB of\n\
          their answers, {} MiB of a log in one answer. A larger body is answered with status 413, a longer log is cut, all\n\
          else is a fault that says so. While bodies and answers of 48 MiB are under way for one client, 64 MiB for all of a\n\
-         server, what would be long is refused: a body with status 503, a call with FAILED. It is not made then.\n\n{READING}\n{NAMES}\n## Faults\n\n",
+         server, what would be long is refused: a body with status 503, a call with FAILED. It is not made then.\n\n{READING}\n{NAMES}\n{RIGHTS}\n## Faults\n\n",
         xml::MAX_DEPTH,
         xml::MAX_CALL_NODES,
         MOST_CALLS,
@@ -135,7 +173,8 @@ fn section(page: &mut String, method: &Method) {
     let _ = writeln!(page, "- Result ({}): {}{of}", method.result.word(), method.returns);
     let faults: Vec<_> =
         method.all_faults().into_iter().map(|c| format!("{} {}", c.number(), c.name())).collect();
-    let _ = writeln!(page, "- Faults: {}\n", faults.join(", "));
+    let _ = writeln!(page, "- Faults: {}", faults.join(", "));
+    let _ = writeln!(page, "- Needs: {}\n", right(method));
 }
 
 fn structure_section(page: &mut String, structure: &Structure) {

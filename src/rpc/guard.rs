@@ -93,16 +93,14 @@ impl<'a, O: Office> Guard<'a, O> {
     /// The proof that the caller may do this to a process which is there for them, or the fault that says no.
     pub fn permit(&self, action: Action, slot: Slot, process: &Process) -> Result<Permit, Fault> {
         let permit = |on: On<'_>| self.access.permit(&self.caller.principal, action, on);
-        self.ask(slot, process, permit).map_err(|no| self.refuse(action, process, &no))
+        self.ask(slot, process, permit)
+            .map_err(|no| self.refuse(action, &names::full(process), &no))
     }
 
     /// The same of the daemon.
     pub fn permit_on_daemon(&self, action: Action) -> Result<Permit, Fault> {
         let permit = self.access.permit(&self.caller.principal, action, On::Daemon);
-        permit.map_err(|no| {
-            self.record_denial(action, "daemon", &no, Code::AccessDenied);
-            denied(action, "daemon")
-        })
+        permit.map_err(|no| self.refuse(action, "daemon", &no))
     }
 
     /// The process of a name, and the proof that this may be done to it.
@@ -164,6 +162,12 @@ impl<'a, O: Office> Guard<'a, O> {
         slots.into_iter().filter(seen).collect()
     }
 
+    /// Refuses who may not do this to anything at all, whether what they name is there or not.
+    pub(super) fn somewhere(&self, action: Action, name: &str) -> Result<(), Fault> {
+        let decision = self.access.decide(&self.caller.principal, action, On::Daemon);
+        if decision.allowed { Ok(()) } else { Err(self.refuse(action, name, &decision)) }
+    }
+
     /// Whether the caller may do this to all processes of a group.
     pub(super) fn may_all(&self, action: Action, settings: &Settings, group: &Group) -> bool {
         self.permit_members(action, settings, group).is_ok()
@@ -177,10 +181,8 @@ impl<'a, O: Office> Guard<'a, O> {
         settings: &Settings,
         group: &Group,
     ) -> Result<Vec<Permit>, Fault> {
-        self.permit_members(action, settings, group).map_err(|no| {
-            self.record_denial(action, &format!("{}:*", group.name), &no, Code::AccessDenied);
-            denied(action, &group.name)
-        })
+        let permits = self.permit_members(action, settings, group);
+        permits.map_err(|no| self.refuse(action, &names::whole(&group.name), &no))
     }
 
     fn permit_members(
@@ -206,19 +208,17 @@ impl<'a, O: Office> Guard<'a, O> {
         let both = |stop, start| Ok(Restart { stop: permit(stop)?, start: permit(start)? });
         both(Action::Restart, Action::Restart).or_else(|no| {
             both(Action::Stop, Action::Start)
-                .map_err(|_| self.refuse(Action::Restart, process, &no))
+                .map_err(|_| self.refuse(Action::Restart, &names::full(process), &no))
         })
     }
 
-    /// Lets a call of a method in: what it does to the daemon must be granted, and for anything else some role. What it
-    /// does to processes is asked for each.
+    /// Lets a call of a method in: what it does to the daemon must be granted, and to ask about everything takes some
+    /// role. What it does to processes is asked for each.
     pub(super) fn admit(&self, method: &Method) -> Result<Pass, Fault> {
         match method.target {
-            Target::Caller => Ok(Pass(None)),
+            Target::Caller | Target::Process | Target::Group => Ok(Pass(None)),
             Target::Daemon => self.permit_on_daemon(method.action).map(|permit| Pass(Some(permit))),
-            Target::Process | Target::Group | Target::All => {
-                self.permit_on_daemon(Action::View).map(|_| Pass(None))
-            }
+            Target::All => self.permit_on_daemon(Action::View).map(|_| Pass(None)),
         }
     }
 
@@ -294,10 +294,10 @@ impl<'a, O: Office> Guard<'a, O> {
         names::bad(name)
     }
 
-    fn refuse(&self, action: Action, process: &Process, no: &Decision) -> Fault {
-        let target = format!("{}:{}", process.group, process.name);
-        self.record_denial(action, &target, no, Code::AccessDenied);
-        denied(action, &names::short(&process.group, &process.name))
+    /// The fault for somebody who sees something and may not do this to it.
+    fn refuse(&self, action: Action, target: &str, no: &Decision) -> Fault {
+        self.record_denial(action, target, no, Code::AccessDenied);
+        Fault::new(Code::AccessDenied).with(format!("{action} of {target}"))
     }
 }
 
@@ -309,11 +309,6 @@ impl Pass {
     pub(super) fn permit(&self) -> Result<&Permit, Fault> {
         self.0.as_ref().ok_or_else(|| Fault::new(Code::AccessDenied))
     }
-}
-
-/// The fault for somebody who sees something and may not do this to it.
-fn denied(action: Action, target: &str) -> Fault {
-    Fault::new(Code::AccessDenied).with(format!("{action} of {target}"))
 }
 
 /// For tests: the proof that anything may be done where nothing is refused.

@@ -3,9 +3,9 @@
 use policy::access::{Action, Permit};
 use privsep::request::Slot;
 
-use super::control::full;
 use super::fault::{Code, Fault};
 use super::guard::{Attempt, Guard};
+use super::names;
 use super::office::{Office, Unwritten};
 use super::xml::Value;
 use crate::process::State;
@@ -15,7 +15,11 @@ pub(super) fn send(guard: &Guard<'_, impl Office>, name: &str, text: &str) -> Re
     let settings = guard.office().settings();
     let (slot, process, permit) = guard.process(&settings, Action::Stdin, name)?;
     let result = write(guard.office(), &permit, (slot, name), text);
-    guard.record(Attempt { action: Action::Stdin, target: &full(process) }, &permit, &result);
+    guard.record(
+        Attempt { action: Action::Stdin, target: &names::full(process) },
+        &permit,
+        &result,
+    );
     result
 }
 

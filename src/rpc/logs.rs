@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 use policy::access::{Action, Permit};
 
-use super::control::{full, result};
+use super::control::result;
 use super::fault::{Code, Fault};
 use super::guard::{Attempt, Guard};
 use super::names;
@@ -182,7 +182,11 @@ pub(super) async fn clear(guard: &Guard<'_, impl Office>, name: &str) -> Result<
     let settings = guard.office().settings();
     let (_, process, permit) = guard.process(&settings, Action::Clear, name)?;
     let result = clear_process(guard.office(), &permit, process, name).await;
-    guard.record(Attempt { action: Action::Clear, target: &full(process) }, &permit, &result);
+    guard.record(
+        Attempt { action: Action::Clear, target: &names::full(process) },
+        &permit,
+        &result,
+    );
     result.map(|()| Value::Bool(true))
 }
 
@@ -198,7 +202,7 @@ pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
             Ok(permit) => {
                 let name = names::short(&process.group, &process.name);
                 let outcome = clear_process(guard.office(), &permit, process, &name).await;
-                let what = Attempt { action: Action::Clear, target: &full(process) };
+                let what = Attempt { action: Action::Clear, target: &names::full(process) };
                 records.push(guard.effect(what, &permit, &outcome));
                 outcome
             }

@@ -45,6 +45,16 @@ pub(crate) fn short(group: &str, process: &str) -> String {
     if group == process { process.to_owned() } else { format!("{group}:{process}") }
 }
 
+/// The name of a process in refusals and records.
+pub(crate) fn full(process: &Process) -> String {
+    format!("{}:{}", process.group, process.name)
+}
+
+/// The name of a whole group there.
+pub(crate) fn whole(group: &str) -> String {
+    format!("{group}:*")
+}
+
 /// A group's processes ascending by priority, equal ones as listed.
 pub(super) fn by_priority(settings: &Settings, group: &Group) -> Vec<Slot> {
     let mut slots: Vec<(i64, Slot)> =

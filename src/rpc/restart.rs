@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policy::access::{Action, Permit};
 use privsep::request::Slot;
 
-use super::control::{Order, Told, full, meant, result, sorted, told};
+use super::control::{Order, Told, meant, result, sorted, told};
 use super::fault::{Code, Fault};
 use super::guard::{Attempt, Guard};
 use super::names::{self, Found};
@@ -110,7 +110,7 @@ fn record(
     for (told, permits) in [stopped, started] {
         for (slot, process, outcome) in told {
             if let Some(permit) = permits.get(slot) {
-                let what = Attempt { action: Action::Restart, target: &full(process) };
+                let what = Attempt { action: Action::Restart, target: &names::full(process) };
                 records.insert(*slot, guard.effect(what, permit, outcome));
             }
         }

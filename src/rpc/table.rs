@@ -184,7 +184,10 @@ impl Method {
     /// All faults that a call of it can give, by their numbers.
     pub fn all_faults(&self) -> Vec<Code> {
         let ending = (!self.to_the_end).then_some(Code::ShutdownState);
-        let own = self.faults.iter().copied();
+        // Who may not even see a process is told that there is none.
+        let sees = self.target == Target::Process && self.action == Action::View;
+        let denied = (!sees && self.target != Target::Caller).then_some(Code::AccessDenied);
+        let own = self.faults.iter().copied().chain(denied);
         let mut all: Vec<Code> =
             [Code::IncorrectParameters].into_iter().chain(ending).chain(own).collect();
         all.sort_by_key(|code| code.number());

@@ -34,11 +34,17 @@ impl Bits {
         lowest(&mut words)
     }
 
-    /// All roles in it, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().flat_map(|(at, word)| {
+    /// The roles that are in both, ascending.
+    pub(super) fn both(&self, b: &Bits) -> impl Iterator<Item = usize> {
+        let words = self.0.iter().zip(&b.0).map(|(a, b)| a & b).enumerate();
+        words.flat_map(|(at, word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
         })
+    }
+
+    /// All roles in it, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.both(self)
     }
 }
 

@@ -162,6 +162,28 @@ impl Access {
         own.iter().filter_map(|number| self.rules.roles.get(number)).collect()
     }
 
+    /// All that a principal may do to that, by whatever role.
+    pub fn grants(&self, who: &Principal, target: Target<'_>) -> Grants {
+        if self.rules.roles.is_empty() || self.is_owner(who) {
+            return Grants::admin();
+        }
+        let own = self.index.of_principal(who);
+        let about = match target {
+            Target::Daemon => own.clone(),
+            Target::Process { group, name, labels } => self.index.of_program(group, name, labels),
+        };
+        let roles = own.both(&about).filter_map(|number| self.rules.roles.get(number));
+        let mut grants = Grants::default();
+        roles.for_each(|role| grants.join(role.grants));
+        match target {
+            Target::Daemon => {
+                let may = |action: &Action| grants.has(on_daemon(*action));
+                Action::ALL.into_iter().filter(may).collect()
+            }
+            Target::Process { .. } => grants,
+        }
+    }
+
     /// The same as a proof for what has an effect, or the refusal.
     pub fn permit(
         &self,

@@ -308,6 +308,13 @@ fn agree(seed: u64, roles: usize, tries: usize) -> [usize; 2] {
                     "seed {seed}, {roles} roles: {asker:?} {action:?} {asked:?} {written:#?}"
                 );
                 assert_eq!(access.permit(&who, action, target).is_ok(), decision.allowed);
+                let beyond = matches!(action, Action::Signal(65..)) && decision.allowed;
+                let granted = access.grants(&who, target).has(action);
+                assert_eq!(
+                    granted,
+                    decision.allowed && !beyond,
+                    "seed {seed}: {asker:?} {action:?}"
+                );
                 count[usize::from(decision.allowed)] += 1;
             }
         }

@@ -465,7 +465,7 @@ pub static METHODS: &[Method] = &[
         result: Type::Struct,
         returns: "whether it may be done, and by which rule",
         structure: Some(&DECISION),
-        faults: &[Code::BadArguments, Code::BadName],
+        faults: &[Code::BadArguments, Code::BadName, Code::AccessDenied],
         target: Target::Caller,
         added: true,
         help: "Tells whether somebody may do something, and which rule says so.",

@@ -132,7 +132,7 @@ fn what_is_refused_is_recorded_one_by_one() {
         line("access", "start", "web:w1", "-"),
         line("access", "stop", "cat:cat", "-"),
         line("access", "restart", "cat:cat", "-"),
-        line("config", "config", "cat:*", "supervisor.removeProcessGroup"),
+        line("config", "config", "cat", "supervisor.removeProcessGroup"),
     ];
     assert_eq!(told(&desk), expected);
 }

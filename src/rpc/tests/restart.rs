@@ -72,7 +72,7 @@ fn who_may_stop_and_start_may_restart() {
     assert_eq!(told.member("allowed"), Some(&Value::Bool(true)));
     for only in ["stop", "start"] {
         desk.grant("cat", only);
-        let denied = (96, "ACCESS_DENIED: restart of cat".to_owned());
+        let denied = (96, "ACCESS_DENIED: restart of cat:cat".to_owned());
         assert_eq!(desk.fault("restartProcess", &[s("cat")]), denied);
         let denied = desk.call("restartProcessGroup", &[s("cat")]).unwrap();
         assert_eq!(rows(&denied), [row("cat:cat", 96, "stop")]);

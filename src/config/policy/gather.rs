@@ -1,0 +1,204 @@
+//! From what was read to the report, but for the weak points.
+
+use super::super::host::Who;
+use super::super::reading::Reading;
+use super::super::settings::Password;
+use super::super::text::{from_bytes, shown};
+use super::report::{Account, Login, Own, Program, Report, Role, Sandbox};
+use super::{Subject, access, listeners};
+
+use privsep::table::{Socket, endpoint};
+
+/// What holds the reader, and every process that talks to others.
+const LAYERS: [&str; 5] =
+    ["no_new_privs", "non-dumpable", "no capabilities", "Landlock", "seccomp"];
+
+/// The report without weak points.
+pub fn report(r: &mut Reading<'_>, s: &Subject<'_>) -> Report {
+    let programs = programs(r, s);
+    let (access, cut) = access::grantees(r, s);
+    Report {
+        config: shown(&r.config),
+        weak: Vec::new(),
+        own: own(r, s),
+        programs,
+        listeners: listeners::all(r, s),
+        closed: listeners::closed(r),
+        users: users(r, s),
+        roles: roles(s),
+        access,
+        cut,
+        sandbox: sandbox(r, s),
+        audit: s.settings.audit.as_ref().map(|audit| audit.path.clone()),
+        unseen: Vec::new(),
+    }
+}
+
+/// Where a key stands, or its section.
+pub fn place(r: &Reading<'_>, section: &str, key: &str) -> String {
+    let key = r.doc.get(section, key).map(|value| value.place);
+    let place = key.or_else(|| r.doc.section(section).map(|section| section.place));
+    shown(&place.map_or_else(|| r.config.clone(), |place| r.place(place)))
+}
+
+/// Who a user id is.
+pub fn account(r: &mut Reading<'_>, uid: u32) -> Account {
+    let name = r.host.account(&Who::Id(uid)).map(|account| shown(&account.name));
+    Account { uid, name }
+}
+
+fn own(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Own> {
+    let root = s.own == 0;
+    let why = match (root, &s.model.daemon.user) {
+        (true, _) => "only root can become each program's user".to_owned(),
+        (false, Some(_)) => "user= of [supervisord]".to_owned(),
+        (false, None) => "it is started by that user".to_owned(),
+    };
+    let layers = layers(r);
+    let broker = s.table.broker.as_ref().map_or(s.own, |broker| broker.uid);
+    let apart = |root: bool| match root {
+        true => "a user of its own, that nothing else runs as".to_owned(),
+        false => "without root there is one user for all".to_owned(),
+    };
+    let spawner = match root {
+        true => vec!["the nine capabilities that it needs"],
+        false => Vec::new(),
+    };
+    let mut all = vec![
+        Own {
+            name: "supervisord",
+            user: Some(account(r, s.own)),
+            purpose: "starts, signals and reaps programs, opens logs, binds sockets; parses no text",
+            why,
+            layers: spawner,
+        },
+        Own {
+            name: "supervisor-broker",
+            user: Some(account(r, broker)),
+            purpose: "talks to clients and decides",
+            why: apart(s.table.broker.is_some()),
+            layers: layers.clone(),
+        },
+        Own {
+            name: "supervisor-reader",
+            user: (!root).then(|| account(r, s.own)),
+            purpose: "reads the configuration, and is gone",
+            why: apart(root),
+            layers: layers.clone(),
+        },
+    ];
+    if s.settings.audit.is_some() {
+        all.push(Own {
+            name: "supervisor-audit",
+            user: (!root).then(|| account(r, s.own)),
+            purpose: "writes the audit log",
+            why: apart(root),
+            layers,
+        });
+    }
+    all
+}
+
+fn layers(r: &Reading<'_>) -> Vec<&'static str> {
+    LAYERS.into_iter().filter(|layer| !r.facts.missing.contains(layer)).collect()
+}
+
+fn programs(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Program> {
+    let mut all = Vec::new();
+    for (group, told) in s.model.groups.iter().zip(&s.settings.groups) {
+        for (process, slot) in group.processes.iter().zip(&told.slots) {
+            let (Some(process_told), Some(entry)) =
+                (s.settings.process(*slot), s.table.entry(*slot))
+            else {
+                continue;
+            };
+            let uid = entry.identity.as_ref().map_or(s.own, |identity| identity.uid);
+            let why = match (&process.program.user, s.own) {
+                (Some(_), _) => {
+                    "user=".to_owned() + &r.raw(&process.section, "user").unwrap_or_default()
+                }
+                (None, 0) => "no user=, and the daemon runs as root".to_owned(),
+                (None, _) => "the daemon's user".to_owned(),
+            };
+            let sockets = entry.stdin.iter().chain(&entry.listen);
+            let sockets = sockets.filter_map(|number| s.table.socket(*number));
+            let identity = entry.identity.iter();
+            all.push(Program {
+                group: told.name.clone(),
+                name: process_told.name.clone(),
+                user: account(r, uid),
+                groups: identity
+                    .flat_map(|i| [i.gid].into_iter().chain(i.groups.clone()))
+                    .collect(),
+                why: shown(&why),
+                place: place(r, &process.section, "user"),
+                sockets: sockets.map(|shared| address(&shared.socket)).collect(),
+                labels: process_told.labels.clone(),
+            });
+        }
+    }
+    for program in &mut all {
+        let mut seen = Vec::new();
+        program.groups.retain(|gid| {
+            !seen.contains(gid) && {
+                seen.push(*gid);
+                true
+            }
+        });
+    }
+    all
+}
+
+/// `unix:///PATH`, `tcp://HOST:PORT`.
+pub fn address(socket: &Socket) -> String {
+    match socket {
+        Socket::Unix { path, .. } => format!("unix://{}", shown(&from_bytes(path))),
+        Socket::Tcp { address, port } => format!("tcp://{}", endpoint(*address, *port)),
+    }
+}
+
+/// How a password is kept.
+pub fn kept(password: &Password) -> &'static str {
+    match password {
+        Password::Plain(_) => "plain text",
+        Password::Sha1(_) => "SHA-1 without salt",
+        Password::Argon2(_) => "argon2id",
+    }
+}
+
+fn users(r: &Reading<'_>, s: &Subject<'_>) -> Vec<Login> {
+    let sections = s.model.users.iter();
+    let sections = sections.map(|user| (&user.name, &user.password, &user.section));
+    let servers = s.model.servers.iter();
+    let servers = servers.filter_map(|server| {
+        server.credentials.as_ref().map(|(name, password)| (name, password, &server.section))
+    });
+    let all = sections.chain(servers);
+    all.map(|(name, password, section)| Login {
+        name: shown(name),
+        password: kept(password),
+        place: place(r, section, "password"),
+    })
+    .collect()
+}
+
+fn roles(s: &Subject<'_>) -> Vec<Role> {
+    let role = |role: &policy::access::Role| Role {
+        name: role.name.clone(),
+        place: role.place.clone(),
+        members: role.members.iter().map(ToString::to_string).collect(),
+        programs: role.programs.iter().map(ToString::to_string).collect(),
+        grants: role.grants,
+    };
+    s.settings.access.roles.iter().map(role).collect()
+}
+
+fn sandbox(r: &Reading<'_>, s: &Subject<'_>) -> Sandbox {
+    Sandbox {
+        required: s.settings.sandbox_required,
+        boundary: s.settings.boundary,
+        layers: layers(r),
+        missing: r.facts.missing.clone(),
+        cgroup: s.table.cgroup.as_ref().map(|dir| shown(&from_bytes(dir))),
+    }
+}

@@ -1,0 +1,91 @@
+//! Servers, and how they find out who asks.
+
+use policy::access::Member;
+use privsep::table::Socket;
+
+use super::super::reading::Reading;
+use super::super::settings::Server;
+use super::super::text::shown;
+use super::Subject;
+use super::gather::{account, address, kept, place};
+use super::report::Listener;
+
+/// Those that are opened.
+pub fn all(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Listener> {
+    let mut all = Vec::new();
+    for server in &s.settings.servers {
+        let Some(socket) = socket(s, server) else {
+            continue;
+        };
+        all.push(Listener {
+            section: shown(&server.section),
+            place: place(r, &server.section, ""),
+            address: address(socket),
+            guard: guard(r, s, socket),
+            asks: asks(s, server, socket),
+            beyond: beyond(socket),
+        });
+    }
+    all
+}
+
+/// Those that are not: the lines that say so, without those that put it right.
+pub fn closed(r: &Reading<'_>) -> Vec<String> {
+    let alarms = r.problems.alarms.iter();
+    alarms.filter(|line| !line.starts_with(' ')).map(|line| shown(line)).collect()
+}
+
+/// The socket of a server.
+pub fn socket<'s>(s: &Subject<'s>, server: &Server) -> Option<&'s Socket> {
+    s.table.sockets.get(usize::try_from(server.socket).ok()?)
+}
+
+/// Whether other machines reach it.
+pub fn beyond(socket: &Socket) -> bool {
+    match socket {
+        Socket::Unix { .. } => false,
+        Socket::Tcp { address, .. } => {
+            !std::net::Ipv6Addr::from_bits(*address).to_canonical().is_loopback()
+        }
+    }
+}
+
+/// Whether a TCP server asks everybody who has no password to go away.
+pub fn asks_all(s: &Subject<'_>, server: &Server) -> bool {
+    server.credentials.is_some() || !s.settings.users.is_empty() || server.guarded
+}
+
+/// Whether some role is for whoever comes.
+pub fn anonymous(s: &Subject<'_>) -> bool {
+    s.settings.access.roles.iter().any(|role| role.members.contains(&Member::Anonymous))
+}
+
+fn guard(r: &mut Reading<'_>, s: &Subject<'_>, socket: &Socket) -> Option<String> {
+    let Socket::Unix { mode, uid, gid, .. } = socket else {
+        return None;
+    };
+    let owner = account(r, uid.unwrap_or(s.own));
+    let group = gid.map_or(String::new(), |gid| format!(", group {gid}"));
+    Some(format!("mode {mode:04o}, owner {owner}{group}"))
+}
+
+fn asks(s: &Subject<'_>, server: &Server, socket: &Socket) -> Vec<String> {
+    let mut all = Vec::new();
+    let unix = matches!(socket, Socket::Unix { .. });
+    if unix && server.credentials.is_none() {
+        all.push("the system says who asks (SO_PEERCRED)".to_owned());
+    }
+    if let Some((name, password)) = &server.credentials {
+        all.push(format!("password of {} ({})", shown(name), kept(password)));
+    }
+    if !s.settings.users.is_empty() {
+        let names: Vec<String> = s.settings.users.iter().map(|user| shown(&user.name)).collect();
+        all.push(format!("passwords of users ({})", names.join(", ")));
+    }
+    if !unix && !asks_all(s, server) {
+        all.push("nothing".to_owned());
+    } else if !unix && anonymous(s) {
+        all.push("whoever gives no password is anonymous".to_owned());
+    }
+    all
+}

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("xmlrpc", calls()),
         ("head", heads()),
         ("listener", listeners()),
-        ("config", vec![CONFIG.replace('|', "\0").into_bytes()]),
+        ("config", [CONFIG, ACCESS].map(|text| text.replace('|', "\0").into_bytes()).to_vec()),
     ] {
         let folder = Path::new(&below).join(target);
         fs::create_dir_all(&folder)?;
@@ -45,6 +45,19 @@ socket_mode=0770\nstdout_logfile=/a.log\nstderr_syslog=true\nstopsignal=INT\nexi
   more\n[group:g]\nprograms=p,f\npriority=-1\n|[fcgi-program:f]\ncommand=f\nsocket=tcp://h:2\n[eventlistener:e]\n\
 command=e\nevents=TICK_5\n[rpcinterface:r]\nsupervisor.rpcinterface_factory=x:y\n|[supervisord]\nuser=root\n\
 [program:p]\ncommand=d\n";
+
+/// The same with users and roles.
+const ACCESS: &str = "\
+[supervisord]\nuser=root\naudit_logfile=/a\naudit_logfile_maxbytes=1KB\naudit_logfile_backups=2\naudit_syslog=yes\n\
+[inet_http_server]\nport=*:9\n[inet_http_server:l]\nport=[::1]:9\nusername=o\npassword=p\n\
+[inet_http_server:i]\nport=0.0.0.0:8\ninsecure_no_auth=true\n[user:u]\npassword=\
+$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\n\
+[user:v]\npassword={SHA}82ab876d1387bfafe46cc1c8a2ef074eae50cb1d\n[user:w]\npassword=x%%\n\
+[role:r]\nmembers=u, o, a, user:v,unix:root,unix:7,@5,anonymous\nprograms=p,g:*,@l,[!a-c]?:*[]]\n\
+actions=viewer,restart,signal(HUP,SIGUSR1)\n[role:s]\nmembers=w\nprograms=*\nactions=admin\n\
+[program:p]\ncommand=p\nlabels=l,m-%(group_name)s\n[group:g]\nprograms=p\nlabels=k\n|\
+[program:q]\ncommand=q\n|[supervisord]\nuser=root\nstrict=true\n[user:u]\npassword=y\n\
+[role:r]\nmembers=u\nprograms=p\nactions=operator\n[program:p]\ncommand=p\n";
 
 fn calls() -> Vec<Vec<u8>> {
     let params = [

@@ -134,8 +134,8 @@ fn all_addresses_are_those_of_both_protocols() {
     for host in ["", "*:", "[::]:"] {
         let room = Room::new();
         let port = Place::free("::").port();
-        let config =
-            Config::new(&room).section(&format!("[inet_http_server]\nport={host}{port}\n"));
+        let config = Config::new(&room)
+            .section(&format!("[inet_http_server]\nport={host}{port}\ninsecure_no_auth=true\n"));
         let _daemon = launch(&room, &config);
         for address in [
             SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -106,6 +106,13 @@ ON_PURPOSE = [
         r"\[group:\w+\] names unknown program .*",
         "the reference names the program before it instead of the group",
     ),
+    Deliberate(
+        r"inet-port-(0|1|2|14|16)|servers-any",
+        "environment",
+        r".*SUPERVISOR_SERVER_URL.*",
+        r"(?!.*SUPERVISOR_SERVER_URL).*",
+        "a server that other machines could use without a password is not opened, so programs are not told of it",
+    ),
     Deliberate(r"fcgi-socket-15", "accepted", r".*Bad socket format.*", "", "IPv6 addresses are understood"),
     Deliberate(r"user-group-[01]", "accepted", r"Invalid user name .*:.*", "", "user=name:group chooses the group"),
     Deliberate(

@@ -215,6 +215,10 @@ impl<'a, O: Office> Guard<'a, O> {
     /// Lets a call of a method in: what it does to the daemon must be granted, and to ask about everything takes some
     /// role. What it does to processes is asked for each.
     pub(super) fn admit(&self, method: &Method) -> Result<Pass, Fault> {
+        if method.changes() && !self.office.audit_ready() {
+            let text = "the audit log has no room, and nothing is changed that it would not have";
+            return Err(Fault::new(Code::Failed).with(text));
+        }
         match method.target {
             Target::Caller | Target::Process | Target::Group => Ok(Pass(None)),
             Target::Daemon => self.permit_on_daemon(method.action).map(|permit| Pass(Some(permit))),

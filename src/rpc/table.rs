@@ -175,6 +175,12 @@ impl Method {
         BY_NAME.get(name).copied()
     }
 
+    /// Whether it does anything but look.
+    pub fn changes(&self) -> bool {
+        let looks = matches!(self.call, Call::AllConfigInfo | Call::ReadLog);
+        !looks && !matches!(self.action, Action::View | Action::Log)
+    }
+
     /// Whether a call may have this many parameters.
     pub fn takes(&self, count: usize) -> bool {
         let least = self.params.iter().filter(|p| p.default.is_none()).count();
@@ -187,10 +193,13 @@ impl Method {
         // Who may not even see a process is told that there is none.
         let sees = self.target == Target::Process && self.action == Action::View;
         let denied = (!sees && self.target != Target::Caller).then_some(Code::AccessDenied);
-        let own = self.faults.iter().copied().chain(denied);
+        // Nothing is changed that could not be recorded.
+        let unrecorded = self.changes().then_some(Code::Failed);
+        let own = self.faults.iter().copied().chain(denied).chain(unrecorded);
         let mut all: Vec<Code> =
             [Code::IncorrectParameters].into_iter().chain(ending).chain(own).collect();
         all.sort_by_key(|code| code.number());
+        all.dedup();
         all
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Desk {
     lives: Cell<u32>,
     access: RefCell<Rc<Access>>,
     pub(crate) caller: RefCell<Caller>,
+    /// So many records find room.
+    room: Cell<usize>,
     /// What the audit writer was told.
     pub(crate) records: RefCell<Vec<Record>>,
     /// The effects, each with what was permitted.
@@ -97,6 +99,7 @@ impl Desk {
             lives: Cell::new(0),
             access: RefCell::default(),
             caller: RefCell::new(Caller::anonymous()),
+            room: Cell::new(usize::MAX),
             records: RefCell::default(),
             effects: RefCell::default(),
             dir,
@@ -268,6 +271,10 @@ impl Office for Desk {
 
     fn audit(&self, record: Record) {
         self.records.borrow_mut().push(record);
+    }
+
+    fn audit_ready(&self) -> bool {
+        self.records.borrow().len() < self.room.get()
     }
 
     fn now(&self) -> Now {

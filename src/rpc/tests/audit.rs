@@ -1,6 +1,7 @@
 //! Tests: what the audit writer is told.
 
 use super::*;
+use crate::rpc::table::{METHODS, Type};
 
 /// What was recorded since the last time, a line each: event, action, target, decision, rule, outcome, detail.
 fn told(desk: &Desk) -> Vec<String> {
@@ -163,5 +164,30 @@ fn many_processes_share_records() {
         // With all else a line of 4,000 bytes holds it.
         assert!(record.target.as_ref().is_some_and(|target| target.len() <= 2_600));
         assert_eq!(record.outcome.as_deref(), Some("ok"));
+    }
+}
+
+#[test]
+fn nothing_is_changed_that_cannot_be_recorded() {
+    for method in METHODS.iter().filter(|method| method.name != "system.multicall") {
+        let desk = Desk::new();
+        fs::write(desk.path("main.log"), "text").unwrap();
+        desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
+        desk.room.set(0);
+        let values = method.params.iter().map(|param| match param.kind {
+            Type::Int => Value::Int(0),
+            Type::Bool => Value::Bool(true),
+            _ => s("cat"),
+        });
+        let answer = desk.call(method.name, &values.collect::<Vec<_>>());
+        let effects = desk.effects.take();
+        if method.changes() {
+            let fault = answer.unwrap_err();
+            assert!(fault.text.starts_with("FAILED: the audit log has no room"), "{fault}");
+            assert_eq!((fault.code, effects), (30, vec![]), "{}", method.name);
+            assert_eq!(desk.records.take(), []);
+        } else {
+            assert!(effects.iter().all(|(what, _)| *what == "open_log"), "{}", method.name);
+        }
     }
 }

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("start", vec![start().encode()]),
         ("xmlrpc", calls()),
         ("head", heads()),
+        ("auth", proofs()),
         ("listener", listeners()),
         ("config", [CONFIG, ACCESS].map(|text| text.replace('|', "\0").into_bytes()).to_vec()),
     ] {
@@ -85,6 +86,19 @@ fn calls() -> Vec<Vec<u8>> {
     ];
     let calls = params.iter().map(|params| call(params));
     calls.chain(answers.map(str::to_owned)).map(String::into_bytes).collect()
+}
+
+/// Credentials and cookies, one line each; stored hashes.
+fn proofs() -> Vec<Vec<u8>> {
+    [
+        "ABasic dXNlcjp0aGVwYXNzd29yZA==",
+        "ABearer x\nABasic dTpw",
+        "Csupervisor-9001=AAAA; a=b\nABasic dTpw",
+        "Ca=b\nCsupervisor-9001=x; supervisor-9001=y",
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
 }
 
 /// A tape of some length; what listeners say; acts.

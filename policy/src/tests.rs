@@ -16,7 +16,9 @@ use serde_json::Value;
 
 use crate::lockdown::{drop_capabilities, shut_files_and_network};
 use crate::sys::{Word, attempt, in_child};
-use crate::{LockedDown, audit_lockdown, broker_lockdown, parser_lockdown};
+use crate::{
+    LockedDown, audit_lockdown, broker_lockdown, parser_lockdown, worker_lockdown,
+};
 
 const NOT_ENTERED: i32 = 100;
 
@@ -322,6 +324,33 @@ fn a_second_thread_is_refused() {
         assert!(matches!(broker(), Err(crate::Error::Threads(_))));
         stay.wait();
     });
+}
+
+#[test]
+fn a_thread_that_has_shut_itself_in_is_no_hindrance() {
+    let end = in_child(|| {
+        let (tell, hear) = std::sync::mpsc::channel();
+        let (_stay, stayed) = std::sync::mpsc::channel::<()>();
+        let worker = move || {
+            let entered = worker_lockdown().is_ok();
+            let file = outcome(File::open("/etc/passwd"));
+            let socket = outcome(UdpSocket::bind("127.0.0.1:0"));
+            let _ = tell.send((entered, file, socket));
+            let _ = stayed.recv();
+        };
+        if std::thread::Builder::new().spawn(worker).is_err() {
+            return 1;
+        }
+        if hear.recv() != Ok((true, 1, 1)) {
+            return 2;
+        }
+        // It asked for itself alone.
+        if File::open("/etc/passwd").is_err() {
+            return 3;
+        }
+        i32::from(!broker().is_ok_and(|token| token.missing().is_empty())) * 4
+    });
+    assert!(matches!(end, WaitStatus::Exited(_, 0)), "{end:?}");
 }
 
 /// The numbers of the calls in never.json; those of x86_64 alone are added below.

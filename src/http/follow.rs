@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Site;
 use super::limits::CHUNK_SIZE;
+use crate::config::settings::Settings;
 
 /// Bytes of what is there already that are sent first.
 const BACKLOG: u64 = 1024;
@@ -35,16 +36,16 @@ impl LogStream {
     pub(super) async fn open<S: Site>(
         site: &Rc<S>,
         log: u32,
-        permit: Permit,
+        leave: Leave,
         headers: &HeaderMap,
     ) -> io::Result<LogStream> {
         let site = Rc::clone(site);
         let path = path(&*site, log).ok_or(io::ErrorKind::NotFound)?;
-        let file = site.open_log(&permit, log).await?;
+        let file = site.open_log(&leave.permit, log).await?;
         let position = site.log_size(&file)?.saturating_sub(BACKLOG);
         let screen = is_for_a_screen(headers).then(Screen::default);
         let (next, woken) = (None, false);
-        Ok(LogStream::of(Follower { site, log, permit, path, file, position, next, woken, screen }))
+        Ok(LogStream::of(Follower { site, log, leave, path, file, position, next, woken, screen }))
     }
 
     /// The next bytes, never none.
@@ -59,6 +60,33 @@ impl LogStream {
             let bytes = follower.next().await?;
             Ok((bytes, LogStream::of(follower)))
         }))
+    }
+}
+
+/// The proof that somebody may read a log, for as long as they may: each reading of the configuration can end that.
+pub(super) struct Leave {
+    permit: Permit,
+    reading: Rc<Settings>,
+    again: Box<dyn Fn() -> Option<Permit>>,
+}
+
+impl Leave {
+    /// The proof by this reading, and what gives another one by a later reading.
+    pub(super) fn new(
+        permit: Permit,
+        reading: Rc<Settings>,
+        again: impl Fn() -> Option<Permit> + 'static,
+    ) -> Leave {
+        Leave { permit, reading, again: Box::new(again) }
+    }
+
+    fn lasts(&mut self, site: &impl Site) -> bool {
+        let latest = site.latest();
+        if Rc::ptr_eq(&latest, &self.reading) {
+            return true;
+        }
+        let permit = (self.again)();
+        permit.map(|permit| (self.permit, self.reading) = (permit, latest)).is_some()
     }
 }
 
@@ -98,7 +126,7 @@ impl Screen {
 struct Follower<S> {
     site: Rc<S>,
     log: u32,
-    permit: Permit,
+    leave: Leave,
     /// When the number is no longer this file's, another program may have it.
     path: String,
     file: File,
@@ -118,6 +146,10 @@ impl<S: Site> Follower<S> {
             // Armed before looking: what happens between looking and waiting is not missed.
             let mut changed = pin!(site.changed(self.log));
             let mut fired = poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_ready())).await;
+            if !self.leave.lasts(&*site) {
+                let what = "who follows the log may not read it any more";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+            }
             if let Some(mut bytes) = self.read()? {
                 self.woken = false;
                 if let Some(screen) = &mut self.screen {
@@ -185,7 +217,7 @@ impl<S: Site> Follower<S> {
     /// Looks whether the log is another file by now. Opening asks the spawner, so this is not done at every wake:
     /// only when one shows nothing new in the file at hand.
     async fn find_next(&mut self) -> io::Result<bool> {
-        let Ok(file) = self.site.open_log(&self.permit, self.log).await else {
+        let Ok(file) = self.site.open_log(&self.leave.permit, self.log).await else {
             // Moved away and not yet back, or out of descriptors: the file at hand is still the best.
             return Ok(false);
         };

@@ -284,3 +284,22 @@ async fn wait_for_slot(begun: Instant) {
     }
     sleep_until(slot).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_told_at_the_end_of_a_slot() {
+        for (passed, told) in [(0, 500), (37, 500), (499, 500), (501, 1000), (1700, 2000)] {
+            let begun = Instant::now();
+            advance(Duration::from_millis(passed)).await;
+            wait_for_slot(begun).await;
+            let took = begun.elapsed();
+            let slot = Duration::from_millis(told);
+            assert!(took >= slot && took < slot + Duration::from_millis(3), "{passed}: {took:?}");
+        }
+    }
+}

@@ -10,19 +10,19 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
-use policy::access::{Action, Permit};
+use policy::access::{Action, Permit, Who};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Site;
 use super::connection::Door;
-use super::follow::LogStream;
+use super::follow::{Leave, LogStream};
 use super::gate::Client;
 use super::head::{Route, Visit};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::login;
 use super::reply::Answer;
-use crate::config::settings::Level;
+use crate::config::settings::{Level, User};
 use crate::rpc;
 use crate::rpc::caller::Caller;
 use crate::rpc::fault::{Code, Fault};
@@ -75,13 +75,10 @@ async fn lead<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, process_log(&**site, &caller, &rest), request).await
+            follow(site, &caller, request, move |site, caller| process_log(site, caller, &rest))
+                .await
         }
-        (Route::MainLog, &Method::GET) => {
-            let permit = Guard::new(&**site, &caller).permit_on_daemon(Action::Admin);
-            let log = permit.map(|permit| (site.settings().activity.log, permit));
-            follow(site, log, request).await
-        }
+        (Route::MainLog, &Method::GET) => follow(site, &caller, request, main_log).await,
         (Route::LogIn, &Method::GET | &Method::HEAD | &Method::POST) => {
             let (ask, _share) = read(&place, request).await?;
             Ok(Answer::shown(login::enter(door, client, &ask).await))
@@ -234,17 +231,29 @@ async fn read_body(
     Ok((body?, share))
 }
 
+/// A log that the caller may read, and what goes on in it, for as long as they may.
 async fn follow<S: Site>(
     site: &Rc<S>,
-    log: Result<(Option<u32>, Permit), Fault>,
+    caller: &Caller,
     request: &Request<Incoming>,
+    find: impl Fn(&S, &Caller) -> Result<(Option<u32>, Permit), Fault> + 'static,
 ) -> Result<Answer, StatusCode> {
-    let (log, permit) = log.map_err(|fault| match Code::from_number(fault.code.into()) {
+    let found = find(&**site, caller);
+    let (log, permit) = found.map_err(|fault| match Code::from_number(fault.code.into()) {
         Some(Code::AccessDenied) => StatusCode::FORBIDDEN,
         _ => StatusCode::NOT_FOUND,
     })?;
     let log = log.ok_or(StatusCode::NOT_FOUND)?;
-    LogStream::open(site, log, permit, request.headers()).await.map(Answer::log).map_err(|e| {
+    let again = {
+        let (site, caller, user) = (Rc::clone(site), caller.clone(), user(&**site, caller));
+        move || {
+            let (found, permit) = find(&*site, &caller).ok()?;
+            let same = found == Some(log) && self::user(&*site, &caller) == user;
+            same.then_some(permit)
+        }
+    };
+    let leave = Leave::new(permit, site.latest(), again);
+    LogStream::open(site, log, leave, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
         }
@@ -253,6 +262,18 @@ async fn follow<S: Site>(
         site.log(Level::Error, format!("could not open log {path} to follow it: {e}"));
         StatusCode::INTERNAL_SERVER_ERROR
     })
+}
+
+/// The `[user:NAME]` that somebody is: with another password it is somebody else.
+fn user(site: &impl Site, caller: &Caller) -> Option<User> {
+    let Who::User(name) = caller.principal.who() else { return None };
+    site.latest().users.iter().find(|user| *user.name == **name).cloned()
+}
+
+/// The activity log, for whoever administers the daemon.
+fn main_log(site: &impl Site, caller: &Caller) -> Result<(Option<u32>, Permit), Fault> {
+    let permit = Guard::new(site, caller).permit_on_daemon(Action::Admin)?;
+    Ok((site.settings().activity.log, permit))
 }
 
 /// The log that a path after `/logtail` names: `/NAME`, `/NAME/stdout`, `/NAME/stderr`.

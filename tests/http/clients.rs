@@ -85,7 +85,10 @@ fn a_byte_a_second_is_not_waited_for() {
         ("", ""),
         ("GET /", ""),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nX: ", ""),
-        ("POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n", "408"),
+        (
+            "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 1000000\r\n\r\n",
+            "408",
+        ),
     ];
     let clients: Vec<_> = cases
         .into_iter()

@@ -33,7 +33,7 @@ fn what_is_too_large_is_refused_and_never_kept() {
     let room = Room::new();
     let (daemon, unix, tcp) = daemon(&room, "");
     let beside = Beside::begin(&daemon, &unix);
-    let post = "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\n";
+    let post = "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n";
     for place in [&unix, &tcp] {
         let flood = |beginning: &str, piece: &[u8], size| flood(place, beginning, piece, size);
         let length = format!("{post}Content-Length: {}\r\n\r\n", 50 * MB);

@@ -192,7 +192,7 @@ pub fn call(method: &str, headers: &str) -> Vec<u8> {
         format!("<?xml version='1.0'?><methodCall><methodName>{method}</methodName></methodCall>");
     let length = body.len();
     format!(
-        "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }

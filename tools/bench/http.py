@@ -80,16 +80,7 @@ class Daemon:
         self.unix = f"{self.dir}/s.sock"
         self.open, self.plain, self.sha = [("127.0.0.1", free_port()) for _ in range(3)]
         with open(f"{self.dir}/s.conf", "w") as conf:
-            conf.write(
-                f"[supervisord]\nuser=root\nlogfile={self.dir}/s.log\npidfile={self.dir}/s.pid\n"
-                f"childlogdir={self.dir}\n[unix_http_server]\nfile={self.unix}\n"
-                f"[inet_http_server:open]\nport=127.0.0.1:{self.open[1]}\n"
-                f"[inet_http_server:plain]\nport=127.0.0.1:{self.plain[1]}\nusername=user\npassword=thepassword\n"
-                f"[inet_http_server:sha]\nport=127.0.0.1:{self.sha[1]}\nusername=user\npassword={SHA}\n"
-                "[rpcinterface:supervisor]\n"
-                "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
-                "[program:cat]\ncommand=/bin/cat\n"
-            )
+            conf.write(self.sections())
         command = [f"{dist}/bin/supervisord", "-n", "-c", f"{self.dir}/s.conf"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while True:
@@ -102,6 +93,18 @@ class Daemon:
         children = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()
         broker = lambda pid: open(f"/proc/{pid}/comm").read().startswith("supervisor-brok")
         self.broker = next(int(pid) for pid in children if broker(pid))
+
+    def sections(self):
+        return (
+            f"[supervisord]\nuser=root\nlogfile={self.dir}/s.log\npidfile={self.dir}/s.pid\n"
+            f"childlogdir={self.dir}\n[unix_http_server]\nfile={self.unix}\n"
+            f"[inet_http_server:open]\nport=127.0.0.1:{self.open[1]}\n"
+            f"[inet_http_server:plain]\nport=127.0.0.1:{self.plain[1]}\nusername=user\npassword=thepassword\n"
+            f"[inet_http_server:sha]\nport=127.0.0.1:{self.sha[1]}\nusername=user\npassword={SHA}\n"
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+            "[program:cat]\ncommand=/bin/cat\n"
+        )
 
     def cpu(self):
         fields = open(f"/proc/{self.broker}/stat").read().rsplit(")", 1)[1].split()

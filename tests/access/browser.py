@@ -79,8 +79,7 @@ def bob(browser, url, password):
     # Nothing has been forbidden by the policy of the pages: it is the second wall.
     loud = browser.told("")
     expect(f"silence, not {loud}", not loud, browser)
-    browser.click("a[href='logout.html']")
-    browser.click("button.main")
+    browser.click("div.who form button")
     expect("the page to log in at", browser.value("location.pathname") == "/login.html", browser)
     browser.go(url)
     expect("still there", browser.value("location.pathname") == "/login.html", browser)
@@ -95,7 +94,7 @@ def corridor(browser, url, _):
     expect("no button that does anything", browser.value(
         "[...document.querySelectorAll('button[aria-label]')].length") == 0, browser)
     expect("no log", browser.value("document.querySelectorAll('td.name a, td.action a').length") == 0, browser)
-    browser.click("a[href='login.html']")
+    browser.click("div.who a")
     expect("the page to log in at", browser.value("location.pathname") == "/login.html", browser)
 
 

@@ -186,9 +186,10 @@ fn every_try_is_on_record(world: &World, way: &Way<'_>) {
     }
     has("admin", "daemon", "deny");
     has("config", "daemon", "deny");
-    world.recorded("the restart of the database", |l| {
+    // To who may not see it there is no telling whether it could be restarted: the client stops and starts it.
+    world.recorded("the try to restart the database", |l| {
         l.who == who
-            && l.action == "restart"
+            && ["restart", "stop"].contains(&l.action.as_str())
             && l.target.contains("database")
             && l.decision == "deny"
     });

@@ -16,8 +16,8 @@ import sys, xmlrpc.client
 server = xmlrpc.client.ServerProxy(sys.argv[1]).supervisor
 size = int(sys.argv[2])
 whole = server.readProcessStdoutLog("odd", 0, 0)
-assert [ord(c) for c in whole if c in "\t\n"] == [9, 10], whole
-assert all(32 <= ord(c) < 127 for c in whole if c not in "\t\n\r\x7f\ufffd"), whole
+assert all(c in "\t\n\x7f\ufffd" or 32 <= ord(c) < 127 for c in whole), whole
+assert whole.count("\t") == 1 and "\ufffd\t\n\ufffd" in whole, whole
 assert "abcxyz" in whole and "\ufffd" in whole, whole
 assert server.readProcessLog("odd", 0, 0) == whole
 # Offsets and lengths count bytes, whatever they were shown as.
@@ -80,7 +80,6 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("no end", "<methodCall><methodName>".to_owned() + &"x".repeat(500_000)),
         ("comments without end", format!("<methodCall>{}", "<!-- ".repeat(100_000))),
         ("markup within a name", "<methodCall><methodName>supervisor.<b/>shutdown</methodName></methodCall>".to_owned()),
-        ("two names", format!("<methodCall><methodName>supervisor.getState</methodName><methodName>{name}</methodName></methodCall>")),
     ]
 }
 

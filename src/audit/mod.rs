@@ -8,6 +8,8 @@ mod compose;
 mod file;
 mod past;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io::{self, Write};

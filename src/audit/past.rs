@@ -20,6 +20,8 @@ pub(super) struct Past {
     pub(super) last: Option<Head>,
     /// What comes after it: it was not written to its end.
     pub(super) torn: Vec<u8>,
+    /// Nothing but its end is missing of the last line.
+    pub(super) unended: bool,
 }
 
 impl Past {
@@ -33,17 +35,22 @@ impl Past {
     }
 
     fn in_text(text: &[u8]) -> Past {
+        let begin = memchr::memrchr(b'\n', text).map_or(0, |n| n + 1);
+        let line = text.get(begin..).and_then(Line::read);
+        if let Some(head) = line.and_then(|line| line.head()) {
+            return Past { last: Some(head), torn: Vec::new(), unended: true };
+        }
         let mut upto = text.len();
         while let Some(end) = text.get(..upto).and_then(|t| memchr::memrchr(b'\n', t)) {
             let begin =
                 text.get(..end).and_then(|t| memchr::memrchr(b'\n', t)).map_or(0, |n| n + 1);
             let line = text.get(begin..end).and_then(Line::read);
             if let Some(head) = line.and_then(|line| line.head()) {
-                return Past { last: Some(head), torn: rest(text, end + 1) };
+                return Past { last: Some(head), torn: rest(text, end + 1), unended: false };
             }
             upto = begin;
         }
-        Past { last: None, torn: rest(text, 0) }
+        Past { last: None, torn: rest(text, 0), unended: false }
     }
 
     /// Whether the log goes with what its anchor says.
@@ -115,10 +122,12 @@ mod tests {
         let (two, last) = head.next("T", Source::Spawner, "");
         let both = format!("{one}{two}");
         let past = |text: &str| Past::in_text(text.as_bytes());
-        let found = |last, torn: &str| Past { last, torn: torn.as_bytes().to_vec() };
+        let torn = |torn: &str| torn.as_bytes().to_vec();
+        let found = |last, text: &str| Past { last, torn: torn(text), unended: false };
         assert_eq!(past(""), found(None, ""));
         assert_eq!(past(&both), found(Some(last), ""));
-        assert_eq!(past(both.trim_end()), found(Some(head), two.trim_end()));
+        assert_eq!(past(both.trim_end()), Past { unended: true, ..found(Some(last), "") });
+        assert_eq!(past(&both[..both.len() - 2]), found(Some(head), &two[..two.len() - 2]));
         assert_eq!(past(&format!("{both}{{\"se")), found(Some(last), "{\"se"));
         assert_eq!(past(&format!("{both}{{\"se\n{{")), found(Some(last), "{\"se\n{"));
         assert_eq!(past(&format!("{both}{{\"se\n")), found(Some(last), "{\"se"));

@@ -127,6 +127,9 @@ impl Writer {
         let anchored = anchor.as_ref().map(|anchor| anchor.head);
         self.head = past.last.or(anchored).unwrap_or_default();
         self.dirty = past.last.map(|_| Instant::now());
+        if past.unended {
+            self.append_all(b"\n")?;
+        }
         if !past.torn.is_empty() {
             let (line, after) =
                 self.head.next(&now(), Source::Audit, &members(&Torn::new(&past.torn)));

@@ -52,7 +52,11 @@ impl Broker {
         }
         for server in &settings.servers {
             self.line(Level::Info, "RPC interface 'supervisor' initialized");
-            if server.credentials.is_none() {
+            // Roles, or users who log in over TCP, are such a check.
+            let tcp = server.section.starts_with("inet_http_server");
+            let users = tcp && !settings.users.is_empty();
+            let asks = server.credentials.is_some() || users;
+            if !asks && settings.access.roles.is_empty() {
                 let text = format!(
                     "Server '{}' running without any HTTP authentication checking",
                     server.section

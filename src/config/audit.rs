@@ -66,8 +66,8 @@ pub fn log(r: &mut Reading<'_>, daemon: &Daemon, asked: bool) -> Option<AuditLog
         let place = r.locate("supervisord", "audit_syslog");
         r.problems.advice(format!("{place} has no effect: there is no audit log"));
     }
+    r.defaulted("supervisord", FILE, path.as_deref().unwrap_or("none"));
     let path = path?;
-    r.defaulted("supervisord", FILE, &path);
     let most = table::MAX_PATH;
     let details = vec![r.locate("supervisord", FILE)];
     if shown(&path) != path {

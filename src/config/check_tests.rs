@@ -55,6 +55,7 @@ fn every_value_with_where_it_came_from() {
     assert_eq!(line("user "), "user = root ; /etc/s.conf:2");
     assert_eq!(line("umask"), "umask = 022 ; default");
     assert_eq!(line("childlogdir"), "childlogdir = /tmp ; default");
+    assert_eq!(line("audit_logfile "), "audit_logfile = none ; default");
     assert_eq!(line("; shutdown"), "; shutdown_timeout is not set");
     assert_eq!(line("autostart"), "autostart = off ; /etc/s.conf:12");
     assert_eq!(line("killasgroup"), "killasgroup = true ; default");

@@ -266,6 +266,10 @@ mod check;
 mod later;
 #[path = "manual_tests.rs"]
 mod manual;
+#[path = "reach_tests.rs"]
+mod reach;
+#[path = "policy_tests.rs"]
+mod report;
 #[path = "section_tests.rs"]
 mod sections;
 

@@ -175,8 +175,18 @@ impl Reading<'_> {
             .collect()
     }
 
-    /// Keys that mean nothing here are errors: of what says who may do what, nothing is passed over.
-    pub fn only_known_keys(&mut self, section: &str) {
+    /// Of what says who may do what nothing is passed over, and nothing replaced by another file: keys that mean nothing
+    /// are errors, and so is a section that two files have.
+    pub fn strictly(&mut self, section: &str) {
+        let found = self.doc.section(section);
+        let other = found.and_then(|found| {
+            found.keys.iter().find(|(_, value)| value.place.file != found.place.file)
+        });
+        if let Some((key, _)) = other.cloned() {
+            let details = vec![self.locate_section(section), self.locate(section, &key)];
+            let text = format!("[{section}] stands in two files; give one of them another name");
+            self.problems.error(text, details);
+        }
         for (key, hint) in self.strange_keys(section) {
             let text = format!("[{section}] {key} is not known{hint}");
             let details = vec![self.locate(section, &key)];

@@ -42,7 +42,7 @@ pub fn read(r: &mut Reading<'_>, names: &Names<'_>, known: &Known<'_>) -> Vec<Ro
 
 fn role(r: &mut Reading<'_>, scope: Scope<'_>, logins: &[&str]) -> Option<Role> {
     let section = scope.section;
-    r.only_known_keys(section);
+    r.strictly(section);
     let name = r.principal(scope);
     let members = list(r, scope, "members", |r, word| members::read(r, word, logins));
     let programs = list(r, scope, "programs", |_, word| {

@@ -38,7 +38,7 @@ pub fn look(path: &str, trusted: Trusted<'_>) -> Look {
         Ok(root) => walk.enter(&root, trusted),
         Err(_) => walk.found.hidden = true,
     }
-    while walk.found.by.is_none() && !walk.found.hidden && walk.step(trusted) {}
+    while !walk.found.hidden && walk.step(trusted) {}
     walk.found
 }
 
@@ -77,7 +77,8 @@ impl Walk {
         match fs::symlink_metadata(&next) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // Whoever comes first decides what it is.
-                self.found.by = self.shared.take();
+                let shared = self.shared.take();
+                self.found.by = self.found.by.take().or(shared);
                 return false;
             }
             Err(_) => self.found.hidden = true,
@@ -93,8 +94,7 @@ impl Walk {
     fn follow(&mut self, link: &Path, meta: &Metadata, trusted: Trusted<'_>) {
         self.links += 1;
         if self.shared.is_some() && !trusted.uids.contains(&meta.uid()) {
-            self.found.by = Some(part(link, meta));
-            return;
+            self.found.by.get_or_insert_with(|| part(link, meta));
         }
         let Some(target) = fs::read_link(link).ok().filter(|_| self.links <= MAX_LINKS) else {
             self.found.hidden = true;
@@ -115,7 +115,7 @@ impl Walk {
         let kept = meta.is_dir() && here.mode & STICKY != 0;
         self.shared = (writable && kept).then(|| here.clone());
         if !trusted.uids.contains(&here.uid) || (writable && !kept) {
-            self.found.by = Some(here.clone());
+            self.found.by.get_or_insert_with(|| here.clone());
         }
         self.found.last = Some(here);
     }

@@ -26,7 +26,7 @@ pub fn read(r: &mut Reading<'_>, names: &Names<'_>, servers: &[Server]) -> Vec<U
 
 fn user(r: &mut Reading<'_>, scope: Scope<'_>) -> Option<User> {
     let section = scope.section;
-    r.only_known_keys(section);
+    r.strictly(section);
     let name = r.principal(scope);
     if r.doc.get(section, PASSWORD).is_none() {
         let text = format!("section [{section}] has no password: {}", password::REMEDY);

@@ -232,7 +232,7 @@ pub fn supervisord() -> String {
     page.options(DAEMON);
     page.paragraph(
         "Each option overrides the key of the section [supervisord] that has its long form as name. Options that \
-         Supervisor has may be abbreviated; --check, --show and --json must be written out.",
+         Supervisor has may be abbreviated; --check, --policy, --show and --json must be written out.",
     );
     page.section("SIGNALS");
     page.item("\\fBTERM\\fR, \\fBINT\\fR, \\fBQUIT\\fR", "Stop all programs and end.");
@@ -246,7 +246,7 @@ pub fn supervisord() -> String {
          as root), /etc/supervisord.conf and /etc/supervisor/supervisord.conf.",
     );
     page.exits(&[
-        (0, "an orderly end; help and version; a configuration that --check finds right"),
+        (0, "an orderly end; help and version; a configuration that --check or --policy finds right"),
         (2, "an option, the configuration, a limit, the user or a server's socket is wrong"),
         (1, "any other failure"),
     ]);

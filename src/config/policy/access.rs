@@ -4,9 +4,8 @@ use policy::access::{Access, Member, Principal, Proof, Target, Who};
 
 use super::super::host;
 use super::super::reading::Reading;
-use super::super::text::shown;
-use super::Subject;
 use super::report::Grantee;
+use super::{Subject, clean};
 
 /// The most decisions about each program.
 const MAX_LOOKS: usize = 2_000_000;
@@ -25,9 +24,12 @@ pub fn grantees(r: &mut Reading<'_>, s: &Subject<'_>) -> (Vec<Grantee>, bool) {
         let (who, name) = principal(r, member);
         let roles = access.roles_of(&who);
         Grantee {
-            who: shown(&member.to_string()),
+            who: clean(&member.to_string()),
             name,
-            roles: roles.iter().map(|role| format!("role:{} {}", role.name, role.place)).collect(),
+            roles: roles
+                .iter()
+                .map(|role| format!("role:{} {}", role.name, clean(&role.place)))
+                .collect(),
             daemon: access.grants(&who, Target::Daemon),
             programs: if cut { Vec::new() } else { programs(s, &access, &who) },
         }
@@ -60,7 +62,7 @@ fn principal(r: &mut Reading<'_>, member: &Member) -> (Principal, Option<String>
             let account = r.host.account(&host::Who::Id(*uid));
             let groups = account.as_ref().map_or(Vec::new(), |account| account.groups.clone());
             let who = Who::Unix { uid: *uid, groups: groups.into() };
-            (Principal::new(who, Proof::Peer), account.map(|account| shown(&account.name)))
+            (Principal::new(who, Proof::Peer), account.map(|account| clean(&account.name)))
         }
         Member::Gid(gid) => {
             // Nobody has this uid: what is left is what the group gives.
@@ -78,5 +80,5 @@ fn group(r: &mut Reading<'_>, gid: u32) -> Option<String> {
         .collect();
     let names = words.iter().filter_map(|word| word.strip_prefix('@'));
     let known = |name: &&str| r.host.group(&host::Who::Name((*name).to_owned())) == Some(gid);
-    names.map(|name| name as &str).find(known).map(shown)
+    names.map(|name| name as &str).find(known).map(clean)
 }

@@ -1,24 +1,38 @@
 //! From what was read to the report, but for the weak points.
 
+use policy::access::{Access, Principal, Proof, Who as Somebody};
+use privsep::table::{Socket, endpoint};
+
 use super::super::host::Who;
 use super::super::reading::Reading;
 use super::super::settings::Password;
-use super::super::text::{from_bytes, shown};
+use super::super::text::from_bytes;
 use super::report::{Account, Login, Own, Program, Report, Role, Sandbox};
-use super::{Subject, access, listeners};
-
-use privsep::table::{Socket, endpoint};
+use super::{Subject, access, clean, listeners};
 
 /// What holds the reader, and every process that talks to others.
 const LAYERS: [&str; 5] =
     ["no_new_privs", "non-dumpable", "no capabilities", "Landlock", "seccomp"];
+
+/// What the spawner keeps where it is root.
+const KEPT: [&str; 9] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_RESOURCE",
+];
 
 /// The report without weak points.
 pub fn report(r: &mut Reading<'_>, s: &Subject<'_>) -> Report {
     let programs = programs(r, s);
     let (access, cut) = access::grantees(r, s);
     Report {
-        config: shown(&r.config),
+        config: clean(&r.config),
         weak: Vec::new(),
         own: own(r, s),
         programs,
@@ -38,12 +52,12 @@ pub fn report(r: &mut Reading<'_>, s: &Subject<'_>) -> Report {
 pub fn place(r: &Reading<'_>, section: &str, key: &str) -> String {
     let key = r.doc.get(section, key).map(|value| value.place);
     let place = key.or_else(|| r.doc.section(section).map(|section| section.place));
-    shown(&place.map_or_else(|| r.config.clone(), |place| r.place(place)))
+    clean(&place.map_or_else(|| r.config.clone(), |place| r.place(place)))
 }
 
 /// Who a user id is.
 pub fn account(r: &mut Reading<'_>, uid: u32) -> Account {
-    let name = r.host.account(&Who::Id(uid)).map(|account| shown(&account.name));
+    let name = r.host.account(&Who::Id(uid)).map(|account| clean(&account.name));
     Account { uid, name }
 }
 
@@ -54,15 +68,15 @@ fn own(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Own> {
         (false, Some(_)) => "user= of [supervisord]".to_owned(),
         (false, None) => "it is started by that user".to_owned(),
     };
-    let layers = layers(r);
+    let layers: Vec<String> = layers(r).into_iter().map(str::to_owned).collect();
     let broker = s.table.broker.as_ref().map_or(s.own, |broker| broker.uid);
     let apart = |root: bool| match root {
         true => "a user of its own, that nothing else runs as".to_owned(),
         false => "without root there is one user for all".to_owned(),
     };
     let spawner = match root {
-        true => vec!["the nine capabilities that it needs"],
-        false => Vec::new(),
+        true => vec![format!("no capabilities but {}", KEPT.join(", "))],
+        false => vec!["the rights of that user, and no more".to_owned()],
     };
     let mut all = vec![
         Own {
@@ -130,7 +144,7 @@ fn programs(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Program> {
                 groups: identity
                     .flat_map(|i| [i.gid].into_iter().chain(i.groups.clone()))
                     .collect(),
-                why: shown(&why),
+                why: clean(&why),
                 place: place(r, &process.section, "user"),
                 sockets: sockets.map(|shared| address(&shared.socket)).collect(),
                 labels: process_told.labels.clone(),
@@ -152,7 +166,7 @@ fn programs(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Program> {
 /// `unix:///PATH`, `tcp://HOST:PORT`.
 pub fn address(socket: &Socket) -> String {
     match socket {
-        Socket::Unix { path, .. } => format!("unix://{}", shown(&from_bytes(path))),
+        Socket::Unix { path, .. } => format!("unix://{}", clean(&from_bytes(path))),
         Socket::Tcp { address, port } => format!("tcp://{}", endpoint(*address, *port)),
     }
 }
@@ -173,19 +187,23 @@ fn users(r: &Reading<'_>, s: &Subject<'_>) -> Vec<Login> {
     let servers = servers.filter_map(|server| {
         server.credentials.as_ref().map(|(name, password)| (name, password, &server.section))
     });
-    let all = sections.chain(servers);
-    all.map(|(name, password, section)| Login {
-        name: shown(name),
-        password: kept(password),
-        place: place(r, section, "password"),
-    })
-    .collect()
+    let access = Access::new(s.settings.access.clone());
+    let login = |(name, password, section): (&String, &Password, &String)| {
+        let who = Principal::new(Somebody::User(clean(name).into()), Proof::Password);
+        Login {
+            name: clean(name),
+            password: kept(password),
+            roles: access.roles_of(&who).iter().map(|role| role.name.clone()).collect(),
+            place: place(r, section, "password"),
+        }
+    };
+    sections.chain(servers).map(login).collect()
 }
 
 fn roles(s: &Subject<'_>) -> Vec<Role> {
     let role = |role: &policy::access::Role| Role {
         name: role.name.clone(),
-        place: role.place.clone(),
+        place: clean(&role.place),
         members: role.members.iter().map(ToString::to_string).collect(),
         programs: role.programs.iter().map(ToString::to_string).collect(),
         grants: role.grants,
@@ -199,6 +217,16 @@ fn sandbox(r: &Reading<'_>, s: &Subject<'_>) -> Sandbox {
         boundary: s.settings.boundary,
         layers: layers(r),
         missing: r.facts.missing.clone(),
-        cgroup: s.table.cgroup.as_ref().map(|dir| shown(&from_bytes(dir))),
+        cgroup: s.table.cgroup.as_ref().map(|dir| clean(&from_bytes(dir))),
     }
+}
+
+#[test]
+fn the_spawner_keeps_what_is_said() {
+    let source = include_str!("../../../privsep/root/begin.rs");
+    let (_, list) = source.split_once("const KEPT: ").unwrap();
+    let (list, _) = list.split_once("];\n").unwrap();
+    let kept: Vec<&str> = list.split("Capability::CAP_").skip(1).collect();
+    let kept: Vec<&str> = kept.iter().map(|text| text.split(',').next().unwrap()).collect();
+    assert_eq!(kept, KEPT);
 }

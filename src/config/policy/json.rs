@@ -20,6 +20,7 @@ pub fn write(report: &Report) -> String {
         Json::object([
             ("name", Json::text(&*user.name)),
             ("password", Json::text(user.password)),
+            ("roles", texts(&user.roles)),
             ("place", Json::text(&*user.place)),
         ])
     });

@@ -5,10 +5,9 @@ use privsep::table::Socket;
 
 use super::super::reading::Reading;
 use super::super::settings::Server;
-use super::super::text::shown;
-use super::Subject;
 use super::gather::{account, address, kept, place};
 use super::report::Listener;
+use super::{Subject, clean};
 
 /// Those that are opened.
 pub fn all(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Listener> {
@@ -18,7 +17,7 @@ pub fn all(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Listener> {
             continue;
         };
         all.push(Listener {
-            section: shown(&server.section),
+            section: clean(&server.section),
             place: place(r, &server.section, ""),
             address: address(socket),
             guard: guard(r, s, socket),
@@ -32,7 +31,7 @@ pub fn all(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Listener> {
 /// Those that are not: the lines that say so, without those that put it right.
 pub fn closed(r: &Reading<'_>) -> Vec<String> {
     let alarms = r.problems.alarms.iter();
-    alarms.filter(|line| !line.starts_with(' ')).map(|line| shown(line)).collect()
+    alarms.filter(|line| !line.starts_with(' ')).map(|line| clean(line)).collect()
 }
 
 /// The socket of a server.
@@ -76,10 +75,10 @@ fn asks(s: &Subject<'_>, server: &Server, socket: &Socket) -> Vec<String> {
         all.push("the system says who asks (SO_PEERCRED)".to_owned());
     }
     if let Some((name, password)) = &server.credentials {
-        all.push(format!("password of {} ({})", shown(name), kept(password)));
+        all.push(format!("password of {} ({})", clean(name), kept(password)));
     }
     if !s.settings.users.is_empty() {
-        let names: Vec<String> = s.settings.users.iter().map(|user| shown(&user.name)).collect();
+        let names: Vec<String> = s.settings.users.iter().map(|user| clean(&user.name)).collect();
         all.push(format!("passwords of users ({})", names.join(", ")));
     }
     if !unix && !asks_all(s, server) {

@@ -15,6 +15,7 @@ use privsep::table::Table;
 use super::reading::Reading;
 use super::settings::Settings;
 use super::table::Model;
+use super::text::shown;
 
 use report::Report;
 
@@ -40,4 +41,16 @@ pub fn report(
     let mut report: Report = gather::report(r, &subject);
     weak::find(r, &subject, &mut report);
     if json { json::write(&report) } else { text::write(&report) }
+}
+
+/// A text of the configuration that can do nothing to a terminal and makes no line of its own.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in shown(text).chars() {
+        match c {
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -7,9 +7,9 @@ use privsep::table::{Entry, Sink, Socket};
 use super::super::host::{Part, Who};
 use super::super::path::{absolute, dirname};
 use super::super::reading::Reading;
-use super::super::text::{from_bytes, shown};
-use super::Subject;
+use super::super::text::from_bytes;
 use super::report::{Kind, Program, Report, Weak};
+use super::{Subject, clean};
 
 /// The most words of one command that are looked at.
 const MAX_WORDS: usize = 16;
@@ -29,7 +29,7 @@ pub fn find(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
         let trust = Trust { uids: &uids, gids: &gids };
         for path in executed(r, entry, trust, &mut unseen) {
             if let Some(why) = changed(r, &path, trust) {
-                let text = format!("{} is run as {}; {why}", shown(&path), program.user);
+                let text = format!("{} is run as {}; {why}", clean(&path), program.user);
                 found.entry((program.user.uid, text)).or_default().push(program.full());
             }
         }
@@ -37,7 +37,7 @@ pub fn find(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
     for (what, path) in own(r, s) {
         let uids = [0, s.own];
         if let Some(why) = changed(r, &path, Trust { uids: &uids, gids: &[0] }) {
-            let text = format!("{} is {what}; {why}", shown(&path));
+            let text = format!("{} is {what}; {why}", clean(&path));
             found.entry((0, text)).or_default().push(what.to_owned());
         }
     }
@@ -76,7 +76,7 @@ fn executed(
         let path = absolute(&base, &from_bytes(path));
         let look = r.host.look(&path, trust.uids, trust.gids);
         if look.hidden {
-            unseen.push(shown(&path));
+            unseen.push(clean(&path));
         }
         let there = look.last.is_some_and(|part| !part.directory);
         // A directory where others could put the program counts, too.
@@ -92,16 +92,12 @@ fn executed(
         let special = word.starts_with("/dev/") || word.starts_with("/proc/");
         if word.starts_with('/') && !special {
             let look = r.host.look(&word, trust.uids, trust.gids);
-            if look.by.is_some() && is_file(r, &word) {
+            if look.by.is_some() && look.last.is_some_and(|part| !part.directory) {
                 all.push(word);
             }
         }
     }
     all
-}
-
-fn is_file(r: &mut Reading<'_>, path: &str) -> bool {
-    r.host.kind(path) == super::super::host::Kind::Other
 }
 
 /// Our own files that others rely on.
@@ -133,11 +129,11 @@ fn changed(r: &mut Reading<'_>, path: &str, trust: Trust<'_>) -> Option<String> 
 }
 
 fn because(r: &mut Reading<'_>, part: &Part, trust: Trust<'_>) -> String {
-    let path = shown(&part.path);
+    let path = clean(&part.path);
     let what = if part.directory { "files in it" } else { "it" };
     if !trust.uids.contains(&part.uid) {
         let owner = match r.host.account(&Who::Id(part.uid)) {
-            Some(account) => shown(&account.name),
+            Some(account) => clean(&account.name),
             None => format!("uid {}", part.uid),
         };
         return format!("{path} belongs to {owner}, who could change {what}");
@@ -156,8 +152,8 @@ pub fn readers(r: &mut Reading<'_>, section: &str, key: &str) -> Option<String> 
     let mode = r.host.look(&file, &[0], &[0]).last?.mode;
     match (mode & 0o004, mode & 0o040) {
         (0, 0) => None,
-        (0, _) => Some(format!("{} can be read by its group", shown(&file))),
-        _ => Some(format!("{} can be read by everybody", shown(&file))),
+        (0, _) => Some(format!("{} can be read by its group", clean(&file))),
+        _ => Some(format!("{} can be read by everybody", clean(&file))),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Report {
     pub closed: Vec<String>,
     /// Who logs in.
     pub users: Vec<Login>,
-    /// Whether there are roles; without any nothing is refused.
+    /// Without any nothing is refused.
     pub roles: Vec<Role>,
     /// Who may do what, by whom.
     pub access: Vec<Grantee>,
@@ -66,7 +66,7 @@ pub struct Own {
     /// Why it runs as that user.
     pub why: String,
     /// What holds it.
-    pub layers: Vec<&'static str>,
+    pub layers: Vec<String>,
 }
 
 /// A program process.
@@ -136,6 +136,8 @@ pub struct Login {
     pub name: String,
     /// How the password is kept.
     pub password: &'static str,
+    /// Names of its roles.
+    pub roles: Vec<String>,
     /// Where it stands.
     pub place: String,
 }

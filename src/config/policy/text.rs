@@ -7,6 +7,9 @@ use policy::access::Grants;
 use super::report::{Grantee, Listener, Own, Program, Report};
 use super::weak::called;
 
+/// Columns of a text beside its word.
+const WIDTH: usize = 90;
+
 /// All of it, weak points first.
 pub fn write(report: &Report) -> String {
     let mut out = String::new();
@@ -29,7 +32,14 @@ fn all(out: &mut String, report: &Report) -> fmt::Result {
     heading(out, "Users")?;
     none(out, report.users.is_empty(), "nobody logs in by name")?;
     for user in &report.users {
-        writeln!(out, "  {:<20} {:<20} {}", user.name, user.password, user.place)?;
+        let roles = match (user.roles.is_empty(), report.roles.is_empty()) {
+            (false, _) => user.roles.join(", "),
+            (true, true) => "may do everything".to_owned(),
+            (true, false) => "no role, may do nothing".to_owned(),
+        };
+        writeln!(out, "  {} ({})", user.name, user.place)?;
+        line(out, "password", user.password)?;
+        line(out, "roles", &roles)?;
     }
     roles(out, report)?;
     access(out, report)?;
@@ -48,15 +58,31 @@ fn weak(out: &mut String, report: &Report) -> fmt::Result {
     heading(out, &format!("Weak points: {}", report.weak.len()))?;
     none(out, report.weak.is_empty(), "none was found")?;
     for weak in &report.weak {
-        writeln!(out, "  {:<15} {}: {}", weak.kind.word(), weak.about, weak.text)?;
+        wrapped(out, weak.kind.word(), &format!("{}: {}", weak.about, weak.text))?;
         if let Some(place) = &weak.place {
-            writeln!(out, "  {:<15} {place}", "")?;
+            wrapped(out, "", place)?;
         }
     }
     for path in &report.unseen {
-        writeln!(out, "  {:<15} {path}: only its owner can look at it", "not seen")?;
+        wrapped(out, "not seen", &format!("{path}: it is in a directory of somebody else's"))?;
     }
     Ok(())
+}
+
+/// A text beside its word, broken at blanks where it gets long.
+fn wrapped(out: &mut String, word: &str, text: &str) -> fmt::Result {
+    let mut column = 0;
+    write!(out, "  {word:<15}")?;
+    for part in text.split(' ') {
+        let wide = part.chars().count();
+        if column > 0 && column + 1 + wide > WIDTH {
+            write!(out, "\n  {:<15}", "")?;
+            column = 0;
+        }
+        write!(out, " {part}")?;
+        column += 1 + wide;
+    }
+    writeln!(out)
 }
 
 fn root(out: &mut String, report: &Report) -> fmt::Result {
@@ -85,8 +111,7 @@ fn process(out: &mut String, own: &Own) -> fmt::Result {
     let user = own.user.as_ref().map_or("an id that nobody uses".to_owned(), ToString::to_string);
     writeln!(out, "  {:<20} {user}: {}", own.name, own.why)?;
     writeln!(out, "  {:<20} {}", "", own.purpose)?;
-    let layers = own.layers.join(", ");
-    none(out, !layers.is_empty(), &format!("{:<20} {layers}", ""))
+    writeln!(out, "  {:<20} {}", "", own.layers.join(", "))
 }
 
 fn programs(out: &mut String, report: &Report) -> fmt::Result {

@@ -6,10 +6,9 @@ use privsep::table::Socket;
 use super::super::password;
 use super::super::reading::Reading;
 use super::super::settings::Password;
-use super::super::text::shown;
 use super::gather::{address, place};
 use super::report::{Kind, Program, Report, Weak};
-use super::{Subject, listeners, paths};
+use super::{Subject, clean, listeners, paths};
 
 /// Finds all weak points of a report.
 pub fn find(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
@@ -31,7 +30,7 @@ fn add(report: &mut Report, kind: Kind, about: &str, text: String, place: Option
 /// What a run of like processes is called.
 pub fn called(run: &[Program]) -> String {
     match run {
-        [first, .., last] => format!("{} to {} ({})", first.full(), last.name, run.len()),
+        [first, .., last] => format!("{} to {} ({} processes)", first.full(), last.name, run.len()),
         [one] => one.full(),
         [] => String::new(),
     }
@@ -44,8 +43,8 @@ fn root_programs(report: &mut Report) {
             continue;
         };
         let text = format!(
-            "runs as root ({}): whoever takes it over has the machine; give it a user=, and what it listens on \
-             by sockets=",
+            "runs as root ({}): whoever takes it over has the machine; give it a user=, and ports below 1024 by \
+             sockets=",
             first.why
         );
         add(report, Kind::RootProgram, &called(run), text, Some(first.place.clone()));
@@ -59,7 +58,7 @@ fn passwords(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
         servers.filter_map(|server| Some((&server.section, &server.credentials.as_ref()?.1)));
     let all: Vec<(&String, &Password)> = users.chain(servers).collect();
     for (section, kept) in all {
-        let about = format!("[{}]", shown(section));
+        let about = format!("[{}]", clean(section));
         let place = place(r, section, "password");
         let remedy = password::REMEDY;
         match password::legacy(kept) {
@@ -93,7 +92,7 @@ fn servers(r: &Reading<'_>, s: &Subject<'_>, report: &mut Report) {
         let Some(socket) = listeners::socket(s, server) else {
             continue;
         };
-        let about = format!("[{}]", shown(&server.section));
+        let about = format!("[{}]", clean(&server.section));
         let place = |key| Some(place(r, &server.section, key));
         let beyond = listeners::beyond(socket);
         match socket {

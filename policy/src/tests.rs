@@ -16,9 +16,7 @@ use serde_json::Value;
 
 use crate::lockdown::{drop_capabilities, shut_files_and_network};
 use crate::sys::{Word, attempt, in_child};
-use crate::{
-    LockedDown, audit_lockdown, broker_lockdown, parser_lockdown, worker_lockdown,
-};
+use crate::{LockedDown, audit_lockdown, broker_lockdown, parser_lockdown, worker_lockdown};
 
 const NOT_ENTERED: i32 = 100;
 

@@ -171,7 +171,7 @@ fn replies() -> Vec<Vec<u8>> {
     let (seq, slot, instance, pid, status) = (1, 2, 3, 4, 5);
     let failure = Failure { stage: Stage::Exec, errno: 2 };
     let cause = Cause::Died;
-    let (stdout, audit) = (true, true);
+    let (stdout, audit) = (true, Some(7));
     [
         Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout, audit },
         Reply::Listener { index: 1 },

@@ -7,7 +7,7 @@
 
 use crate::frame::{self, Error, record, tagged};
 use crate::reply::{Cause, Failure};
-use crate::request::{Instance, Request, Slot};
+use crate::request::{Request, Slot};
 
 /// Length of every note in bytes.
 pub const SIZE: usize = 256;
@@ -29,22 +29,20 @@ pub enum Deed {
     1 Began(run: u32),
     /// It ends.
     2 Ended(),
-    /// A broker was started: its process id.
-    3 BrokerBegan(pid: i32),
     /// A broker is gone: why, and its wait status.
-    4 BrokerEnded(cause: Cause, status: i32),
+    3 BrokerEnded(cause: Option<Cause>, status: i32),
     /// A request of the broker is carried out.
-    5 Asked(request: Request),
-    /// A program was started, or had a step fail after its descriptors were in place.
-    6 Spawned(slot: Slot, instance: Instance, pid: i32, failure: Option<Failure>),
+    4 Asked(request: Request),
+    /// A process of a program was made: its process id.
+    5 Spawned(slot: Slot, pid: i32),
     /// A program could not be started.
-    7 Failed(slot: Slot, failure: Failure),
-    /// A program has ended: its wait status.
-    8 Exited(slot: Slot, instance: Instance, status: i32),
+    6 Failed(slot: Slot, failure: Failure),
+    /// A process of a program has ended: its process id and wait status.
+    7 Exited(slot: Slot, pid: i32, status: i32),
     /// The daemon got a signal.
-    9 Signal(signo: u8),
-    /// A reading is over: the one in force now, and an error number where that is the old one.
-    10 Read(epoch: u32, errno: i32),
+    8 Signal(signo: u8),
+    /// A reading is over: the one in force now, and whether that is this one.
+    9 Read(epoch: u32, accepted: bool),
 }
 }
 
@@ -93,15 +91,14 @@ mod tests {
         let deeds = [
             Deed::Began(1),
             Deed::Ended(),
-            Deed::BrokerBegan(7),
-            Deed::BrokerEnded(Cause::Hung, 9),
+            Deed::BrokerEnded(Some(Cause::Hung), 9),
+            Deed::BrokerEnded(None, 9),
             Deed::Asked(request),
-            Deed::Spawned(1, 2, 3, Some(failure)),
-            Deed::Spawned(1, 2, 3, None),
+            Deed::Spawned(1, 2),
             Deed::Failed(1, failure),
             Deed::Exited(1, 2, 256),
             Deed::Signal(15),
-            Deed::Read(2, 0),
+            Deed::Read(2, true),
         ];
         for deed in deeds {
             let note = Note { n: u64::MAX, lost: 1, name: vec![0xff; NAME], deed };

@@ -1,0 +1,229 @@
+//! The audit log while broker, writer and spawner are killed: a chain, with each record that a client was answered for once.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use policy::audit::{Anchor, Report, Verifier};
+use system_tests::dist::Dist;
+use system_tests::{Config, Daemon, Launch, Room, procfs, wait_for};
+
+const LOG: &str = "audit.log";
+
+fn random(below: u64) -> u64 {
+    let mut bytes = [0; 8];
+    fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes)).expect("a number");
+    u64::from_ne_bytes(bytes) % below
+}
+
+fn config(room: &Room, keys: &str) -> PathBuf {
+    let audit = format!("audit_logfile={}\n{keys}", room.text(LOG));
+    // Deaf, so that signals are many and nothing else happens.
+    let deaf = "/usr/bin/python3 -c \"import signal, time; signal.signal(signal.SIGUSR1, signal.SIG_IGN); print('x', \
+                flush=True); time.sleep(1000000)\"";
+    Config::new(room).daemon(&audit).program("p", deaf, "user=nobody\nstartsecs=2").write(room)
+}
+
+fn started(room: &Room, keys: &str) -> Daemon {
+    let daemon = Launch::new(room, Dist::hooks().supervisord()).config(&config(room, keys)).ready();
+    daemon.wait_running("p");
+    daemon
+}
+
+/// The log's files, the oldest first.
+fn files(room: &Room) -> Vec<PathBuf> {
+    let numbered = |n: u32| room.path(&format!("{LOG}.{n}"));
+    let mut files: Vec<_> = (1..1_000).map(numbered).take_while(|p| p.exists()).collect();
+    files.reverse();
+    files.push(room.path(LOG));
+    files
+}
+
+fn check(room: &Room) -> Report {
+    let anchor = fs::read(room.path(&format!("{LOG}.anchor"))).expect("an anchor");
+    let mut verifier = Verifier::new(Anchor::read(&anchor));
+    for file in files(room) {
+        verifier.file(&file.display().to_string());
+        let text = fs::read(file).expect("a log");
+        text.split_inclusive(|byte| *byte == b'\n').for_each(|line| verifier.line(line));
+    }
+    verifier.finish()
+}
+
+#[track_caller]
+fn intact(room: &Room) -> Report {
+    let report = check(room);
+    assert!(report.intact(), "{:?}", report.problems);
+    report
+}
+
+fn lines(room: &Room) -> Vec<String> {
+    let texts = files(room).into_iter().map(|file| fs::read_to_string(file).expect("text"));
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The number that a member has in a line.
+fn number(line: &str, member: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(&format!("\"{member}\":"))?;
+    rest.split([',', '}']).next()?.parse().ok()
+}
+
+/// Each daemon's notes are numbered without a gap; nothing is there twice.
+#[track_caller]
+fn each_note_once(room: &Room) -> usize {
+    let (mut next, mut seen) = (1, 0);
+    for line in lines(room).iter().filter(|line| line.contains("\"source\":\"spawner\"")) {
+        let n = number(line, "n").expect("a number");
+        // The next daemon counts from the beginning.
+        let fresh = n == 1 && line.contains("\"detail\":\"run 1\"");
+        assert!(n == next || fresh, "{line}: {next} was to come");
+        assert!(!line.contains("\"lost\":"), "{line}");
+        (next, seen) = (n + 1, seen + 1);
+    }
+    seen
+}
+
+/// The same for what each broker of each daemon said.
+#[track_caller]
+fn each_record_once(room: &Room) -> usize {
+    let (mut last, mut seen) = ((0, 0), 0);
+    for line in lines(room) {
+        if line.contains("\"detail\":\"run 1\"") {
+            last = (0, 0);
+        }
+        if let (Some(broker), Some(n)) = (number(&line, "broker"), number(&line, "n")) {
+            let good = if broker == last.0 { n == last.1 + 1 } else { broker > last.0 && n == 1 };
+            assert!(good, "{line} after {last:?}");
+            (last, seen) = ((broker, n), seen + 1);
+        }
+    }
+    seen
+}
+
+fn signals(room: &Room) -> u64 {
+    let asked = |line: &&String| line.contains("SIGUSR1 to the process");
+    u64::try_from(lines(room).iter().filter(asked).count()).expect("a number")
+}
+
+fn writer(daemon: &Daemon) -> Option<i32> {
+    procfs::children(daemon.pid).into_iter().find(|pid| {
+        procfs::arguments(*pid).first().is_some_and(|word| word.ends_with("supervisor-audit"))
+    })
+}
+
+/// Clients ask for signals as fast as they can while `act` goes on. Gives how many were sent, and how many of them were
+/// answered.
+fn under_traffic(daemon: &Daemon, act: impl FnOnce()) -> (u64, u64) {
+    let (sent, answered, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    let call = ["p".into(), "USR1".into()];
+                    if daemon.client.call("supervisor.signalProcess", &call).is_ok() {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        act();
+        over.store(true, Ordering::Relaxed);
+    });
+    (sent.into_inner(), answered.into_inner())
+}
+
+/// What was answered is in the log, and nothing that was not asked for.
+#[track_caller]
+fn complete(room: &Room, (sent, answered): (u64, u64)) {
+    let there = signals(room);
+    assert!(answered > 20, "only {answered} answers");
+    assert!((answered..=sent).contains(&there), "{there} of {answered} answered, {sent} sent");
+}
+
+fn nap() {
+    std::thread::sleep(Duration::from_millis(random(60)));
+}
+
+fn killed(daemon: &Daemon) {
+    if let Some(pid) = writer(daemon) {
+        procfs::signal(pid, Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn writers_and_brokers_that_are_killed_lose_nothing() {
+    let room = Room::new();
+    let mut daemon = started(&room, "");
+    let calls = under_traffic(&daemon, || {
+        for n in 0..60 {
+            nap();
+            if n % 6 == 5 {
+                daemon.replace_broker();
+            } else {
+                killed(&daemon);
+            }
+        }
+    });
+    assert_eq!(daemon.stop(), 0);
+    let report = intact(&room);
+    assert_eq!(report.unanchored, 0, "the end was anchored");
+    complete(&room, calls);
+    each_note_once(&room);
+    each_record_once(&room);
+}
+
+#[test]
+fn the_chain_goes_on_over_rotated_files() {
+    let room = Room::new();
+    let mut daemon = started(&room, "audit_logfile_maxbytes=8KB\naudit_logfile_backups=900");
+    let calls = under_traffic(&daemon, || {
+        for n in 0..40 {
+            nap();
+            if n % 3 == 0 {
+                killed(&daemon);
+            }
+        }
+    });
+    assert_eq!(daemon.stop(), 0);
+    let report = intact(&room);
+    assert_eq!((report.first, report.unanchored), (Some(1), 0));
+    complete(&room, calls);
+    each_note_once(&room);
+    let files = files(&room);
+    assert!(files.len() > 3, "{files:?}");
+    for file in &files[..files.len() - 1] {
+        assert!(file.metadata().expect("a file").len() >= 8 << 10, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_spawner_that_is_killed_leaves_all_that_was_answered() {
+    let room = Room::new();
+    let (mut sent, mut answered) = (0, 0);
+    for _ in 0..6 {
+        let daemon = started(&room, "");
+        let calls = under_traffic(&daemon, || {
+            nap();
+            killed(&daemon);
+            nap();
+            procfs::signal(daemon.pid, Signal::SIGKILL);
+        });
+        (sent, answered) = (sent + calls.0, answered + calls.1);
+        wait_for("the end of the daemon", || !procfs::alive(daemon.pid));
+        // The program has nobody any more.
+        for orphan in room.processes() {
+            procfs::signal(orphan, Signal::SIGKILL);
+        }
+    }
+    let mut daemon = started(&room, "");
+    assert_eq!(daemon.stop(), 0);
+    let report = intact(&room);
+    assert_eq!(report.unanchored, 0);
+    complete(&room, (sent, answered));
+    each_note_once(&room);
+    each_record_once(&room);
+}

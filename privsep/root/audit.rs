@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 use nix::sys::resource::Resource;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{pipe2, write};
-use privsep::audit::{ANCHOR, Deed, HEAD, NAME, Note, first};
+use privsep::audit::{ANCHOR, Deed, HEAD, NAME, Note};
 use privsep::request::Request;
 use privsep::start;
 use privsep::table::{self, LogFile, Sink};
@@ -28,7 +28,7 @@ const LAST: u64 = 5_000;
 pub struct Audit {
     wanted: table::Audit,
     /// For the broker and for us. Both ends are kept: what was said does not go with a writer.
-    pipes: Vec<[OwnedFd; 2]>,
+    pub pipes: Vec<[OwnedFd; 2]>,
     log: OwnedFd,
     /// What the writer leaves to the next one.
     head: OwnedFd,
@@ -37,7 +37,7 @@ pub struct Audit {
     anchored: Vec<u8>,
     pub writer: Option<Process>,
     /// When there is something to do again: to anchor, or to start a writer.
-    next: Succession,
+    pub next: Succession,
     n: u64,
     lost: u32,
 }
@@ -53,10 +53,11 @@ impl Audit {
             let _ = fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 20));
             Ok([sys::aside(from), sys::aside(to)])
         };
+        let begin = [&*anchored, &*anchored, &wanted.log.maxbytes.to_le_bytes()].concat();
         Ok(Audit {
             pipes: (0..2).map(pipe).collect::<Result<_, Errno>>()?,
             log: audit_file(&wanted.log, None)?,
-            head: sheet("audit", HEAD, &first(&anchored, wanted.log.maxbytes), 0)?,
+            head: sheet("audit", HEAD, &begin, 0)?,
             wanted: wanted.clone(),
             anchor,
             anchored,
@@ -65,11 +66,6 @@ impl Audit {
             n: 0,
             lost: 0,
         })
-    }
-
-    /// Where the broker says what is to be in the log.
-    pub fn mouth(&self) -> Option<&OwnedFd> {
-        self.pipes.first().map(|[_, to]| to)
     }
 
     fn start(&self, helpers: &Helpers) -> Result<Process, Errno> {
@@ -101,13 +97,6 @@ impl Audit {
             self.writer = self.start(helpers).ok();
         }
         self.next.restart_at = Some(now + EVERY);
-        if self.writer.is_none() {
-            self.next.again(now);
-        }
-    }
-
-    pub fn due(&self) -> Option<u64> {
-        self.next.restart_at
     }
 
     /// Copies where the chain stands, unless the writer is just saying it.

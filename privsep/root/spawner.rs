@@ -580,7 +580,7 @@ impl Spawner {
         let next =
             self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
         let jobs = self.jobs.iter().map(|job| job.deadline);
-        let audit = self.audit.as_ref().and_then(Audit::due);
+        let audit = self.audit.as_ref().and_then(|audit| audit.next.restart_at);
         let stop = self.stop.as_ref().and_then(|stop| stop.deadline());
         starting
             .chain(jobs)

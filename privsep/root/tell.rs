@@ -77,7 +77,11 @@ impl Spawner {
             audit: audit.map(writer),
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
-        fds.extend(out.iter().chain(audit.and_then(Audit::mouth)).map(AsFd::as_fd));
+        fds.extend(
+            out.iter()
+                .chain(audit.and_then(|audit| audit.pipes.first()).map(|[_, to]| to))
+                .map(AsFd::as_fd),
+        );
         broker.tell(&hello, &fds, now)
     }
 

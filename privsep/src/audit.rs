@@ -3,7 +3,8 @@
 //! A note is always [`SIZE`] bytes, so that a pipe takes it whole or not at all.
 //!
 //! The head is a file in memory that outlives a writer. It begins with the anchor, twice, which the spawner copies to its
-//! file as it is where both are the same; then [`first`] has the rotation limit; from [`STATE_AT`] on it is the writer's.
+//! file as it is where both are the same; then, in 8 bytes, comes the size at which the log is rotated, 0 never; from
+//! [`STATE_AT`] on it is the writer's.
 
 use crate::frame::{self, Error, record, tagged};
 use crate::reply::{Cause, Failure};
@@ -73,11 +74,6 @@ impl Note {
     }
 }
 
-/// What a head begins with: the anchor of the daemon before, and the size in bytes at which the log is rotated, 0 never.
-pub fn first(anchor: &[u8], maxbytes: u64) -> Vec<u8> {
-    [anchor, anchor, &maxbytes.to_le_bytes()].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +103,5 @@ mod tests {
             assert_eq!(Note::decode(&bytes[1..]), Err(Error::Version));
             assert_eq!(Note::decode(&bytes[..SIZE - 1]), Err(Error::Short));
         }
-    }
-
-    #[test]
-    fn a_head_begins_with_the_anchor_twice() {
-        let first = first(&[7; ANCHOR], 1 << 20);
-        assert_eq!(first[..2 * ANCHOR], [7; 2 * ANCHOR]);
-        assert_eq!(first[2 * ANCHOR..], (1u64 << 20).to_le_bytes());
     }
 }

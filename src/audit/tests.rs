@@ -9,7 +9,7 @@ use link::bytes::Scratch;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 use policy::audit::{Anchor, Head, Record, Report, Source, verify};
-use privsep::audit::{ANCHOR, Deed, HEAD, Note, SIZE, first};
+use privsep::audit::{ANCHOR, Deed, HEAD, Note, SIZE};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,7 +79,9 @@ impl Bed {
 fn memory(anchor: &[u8], limit: u64) -> File {
     let memory = tempfile::tempfile().unwrap();
     memory.set_len(u64::try_from(HEAD).unwrap()).unwrap();
-    memory.write_all_at(&first(anchor, limit), 0).unwrap();
+    memory.write_all_at(anchor, 0).unwrap();
+    memory.write_all_at(anchor, ANCHOR as u64).unwrap();
+    memory.write_all_at(&limit.to_le_bytes(), 2 * ANCHOR as u64).unwrap();
     memory
 }
 

@@ -1,8 +1,9 @@
 //! The audit log while broker, writer and spawner are killed: a chain, with each record that a client was answered for once.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -103,8 +104,11 @@ fn each_record_once(room: &Room) -> usize {
     seen
 }
 
+/// How many of the calls are there: the broker says so before it answers.
 fn signals(room: &Room) -> u64 {
-    let asked = |line: &&String| line.contains("SIGUSR1 to the process");
+    let asked = |line: &&String| {
+        line.contains("\"source\":\"broker\"") && line.contains("\"action\":\"signal\"")
+    };
     u64::try_from(lines(room).iter().filter(asked).count()).expect("a number")
 }
 
@@ -200,30 +204,129 @@ fn the_chain_goes_on_over_rotated_files() {
     }
 }
 
+/// Kills the daemon after some traffic, and the writer just before, or long before that. Gives what was sent and answered.
+fn ended_by_force(room: &Room, together: bool) -> (u64, u64) {
+    let daemon = started(room, "");
+    let calls = under_traffic(&daemon, || {
+        nap();
+        let old = writer(&daemon);
+        killed(&daemon);
+        if !together {
+            wait_for("the next writer", || writer(&daemon).is_some_and(|new| old != Some(new)));
+            nap();
+        }
+        procfs::signal(daemon.pid, Signal::SIGKILL);
+    });
+    wait_for("the end of the daemon", || !procfs::alive(daemon.pid));
+    // The program has nobody any more.
+    for orphan in room.processes() {
+        procfs::signal(orphan, Signal::SIGKILL);
+    }
+    calls
+}
+
 #[test]
 fn a_spawner_that_is_killed_leaves_all_that_was_answered() {
     let room = Room::new();
     let (mut sent, mut answered) = (0, 0);
-    for _ in 0..6 {
-        let daemon = started(&room, "");
-        let calls = under_traffic(&daemon, || {
-            nap();
-            killed(&daemon);
-            nap();
-            procfs::signal(daemon.pid, Signal::SIGKILL);
-        });
+    for _ in 0..8 {
+        let calls = ended_by_force(&room, false);
         (sent, answered) = (sent + calls.0, answered + calls.1);
-        wait_for("the end of the daemon", || !procfs::alive(daemon.pid));
-        // The program has nobody any more.
-        for orphan in room.processes() {
-            procfs::signal(orphan, Signal::SIGKILL);
-        }
     }
     let mut daemon = started(&room, "");
     assert_eq!(daemon.stop(), 0);
-    let report = intact(&room);
-    assert_eq!(report.unanchored, 0);
+    assert_eq!(intact(&room).unanchored, 0);
     complete(&room, (sent, answered));
     each_note_once(&room);
     each_record_once(&room);
+}
+
+#[test]
+fn spawner_and_writer_killed_at_once_leave_a_chain() {
+    let room = Room::new();
+    for _ in 0..4 {
+        ended_by_force(&room, true);
+    }
+    let mut daemon = started(&room, "");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(intact(&room).unanchored, 0);
+    // What was in the pipes has gone with those who held them; nothing is there twice, or in pieces.
+    each_note_once(&room);
+}
+
+#[test]
+fn a_log_that_is_cut_while_nobody_is_there_is_known_for_ever() {
+    let room = Room::new();
+    let mut daemon = started(&room, "");
+    under_traffic(&daemon, nap);
+    assert_eq!(daemon.stop(), 0);
+    let text = fs::read_to_string(room.path(LOG)).expect("a log");
+    let end = text.trim_end().rfind('\n').expect("lines");
+    fs::write(room.path(LOG), &text[..=end]).expect("a shorter log");
+    assert!(!check(&room).intact(), "against the anchor");
+    let mut daemon = started(&room, "");
+    assert_eq!(daemon.stop(), 0);
+    let report = check(&room);
+    assert_eq!((report.intact(), report.unanchored), (false, 0), "the anchor is a new one now");
+    assert!(lines(&room).iter().any(|line| line.contains("\"event\":\"mismatch\"")));
+}
+
+/// Where others could put another file in its place there is no audit log, and no daemon without one.
+#[test]
+fn a_log_in_a_directory_of_others_is_refused() {
+    let room = Room::new();
+    room.directory_of(65_534, "theirs");
+    let keys = format!("audit_logfile={}", room.text("theirs/audit.log"));
+    let config = Config::new(&room).daemon(&keys).write(&room);
+    let outcome =
+        Launch::new(&room, Dist::plain().supervisord()).config(&config).args(&["-n"]).run();
+    assert_eq!(outcome.code(), 2);
+    let why = "(neither it nor its directories may be writable by others)";
+    assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
+    assert!(!room.path("theirs/audit.log").exists());
+}
+
+/// A file system that is full, until there is room again.
+#[test]
+fn a_full_disk_delays_and_tears_nothing() {
+    let room = Room::new();
+    let disk = room.directory("disk");
+    let mount = |words: &[&str]| {
+        let status = Command::new(words[0]).args(&words[1..]).arg(&disk).status().expect("mount");
+        assert!(status.success(), "{words:?}");
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs"]);
+    let unmounted = Unmount(disk.clone());
+    let log = room.text("disk/audit.log");
+    let deaf = config(&room, "");
+    let text = fs::read_to_string(&deaf).expect("text").replace(&room.text(LOG), &log);
+    fs::write(&deaf, text).expect("another place");
+    let mut daemon = Launch::new(&room, Dist::hooks().supervisord()).config(&deaf).ready();
+    daemon.wait_running("p");
+    let mut full = fs::File::create(disk.join("ballast")).expect("a file");
+    while full.write_all(&[b'x'; 1 << 10]).is_ok() {}
+    let calls = under_traffic(&daemon, || {
+        for _ in 0..20 {
+            nap();
+            killed(&daemon);
+        }
+        full.set_len(0).expect("room");
+    });
+    assert_eq!(daemon.stop(), 0);
+    for name in ["audit.log", "audit.log.anchor"] {
+        fs::copy(disk.join(name), room.path(name)).expect("a copy");
+    }
+    drop(unmounted);
+    assert_eq!(intact(&room).unanchored, 0);
+    complete(&room, calls);
+    each_note_once(&room);
+}
+
+/// Takes a file system away at the end.
+struct Unmount(PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }

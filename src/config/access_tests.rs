@@ -1,6 +1,6 @@
 //! Users, roles and labels.
 
-use policy::access::{
+use ::policy::access::{
     Access, Action, Member, Pattern, Principal, Proof, Role, Target, Who as Somebody,
 };
 

@@ -173,8 +173,12 @@ impl Gate {
             return Err(Refusal::TooMany { wait });
         }
         let sum = self.seal.login(source, given, keys);
+        // Before what others try: behind a proxy all have one address, and who was right is not to be kept out by them.
         if self.logins.knows(&sum) {
             return Ok(());
+        }
+        if let Some(wait) = self.throttle.wait_for_others(source, name) {
+            return Err(Refusal::TooMany { wait });
         }
         if let Some(mut news) = self.logins.news(&sum) {
             // The one who asked first pays, unless it fails.

@@ -132,16 +132,28 @@ impl Try<'_> {
 }
 
 impl Throttle {
-    /// How long this source has to wait with this name; nothing where it need not.
+    /// How long this source has to wait with this name because of what it has tried with it; nothing where it need not.
     pub(super) fn wait(&self, source: Source, name: Name) -> Option<Duration> {
+        let wait = self.0.borrow().both.wait((source, name), Instant::now());
+        Some(wait).filter(|wait| !wait.is_zero())
+    }
+
+    /// The same because of what it has tried with other names, or others with this one. Whoever is made to wait by this
+    /// has been looked up among those who were right before, so it counts as a try with this name.
+    pub(super) fn wait_for_others(&self, source: Source, name: Name) -> Option<Duration> {
         let now = Instant::now();
-        let tables = self.0.borrow();
-        let own = tables.addresses.wait(source, now).max(tables.both.wait((source, name), now));
+        let mut tables = self.0.borrow_mut();
+        let own = tables.addresses.wait(source, now);
         let of_name = match tables.addresses.has_failed(source, now) {
             true => tables.names.wait(name, now),
             false => Duration::ZERO,
         };
-        Some(own.max(of_name)).filter(|wait| !wait.is_zero())
+        let wait = own.max(of_name);
+        if wait.is_zero() {
+            return None;
+        }
+        tables.both.charge((source, name), now);
+        Some(wait)
     }
 
     /// Counts a try.
@@ -173,7 +185,10 @@ mod tests {
     async fn fail(throttle: &Throttle, source: Source, name: u8, count: usize) -> Duration {
         let begun = Instant::now();
         for _ in 0..count {
-            while let Some(wait) = throttle.wait(source, [name; 16]) {
+            while let Some(wait) = throttle
+                .wait(source, [name; 16])
+                .or_else(|| throttle.wait_for_others(source, [name; 16]))
+            {
                 advance(wait).await;
             }
             throttle.begin(source, [name; 16]);
@@ -210,6 +225,7 @@ mod tests {
         assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
         // Whoever has not failed need not wait for them.
         assert_eq!(throttle.wait(address(99), [1; 16]), None);
+        assert_eq!(throttle.wait_for_others(address(99), [1; 16]), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -231,6 +247,21 @@ mod tests {
         for _ in 0..1000 {
             assert_eq!(throttle.wait(address(1), [1; 16]), wait);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn being_looked_up_is_a_try_too() {
+        let throttle = Throttle::default();
+        for n in 0..100u32 {
+            let name = [n.to_be_bytes(); 4].concat().try_into().expect("a name");
+            throttle.begin(address(1), name);
+        }
+        let bob = [255; 16];
+        for _ in 0..10 {
+            assert_eq!(throttle.wait(address(1), bob), None);
+            assert!(throttle.wait_for_others(address(1), bob).is_some());
+        }
+        assert!(throttle.wait(address(1), bob).is_some(), "or it could be guessed at for ever");
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,7 +82,8 @@ fn every_action_is_decided_before_its_effect() {
         assert_eq!(desk.effects.take(), [], "{action:?}");
         if action.needs_process() {
             assert_eq!(status, 403, "{action:?} {text}");
-            assert!(text.contains(&format!("allows it: {right} of {name}.")), "{text}");
+            let full = if name == "cat" { "cat:cat" } else { name };
+            assert!(text.contains(&format!("allows it: {right} of {full}.")), "{text}");
         } else {
             assert!(status == 303 && text.contains("ERROR"), "{action:?} {text}");
         }
@@ -155,6 +156,7 @@ fn only_what_may_be_pressed_is_offered() {
     assert_eq!(offered("cat", "restart"), ("Restart All,Restart".to_owned(), false));
     assert_eq!(offered("cat", "start"), (String::new(), false), "it runs");
     assert_eq!(offered("web", "start"), ("Start".to_owned(), false));
+    assert_eq!(offered("web", "restart"), ("Restart All,Restart".to_owned(), false));
     let all = "Restart All,Stop All,Stop,Restart,Clear Log".to_owned();
     assert_eq!(offered("cat", "operator"), (all, true));
     let parts = ("Restart All,Stop All,Stop,Restart".to_owned(), false);
@@ -184,7 +186,7 @@ fn logs_are_for_those_who_may_read_them() {
         desk.grant("cat", "view,restart");
         let (status, text) = request(&desk, Page::Tail, Method::GET, query);
         assert_eq!(status, 403);
-        assert!(text.contains("allows it: log of cat."), "{text}");
+        assert!(text.contains("allows it: log of cat:cat."), "{text}");
         assert_eq!(desk.effects.take(), []);
         desk.grant("cat", "log");
         let (status, text) = request(&desk, Page::Tail, Method::GET, query);

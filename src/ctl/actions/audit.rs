@@ -179,7 +179,8 @@ fn told(record: &Value, zone: &TimeZone) -> String {
     let mark = text("decision").or(text("event")).unwrap_or("-");
     let what: Vec<&str> = [text("action"), text("target")].into_iter().flatten().collect();
     let what = what.join(" ");
-    let mut line = format!("{at}  {mark:6} {:20} {what}", text("who").unwrap_or("-"));
+    let who = text("who").or(text("source")).unwrap_or("-");
+    let mut line = format!("{at}  {mark:7} {who:20} {what}");
     if let Some(outcome) = text("outcome") {
         line.push_str(&format!(": {outcome}"));
     }
@@ -227,7 +228,7 @@ mod tests {
     fn records_are_lines_for_people() {
         assert_eq!(
             told(&record(DENIED), &TimeZone::UTC),
-            "2026-11-21 12:00:00  deny   unix:1000            stop web:nginx: ACCESS_DENIED (default) from unix by peer"
+            "2026-11-21 12:00:00  deny    unix:1000            stop web:nginx: ACCESS_DENIED (default) from unix by peer"
         );
         assert_eq!(
             told(&record(r#"{"event":"lifecycle","time":"x","detail":"stopped"}"#), &TimeZone::UTC),

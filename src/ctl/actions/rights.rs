@@ -192,7 +192,10 @@ impl Mine {
 /// What the caller may do to the daemon and to each process that it sees.
 fn mine(session: &mut Session) -> Result<Vec<Mine>, Trouble> {
     let infos = match all_infos(session) {
-        Err(Trouble::Fault(fault)) if fault.code == Code::AccessDenied.number() => Vec::new(),
+        // Who has no role may not even ask.
+        Err(Trouble::Fault(fault)) if fault.code == Code::AccessDenied.number() => {
+            return Ok(Vec::new());
+        }
         infos => infos?,
     };
     let mut daemon = Mine::new(None);
@@ -202,9 +205,9 @@ fn mine(session: &mut Session) -> Result<Vec<Mine>, Trouble> {
     let words = OF_PROCESSES.iter().chain(&["signal", "admin"]).map(|word| (*word).to_owned());
     inquire(session, &mut processes, &words.collect::<Vec<_>>())?;
     inquire_signals(session, &mut processes)?;
+    processes.insert(0, daemon);
     let all = |mine: &Mine| mine.actions.iter().any(|word| word == "admin");
     processes.iter_mut().filter(|mine| all(mine)).for_each(|m| m.actions = vec!["admin".into()]);
-    processes.insert(0, daemon);
     Ok(processes)
 }
 
@@ -373,7 +376,9 @@ fn decide(
         }
     }
     for (target, verdict) in targets.iter().zip(verdicts) {
-        tell(session, &Asked { user, principal: &principal, action, target }, verdict)?;
+        let several = targets.len() > 1;
+        let asked = Asked { user, principal: &principal, action, target, several };
+        tell(session, &asked, verdict)?;
     }
     Ok(())
 }
@@ -418,6 +423,8 @@ struct Asked<'a> {
     principal: &'a str,
     action: &'a str,
     target: &'a str,
+    /// Whether it is one of several targets.
+    several: bool,
 }
 
 /// Says what was decided, and sets the exit status: what cannot be told counts more than a denial.
@@ -466,9 +473,10 @@ impl Verdict {
         let word = if self.allowed { "allowed" } else { "denied" };
         let number = asked.principal.split('(').next().unwrap_or(asked.principal);
         let why = self.why.replace(number, asked.user);
+        let target = if asked.several { format!("{}: ", asked.target) } else { String::new() };
         match self.place.as_str() {
-            "" => format!("{word}: {why}"),
-            place => format!("{word}: {why} ({place})"),
+            "" => format!("{target}{word}: {why}"),
+            place => format!("{target}{word}: {why} ({place})"),
         }
     }
 }
@@ -477,6 +485,8 @@ impl Verdict {
 pub fn denied(text: &str) -> String {
     let about = text.split_once(": ").map_or("", |(_, about)| about);
     match about.split_once(" of ") {
+        // It is asked before all else.
+        Some(("view", "daemon")) => "not allowed: the caller has no role".to_owned(),
         Some((action, _)) => format!("not allowed: {action}"),
         None if about.is_empty() => "not allowed".to_owned(),
         None => format!("not allowed: {about}"),
@@ -491,6 +501,7 @@ mod tests {
     fn denials_name_the_action() {
         assert_eq!(denied("ACCESS_DENIED: restart of web:nginx"), "not allowed: restart");
         assert_eq!(denied("ACCESS_DENIED: signal(HUP) of a:b"), "not allowed: signal(HUP)");
+        assert_eq!(denied("ACCESS_DENIED: view of daemon"), "not allowed: the caller has no role");
         assert_eq!(denied("ACCESS_DENIED"), "not allowed");
     }
 
@@ -502,8 +513,13 @@ mod tests {
             place: "/etc/s.conf:12".to_owned(),
             why: "role web grants restart on nginx:nginx to unix:1000".to_owned(),
         };
-        let asked =
-            Asked { user: "alice", principal: "unix:1000(7)", action: "restart", target: "nginx" };
+        let asked = Asked {
+            user: "alice",
+            principal: "unix:1000(7)",
+            action: "restart",
+            target: "nginx",
+            several: false,
+        };
         let line = verdict.line(&asked);
         assert_eq!(
             line,
@@ -512,6 +528,8 @@ mod tests {
         let why = "unix:1000 has no role".to_owned();
         let denied = Verdict { allowed: false, place: String::new(), why, ..verdict };
         assert_eq!(denied.line(&asked), "denied: alice has no role");
+        let asked = Asked { several: true, ..asked };
+        assert_eq!(denied.line(&asked), "nginx: denied: alice has no role");
     }
 
     #[test]

@@ -44,6 +44,8 @@ fn files(file: &str) -> Vec<String> {
 fn read_anchor(file: &str, named: Option<&str>) -> Result<Option<Anchor>, String> {
     let name = named.map_or_else(|| format!("{file}.anchor"), str::to_owned);
     match fs::read(native(&name)) {
+        // It is made empty, and written for the first time a moment later.
+        Ok(text) if text.is_empty() => Ok(None),
         Ok(text) => match Anchor::read(&text) {
             Some(anchor) => Ok(Some(anchor)),
             None => Err(format!("{name} is no anchor of an audit log")),
@@ -202,6 +204,8 @@ mod tests {
         let cut: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
         fs::write(log.path(), cut).unwrap();
         assert_eq!(log.check(None), Ok(1));
+        fs::write(log.path() + ".anchor", "").unwrap();
+        assert_eq!(log.check(None), Ok(0));
         fs::remove_file(log.path() + ".anchor").unwrap();
         assert_eq!(log.check(None), Ok(0));
         assert!(log.check(Some("/nonexistent")).is_err() && log.check(Some(&log.path())).is_err());

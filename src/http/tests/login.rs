@@ -196,6 +196,29 @@ fn who_fails_too_often_waits_and_others_do_not() {
 }
 
 #[test]
+fn who_was_right_is_not_kept_out_by_others_at_the_same_address() {
+    // Without hashes, so that the tries come as fast as they can.
+    let carol = User { name: "carol".to_owned(), ..bob() };
+    Plan { users: vec![bob(), carol], ..Plan::default() }.run(async |bed| {
+        assert_eq!(status(&over_tcp(&bed, call(&basic("bob:bobs"))).await), 200);
+        // Nobody waits for the end of the one before.
+        let mut flood = Vec::new();
+        for n in 0..60 {
+            let mut client = bed.tcp().await;
+            client.send(call(&basic(&format!("user{n}:x")))).await;
+            tokio::task::yield_now().await;
+            flood.push(client);
+        }
+        let last = over_tcp(&bed, call(&basic("carol:x"))).await;
+        assert_eq!(status(&last), 429, "the address has had its tries");
+        assert_eq!(status(&over_tcp(&bed, call(&basic("bob:bobs"))).await), 200);
+        let mut neighbour = bed.unix().await;
+        neighbour.send(call(&basic("carol:bobs"))).await;
+        assert_eq!(status(&passing(neighbour.answer()).await), 200);
+    });
+}
+
+#[test]
 fn a_flood_of_failures_does_not_fill_the_audit_log() {
     users().run(async |bed| {
         for n in 0..30 {

@@ -47,7 +47,8 @@ fn users_and_their_passwords() {
         [
             ("ann", &Password::Argon2(HASH.to_owned())),
             ("b.ob@example.com", &Password::Sha1(sha.to_owned())),
-            ("carol", &Password::Plain("hunter2%".to_owned())),
+            // Plain text does not leave the reader.
+            ("carol", &Password::Sha1("e3c8136abde672759414a3a9c67337a9a631d468".to_owned())),
         ]
     );
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha1::{Digest, Sha1};
 
 use super::settings::Password;
 use super::values::Read;
@@ -74,6 +75,20 @@ fn foreign(text: &str) -> bool {
     };
     let dollar = text.strip_prefix('$').is_some_and(|rest| kind(rest, '$'));
     dollar || text.strip_prefix('{').is_some_and(|rest| kind(rest, '}'))
+}
+
+/// A password as the broker gets it: of plain text only a digest, for what reads the broker's memory is not to have what
+/// somebody may use elsewhere, too.
+pub fn kept(password: &Password) -> Password {
+    match password {
+        Password::Plain(text) => {
+            let digest = Sha1::digest(text.as_bytes());
+            Password::Sha1(
+                digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
+            )
+        }
+        other => other.clone(),
+    }
 }
 
 /// What a legacy kind is called in a warning.
@@ -149,6 +164,16 @@ fn number(word: &str, key: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_is_not_kept() {
+        let sha = "82ab876d1387bfafe46cc1c8a2ef074eae50cb1d";
+        let plain = Password::Plain("thepassword".to_owned());
+        assert_eq!(kept(&plain), Password::Sha1(sha.to_owned()));
+        for other in [Password::Sha1("abc".to_owned()), Password::Argon2("$argon2id$".to_owned())] {
+            assert_eq!(kept(&other), other);
+        }
+    }
 
     const SALT16: &str = "c29tZXNhbHRzb21lc2FsdA";
     const HASH32: &str = "9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";

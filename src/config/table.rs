@@ -14,6 +14,7 @@ use super::identity;
 use super::limits;
 use super::merge;
 use super::model::{Address, Daemon, Group, Server, User};
+use super::password;
 use super::path::absolute;
 use super::reading::Reading;
 use super::servers;
@@ -48,7 +49,8 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     let mut settings = settings(r.facts, daemon);
     table.sockets = model.servers.iter().map(socket).collect();
     settings.servers = listed(&model.servers);
-    let user = |u: &User| settings::User { name: u.name.clone(), password: u.password.clone() };
+    let user =
+        |u: &User| settings::User { name: u.name.clone(), password: password::kept(&u.password) };
     settings.users = model.users.iter().map(user).collect();
     settings.access = Rules { roles: model.roles.clone(), owner: own };
     let url = match current {
@@ -172,7 +174,7 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
     let each = |(socket, server): (u32, &Server)| settings::Server {
         section: server.section.clone(),
         socket,
-        credentials: server.credentials.clone(),
+        credentials: server.credentials.as_ref().map(|(name, p)| (name.clone(), password::kept(p))),
         hosts: server.hosts.clone(),
         legacy_get_actions: server.legacy_get_actions,
         guarded: server.guarded,

@@ -5,4 +5,5 @@ mod clients;
 mod hostile;
 mod listeners;
 mod streams;
-mod wire;
+
+use system_tests::wire;

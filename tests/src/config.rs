@@ -66,6 +66,12 @@ impl Config {
         self
     }
 
+    /// Who may connect to the unix socket.
+    pub fn with_socket_mode(mut self, mode: &str) -> Config {
+        self.sections = self.sections.replacen(".sock\n", &format!(".sock\nchmod={mode}\n"), 1);
+        self
+    }
+
     /// The text of the file.
     pub fn text(&self) -> String {
         format!("{}{}", self.daemon, self.sections)

@@ -4,20 +4,26 @@
 //! daemon does. A missing binary or right is a failure that says so, never a test that is passed over.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod config;
 pub mod daemon;
 pub mod dist;
 pub mod lines;
 pub mod net;
+pub mod netns;
+pub mod people;
 pub mod procfs;
 pub mod room;
 pub mod rpc;
 pub mod wait;
 mod watchdog;
+pub mod wire;
 
 pub use config::Config;
 pub use daemon::{Daemon, Launch, Outcome};
 pub use dist::Dist;
+pub use netns::Network;
+pub use people::{Account, People};
 pub use room::Room;
 pub use rpc::{Client, Error, Value};
 pub use wait::{poll_until, wait_for};

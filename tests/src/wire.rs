@@ -1,21 +1,27 @@
 //! Raw connections to a listener, below any HTTP library.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use system_tests::wait::PATIENCE;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+
+use crate::wait::PATIENCE;
 
 /// Where a listener is.
 #[derive(Debug, Clone)]
 pub enum Place {
+    /// A unix socket.
     Unix(PathBuf),
+    /// TCP.
     Tcp(SocketAddr),
 }
 
 impl Place {
+    /// The socket at a path.
     pub fn unix(path: &Path) -> Place {
         Place::Unix(path.to_owned())
     }
@@ -26,6 +32,7 @@ impl Place {
         listener.local_addr().expect("an address")
     }
 
+    /// Connects.
     pub fn connect(&self) -> io::Result<Wire> {
         Ok(match self {
             Place::Unix(path) => {
@@ -42,6 +49,21 @@ impl Place {
                 Wire { stream: Stream::Tcp(stream), buffer: Vec::new() }
             }
         })
+    }
+
+    /// Connects to a TCP server from an address of this machine, such as any of 127.0.0.0/8.
+    pub fn connect_from(&self, source: Ipv4Addr) -> io::Result<Wire> {
+        let Place::Tcp(SocketAddr::V4(address)) = self else {
+            return Err(io::Error::other("no server of IPv4"));
+        };
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(source, 0)))?;
+        connect(socket.as_raw_fd(), &SockaddrIn::from(*address))?;
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Wire { stream: Stream::Tcp(stream), buffer: Vec::new() })
     }
 
     /// Sends a request on a connection of its own and takes all that comes until the server closes.
@@ -66,6 +88,7 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Sends all of it.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stream {
             Stream::Unix(stream) => stream.write_all(bytes),

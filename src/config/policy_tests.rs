@@ -159,7 +159,7 @@ fn roles_that_give_more_than_they_seem_to() {
                 [role:c]\nmembers=carol\nprograms=web\nactions=admin\n\
                 [role:d]\nmembers=carol\nprograms=*\nactions=admin\n[user:dora]\npassword=x\n";
     let json = json(&(fine() + more));
-    assert_eq!(values(&json, "kind"), ["plain password", "anonymous", "broad role"]);
+    assert_eq!(values(&json, "kind"), ["plain password", "anonymous"]);
     let text = text(&(fine() + more));
     let users = section(&text, "Users");
     assert!(users.contains(&"roles          no role, may do nothing".to_owned()), "{users:?}");

@@ -1,7 +1,7 @@
 //! Sets of roles, one bit each.
 
 /// Roles by number. Sets of one [`super::Access`] all have the same length.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bits(Box<[u64]>);
 
 impl Bits {

@@ -111,9 +111,15 @@ impl Access {
         if roles.is_empty() {
             return format!("{who} has no role");
         }
-        let about: Vec<&&Role> = roles.iter().filter(|role| role.covers(target)).collect();
+        let about: Vec<&&Role> = roles.iter().filter(|role| role.covers(action, target)).collect();
+        let names: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
+        if (action, target) == (Action::Admin, Target::Daemon) {
+            let names = names.join(", ");
+            return format!(
+                "that takes a role with actions=admin and programs=*; {who} has {names}"
+            );
+        }
         if about.is_empty() {
-            let names: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
             return format!("no role of {who} is about {what}; it has {}", names.join(", "));
         }
         let grants = about.iter().map(|role| format!("{} ({})", role.name, role.grants));
@@ -123,10 +129,10 @@ impl Access {
 }
 
 impl Role {
-    /// Whether it is about this. Every role is about the daemon: what it may do there, its actions say.
-    fn covers(&self, target: Target<'_>) -> bool {
+    /// Whether it is about this where `action` is done to it.
+    fn covers(&self, action: Action, target: Target<'_>) -> bool {
         match target {
-            Target::Daemon => true,
+            Target::Daemon => action != Action::Admin || self.is_about_everything(),
             Target::Process { group, name, labels } => {
                 self.programs.iter().any(|pattern| pattern.covers(group, name, labels))
             }

@@ -28,6 +28,9 @@ pub(super) struct Index {
     actions: HashMap<Action, Bits>,
     labels: HashMap<String, Bits>,
     patterns: Globs<OfGroups>,
+    /// Roles about the daemon, and those of them about everything that it has.
+    daemon: Bits,
+    everything: Bits,
     programs: RefCell<Programs>,
     principals: RefCell<Vec<(Principal, Rc<Bits>)>>,
 }
@@ -56,7 +59,9 @@ struct Known {
 
 impl Index {
     pub(super) fn new(roles: &[Role]) -> Index {
-        let mut index = Index { roles: roles.len(), ..Index::default() };
+        let none = || Bits::none(roles.len());
+        let (daemon, everything) = (none(), none());
+        let mut index = Index { roles: roles.len(), daemon, everything, ..Index::default() };
         let granting = |action| {
             let mut bits = Bits::none(roles.len());
             let granted = (0..).zip(roles).filter(|(_, role)| role.grants.has(action));
@@ -68,6 +73,10 @@ impl Index {
         }
         index.actions = Action::ALL.into_iter().map(|action| (action, granting(action))).collect();
         for (number, role) in (0..).zip(roles) {
+            index.daemon.insert(number);
+            if role.is_about_everything() {
+                index.everything.insert(number);
+            }
             role.members.iter().for_each(|member| index.member(number, member));
             role.programs.iter().for_each(|pattern| index.pattern(number, pattern));
         }
@@ -107,6 +116,12 @@ impl Index {
             Action::Signal(signo) => self.signals.get(usize::from(signo)),
             action => self.actions.get(&action),
         }
+    }
+
+    /// Roles that are about the daemon where this is done to it: every role, but what reaches all programs is for roles
+    /// about all of them.
+    pub(super) fn of_daemon(&self, action: Action) -> &Bits {
+        if action == Action::Admin { &self.everything } else { &self.daemon }
     }
 
     /// Roles that a principal has.

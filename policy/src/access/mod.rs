@@ -133,8 +133,10 @@ impl Access {
     fn role(&self, who: &Principal, action: Action, target: Target<'_>) -> Option<usize> {
         let own = self.index.of_principal(who);
         match target {
-            // Every role is about the daemon.
-            Target::Daemon => self.index.of_action(on_daemon(action))?.first_of_both(&own),
+            Target::Daemon => {
+                let action = on_daemon(action);
+                self.index.of_action(action)?.first_of_three(&own, self.index.of_daemon(action))
+            }
             Target::Process { group, name, labels } => {
                 let about = self.index.of_program(group, name, labels);
                 self.index.of_action(action)?.first_of_three(&own, &about)
@@ -167,21 +169,16 @@ impl Access {
         if self.rules.roles.is_empty() || self.is_owner(who) {
             return Grants::admin();
         }
-        let own = self.index.of_principal(who);
-        let about = match target {
-            Target::Daemon => own.clone(),
-            Target::Process { group, name, labels } => self.index.of_program(group, name, labels),
+        let Target::Process { group, name, labels } = target else {
+            let may = |action: &Action| self.role(who, *action, target).is_some();
+            return Action::ALL.into_iter().filter(may).collect();
         };
+        let about = self.index.of_program(group, name, labels);
+        let own = self.index.of_principal(who);
         let roles = own.both(&about).filter_map(|number| self.rules.roles.get(number));
         let mut grants = Grants::default();
         roles.for_each(|role| grants.join(role.grants));
-        match target {
-            Target::Daemon => {
-                let may = |action: &Action| grants.has(on_daemon(*action));
-                Action::ALL.into_iter().filter(may).collect()
-            }
-            Target::Process { .. } => grants,
-        }
+        grants
     }
 
     /// The same as a proof for what has an effect, or the refusal.

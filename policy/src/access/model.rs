@@ -173,8 +173,11 @@ fn naive(roles: &[Written], asker: &Asker, action: Action, asked: &Asked) -> (bo
             (Asked::Daemon, Action::View | Action::Config) | (Asked::Process(..), _) => action,
             (Asked::Daemon, _) => Action::Admin,
         };
-        let about =
-            matches!(asked, Asked::Daemon) || role.programs.iter().any(|p| is_about(p, asked));
+        let all = || role.programs.iter().any(|p| p == "*" || p == "*:*");
+        let about = match asked {
+            Asked::Daemon => asked_for != Action::Admin || all(),
+            _ => role.programs.iter().any(|p| is_about(p, asked)),
+        };
         if has(role, asker) && about && grants(role, asked_for) {
             return (true, Some(number));
         }

@@ -53,6 +53,15 @@ impl Pattern {
         }
     }
 
+    /// Whether it names every process that there can be.
+    pub(super) fn is_everything(&self) -> bool {
+        match self {
+            Pattern::Label(_) => false,
+            Pattern::Group(of) => of == "*",
+            Pattern::Process(of, name) => of == "*" && name == "*",
+        }
+    }
+
     /// Whether it names a process.
     pub fn covers(&self, group: &str, name: &str, labels: &[String]) -> bool {
         match self {

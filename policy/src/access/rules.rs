@@ -44,6 +44,13 @@ pub enum Member {
     Anonymous,
 }
 
+impl Role {
+    /// Whether it is about all programs that there are or will be, and so about the daemon's own affairs, too.
+    pub fn is_about_everything(&self) -> bool {
+        self.programs.iter().any(Pattern::is_everything)
+    }
+}
+
 /// As in `members=`: `user:alice`, `unix:1000`, `@33`, `anonymous`.
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -86,6 +86,25 @@ fn with_one_role_the_rest_is_refused() {
 }
 
 #[test]
+fn the_daemon_is_for_roles_about_everything() {
+    for (programs, allowed) in [
+        ("nginx", false),
+        ("nginx*", false),
+        ("@all", false),
+        ("*:a", false),
+        ("*", true),
+        ("*:*", true),
+    ] {
+        let access = access(vec![role("all", &[alice()], &[programs], "admin")]);
+        let decision = access.decide(&user("alice"), Action::Admin, Target::Daemon);
+        assert_eq!(decision.allowed, allowed, "{programs}");
+        let grants = access.grants(&user("alice"), Target::Daemon);
+        assert_eq!(grants.has(Action::Admin), allowed, "{programs}");
+        assert!(grants.has(Action::Config), "{programs}");
+    }
+}
+
+#[test]
 fn owners_are_accounts_and_not_logins() {
     let access = access(vec![role("web", &[alice()], &["nginx"], "view")]);
     for (who, owner) in [
@@ -426,7 +445,7 @@ fn decisions_in_words() {
     let daemon = explain(user("alice"), Action::Restart, Target::Daemon);
     assert_eq!(
         daemon.why,
-        "no role of user:alice grants admin on daemon: about it are web (view, restart)"
+        "that takes a role with actions=admin and programs=*; user:alice has web"
     );
     assert_eq!(explain(unix(0, &[]), Action::Admin, Target::Daemon).rule, "owner");
     assert_eq!(Access::default().describe(&Rule::NoRoles), "no roles");

@@ -206,8 +206,6 @@ pub enum Kind {
     ClearText,
     /// Somebody unknown may change something.
     Anonymous,
-    /// A role that means some programs and grants the daemon.
-    BroadRole,
     /// Nothing says afterwards who did what.
     NoAudit,
     /// A layer of the sandbox is missing.
@@ -226,7 +224,6 @@ impl Kind {
             Kind::OpenSocket => "open socket",
             Kind::ClearText => "no encryption",
             Kind::Anonymous => "anonymous",
-            Kind::BroadRole => "broad role",
             Kind::NoAudit => "no audit log",
             Kind::Sandbox => "sandbox",
         }

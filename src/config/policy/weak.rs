@@ -1,6 +1,6 @@
 //! What is weak, the gravest first.
 
-use policy::access::{Action, Member, Pattern};
+use policy::access::{Action, Member};
 use privsep::table::Socket;
 
 use super::super::password;
@@ -132,18 +132,11 @@ fn servers(r: &Reading<'_>, s: &Subject<'_>, report: &mut Report) {
 fn roles(s: &Subject<'_>, report: &mut Report) {
     for role in &s.settings.access.roles {
         let about = format!("[role:{}]", role.name);
-        let place = Some(role.place.clone());
         let harmless = |action: &Action| matches!(action, Action::View | Action::Log);
         let mut acts = Action::ALL.into_iter().filter(|action| role.grants.has(*action));
         if role.members.contains(&Member::Anonymous) && !acts.all(|action| harmless(&action)) {
             let text = format!("whoever gives no password has {}", role.grants);
-            add(report, Kind::Anonymous, &about, text, place.clone());
-        }
-        let all = |pattern: &Pattern| ["*", "*:*"].contains(&pattern.to_string().as_str());
-        if role.grants.has(Action::Admin) && !role.programs.iter().any(all) {
-            let text = "admin is for the daemon, too: its members may shut it down, whatever programs= says; \
-                        operator is not";
-            add(report, Kind::BroadRole, &about, text.to_owned(), place);
+            add(report, Kind::Anonymous, &about, text, Some(role.place.clone()));
         }
     }
 }

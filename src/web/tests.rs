@@ -156,6 +156,7 @@ fn only_what_may_be_pressed_is_offered() {
     assert_eq!(offered("cat", "restart"), ("Restart All,Restart".to_owned(), false));
     assert_eq!(offered("cat", "start"), (String::new(), false), "it runs");
     assert_eq!(offered("web", "start"), ("Start".to_owned(), false));
+    assert_eq!(offered("web", "restart"), ("Restart All,Restart".to_owned(), false));
     let all = "Restart All,Stop All,Stop,Restart,Clear Log".to_owned();
     assert_eq!(offered("cat", "operator"), (all, true));
     let parts = ("Restart All,Stop All,Stop,Restart".to_owned(), false);

@@ -6,6 +6,7 @@ mod client;
 mod completion;
 mod documents;
 mod logs;
+mod rights;
 mod shell;
 mod terminal;
 

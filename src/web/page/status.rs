@@ -93,6 +93,12 @@ impl Row<'_> {
     fn actions(&self) -> impl Iterator<Item = Action> {
         let actions: &[Action] = match self.state {
             State::Running => &[Action::Restart, Action::Stop, Action::ClearLog],
+            // Who may restart it and not start it has no other way to get it up again.
+            State::Stopped | State::Exited | State::Fatal
+                if !self.rights.contains(&Action::Start) =>
+            {
+                &[Action::Restart, Action::ClearLog]
+            }
             State::Stopped | State::Exited | State::Fatal => &[Action::Start, Action::ClearLog],
             State::Starting | State::Backoff => &[Action::Stop, Action::ClearLog],
             State::Stopping | State::Unknown => &[Action::ClearLog],

@@ -357,6 +357,8 @@ fn a_group_without_processes_is_for_admins_of_the_daemon() {
     assert_eq!(remove(&desk).unwrap_err().text, "BAD_NAME: empty");
     assert_eq!(desk.effects.take(), []);
     desk.grant("web", "admin");
+    assert_eq!(remove(&desk).unwrap_err().text, "BAD_NAME: empty");
+    desk.grant("*", "admin");
     assert_eq!(remove(&desk), Ok(Value::Bool(true)));
     let open = Desk::with(|settings| {
         let group = Group { name: "empty".into(), priority: 1, of: Of::Programs, slots: vec![] };

@@ -38,7 +38,7 @@ pub fn admit(
             (false, true) => {
                 let place = r.locate(&server.section, "insecure_no_auth");
                 r.problems.advice(format!(
-                    "{place}: whoever can reach {} controls all programs, without a password",
+                    "{place}: whoever can reach {} may use it, without a password",
                     shown(&server)
                 ));
                 admitted.push(server);
@@ -68,9 +68,12 @@ fn close(r: &mut Reading<'_>, server: &Server) {
     };
     r.problems.alarm(vec![
         format!(
-            "{place}: {where_to} {closed}: whoever can reach it would control all programs, for it asks for no \
-             password. Add these two lines to the section (supervisorctl passwd makes the hash), or listen on \
-             127.0.0.1, or say insecure_no_auth=true:"
+            "{place}: {where_to} {closed}: it asks for no password, and whoever can reach it could use it"
+        ),
+        format!(
+            "  add these two lines to [{}] (supervisorctl passwd makes the hash), or listen on 127.0.0.1, or say \
+             insecure_no_auth=true:",
+            server.section
         ),
         "  username=admin".to_owned(),
         "  password=$argon2id$v=19$...".to_owned(),
@@ -80,7 +83,7 @@ fn close(r: &mut Reading<'_>, server: &Server) {
 fn refuse(r: &mut Reading<'_>, server: &Server, asks: bool) {
     let why = match asks {
         true => "passwords could be read on their way, for it has no encryption",
-        false => "whoever can reach it would control all programs, for it asks for no password",
+        false => "it asks for no password, and whoever can reach it could use it",
     };
     let text = format!(
         "{} can be reached from other machines, which strict=true forbids: {why}; listen on 127.0.0.1",

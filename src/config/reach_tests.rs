@@ -28,10 +28,11 @@ fn what_others_can_reach_asks_for_a_password_or_stays_closed() {
         let (table, settings) = server(&format!("port={port}")).ok();
         assert!(table.sockets.is_empty() && settings.servers.is_empty(), "{port}");
         let said = notes(&settings, Level::Critical);
-        assert_eq!(said.len(), 3, "{said:?}");
+        assert_eq!(said.len(), 4, "{said:?}");
         assert!(said[0].starts_with("/etc/s.conf:4: [inet_http_server] port: "), "{}", said[0]);
-        assert_eq!(said[1], "  username=admin");
-        assert!(said[2].starts_with("  password=$argon2id$"));
+        assert!(said[1].starts_with("  add these two lines to [inet_http_server] "), "{}", said[1]);
+        assert_eq!(said[2], "  username=admin");
+        assert!(said[3].starts_with("  password=$argon2id$"));
         assert_eq!(settings.processes.len(), 1);
         assert!(
             !texts(&entry(&table, 0).env).iter().any(|v| v.starts_with("SUPERVISOR_SERVER_URL"))

@@ -266,10 +266,10 @@ mod check;
 mod later;
 #[path = "manual_tests.rs"]
 mod manual;
-#[path = "policy_tests.rs"]
-mod policy;
 #[path = "reach_tests.rs"]
 mod reach;
+#[path = "policy_tests.rs"]
+mod report;
 #[path = "section_tests.rs"]
 mod sections;
 

@@ -298,7 +298,7 @@ fn a_full_disk_delays_and_tears_nothing() {
         let status = Command::new(words[0]).args(&words[1..]).arg(&disk).status().expect("mount");
         assert!(status.success(), "{words:?}");
     };
-    mount(&["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs"]);
+    mount(&["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs"]);
     let unmounted = Unmount(disk.clone());
     let log = room.text("disk/audit.log");
     let deaf = config(&room, "");

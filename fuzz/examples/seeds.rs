@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use policy::audit::{Anchor, Head, Record, Source};
+use privsep::audit::{Deed, Note};
 use privsep::files::{Answer, Ask};
 use privsep::frame::Wire;
 use privsep::reply::{Cause, Failure, Reply, Stage};
@@ -26,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("head", heads()),
         ("auth", proofs()),
         ("listener", listeners()),
+        ("audit", said()),
         ("config", [CONFIG, ACCESS].map(|text| text.replace('|', "\0").into_bytes()).to_vec()),
     ] {
         let folder = Path::new(&below).join(target);
@@ -167,11 +170,29 @@ fn requests() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
+/// A record, a note, a log, an anchor.
+fn said() -> Vec<Vec<u8>> {
+    let target = Some("web:nginx".to_owned());
+    let record =
+        Record { event: "access", who: Some("user:a".to_owned()), target, ..Record::default() };
+    let note = Note { n: 1, lost: 2, name: b"web:nginx".to_vec(), deed: Deed::Signal(15) };
+    let (line, head) = Head::default().next("T", Source::Spawner, "\"event\":\"x\"");
+    let (next, after) = head.next("T", Source::Broker, "");
+    let anchor = Anchor { head: after, time: "T".to_owned() };
+    let log = format!("{line}{next}");
+    vec![
+        record.encode(1, 2),
+        note.encode().to_vec(),
+        log.into_bytes(),
+        anchor.text(128).into_bytes(),
+    ]
+}
+
 fn replies() -> Vec<Vec<u8>> {
     let (seq, slot, instance, pid, status) = (1, 2, 3, 4, 5);
     let failure = Failure { stage: Stage::Exec, errno: 2 };
     let cause = Cause::Died;
-    let (stdout, audit) = (true, true);
+    let (stdout, audit) = (true, Some(7));
     [
         Reply::Hello { epoch: 1, listeners: 2, predecessors: 3, cause, detail: 9, stdout, audit },
         Reply::Listener { index: 1 },

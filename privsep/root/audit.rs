@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 use nix::sys::resource::Resource;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{pipe2, write};
-use privsep::audit::{ANCHOR, Deed, HEAD, NAME, Note, first};
+use privsep::audit::{ANCHOR, Deed, HEAD, NAME, Note};
 use privsep::request::Request;
 use privsep::start;
 use privsep::table::{self, LogFile, Sink};
@@ -26,18 +26,18 @@ const EVERY: u64 = 60_000_000_000;
 const LAST: u64 = 5_000;
 
 pub struct Audit {
+    wanted: table::Audit,
     /// For the broker and for us. Both ends are kept: what was said does not go with a writer.
-    pipes: Vec<[OwnedFd; 2]>,
+    pub pipes: Vec<[OwnedFd; 2]>,
     log: OwnedFd,
     /// What the writer leaves to the next one.
     head: OwnedFd,
     anchor: OwnedFd,
     /// What is in the anchor.
     anchored: Vec<u8>,
-    anchor_at: u64,
-    writer: Option<Process>,
-    since: u64,
-    succession: Succession,
+    pub writer: Option<Process>,
+    /// When there is something to do again: to anchor, or to start a writer.
+    pub next: Succession,
     n: u64,
     lost: u32,
 }
@@ -53,28 +53,23 @@ impl Audit {
             let _ = fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 20));
             Ok([sys::aside(from), sys::aside(to)])
         };
+        let begin = [&*anchored, &*anchored, &wanted.log.maxbytes.to_le_bytes()].concat();
         Ok(Audit {
             pipes: (0..2).map(pipe).collect::<Result<_, Errno>>()?,
             log: audit_file(&wanted.log, None)?,
-            head: sheet("audit", HEAD, &first(&anchored, wanted.log.maxbytes), 0)?,
+            head: sheet("audit", HEAD, &begin, 0)?,
+            wanted: wanted.clone(),
             anchor,
             anchored,
-            anchor_at: 0,
             writer: None,
-            since: 0,
-            succession: Succession { restart_at: Some(0), ..Succession::default() },
+            next: Succession::default(),
             n: 0,
             lost: 0,
         })
     }
 
-    /// Where the broker says what is to be in the log.
-    pub fn mouth(&self) -> Option<&OwnedFd> {
-        self.pipes.first().map(|[_, to]| to)
-    }
-
-    fn start(&self, helpers: &Helpers, wanted: &table::Audit) -> Result<Process, Errno> {
-        let syslog = if wanted.syslog { syslog().ok() } else { None };
+    fn start(&self, helpers: &Helpers) -> Result<Process, Errno> {
+        let syslog = if self.wanted.syslog { syslog().ok() } else { None };
         let (null, err) = (helpers.null.as_fd(), std::io::stderr());
         let pipes = self.pipes.iter().map(|[from, _]| from);
         let own = pipes.chain([&self.log, &self.head]).chain(&syslog).map(AsFd::as_fd);
@@ -83,14 +78,29 @@ impl Audit {
             name: c"supervisor-audit",
             file: &helpers.audit,
             map: &standard.chain(own.zip(start::SOCKET..)).collect::<Vec<_>>(),
-            identity: wanted.identity.as_ref(),
+            identity: self.wanted.identity.as_ref(),
             limits: &[(Resource::RLIMIT_CORE, (0, 0)), (Resource::RLIMIT_AS, (1 << 28, 1 << 28))],
         };
         launch.start()
     }
 
+    /// Anchors, and starts a writer where there is none, when it is time. Since a writer was there all the while, its
+    /// successor need not wait.
+    pub fn tend(&mut self, helpers: &Helpers, now: u64) {
+        if self.next.restart_at > Some(now) {
+            return;
+        }
+        self.write_anchor();
+        if self.writer.is_some() {
+            self.next = Succession::default();
+        } else {
+            self.writer = self.start(helpers).ok();
+        }
+        self.next.restart_at = Some(now + EVERY);
+    }
+
     /// Copies where the chain stands, unless the writer is just saying it.
-    fn anchor(&mut self) {
+    fn write_anchor(&mut self) {
         let mut both = [0; 2 * ANCHOR];
         let _ = pread(&self.head, &mut both, 0);
         let (one, other) = both.split_at(ANCHOR);
@@ -98,91 +108,57 @@ impl Audit {
             self.anchored = one.to_vec();
         }
     }
-}
-
-impl Spawner {
-    /// Starts a writer and anchors, each when its time has come.
-    pub fn tend_audit(&mut self, now: u64) {
-        let (Some(audit), Some(wanted)) = (&mut self.audit, &self.sealed.table.audit) else {
-            return;
-        };
-        if audit.anchor_at <= now {
-            audit.anchor();
-            audit.anchor_at = now + EVERY;
-        }
-        if audit.writer.is_none() && audit.succession.restart_at.is_some_and(|at| at <= now) {
-            match audit.start(&self.sealed.helpers, wanted) {
-                Ok(writer) => (audit.writer, audit.since) = (Some(writer), now),
-                Err(_) => audit.succession.again(0, now),
-            }
-        }
-    }
-
-    pub fn audit_due(&self) -> Option<u64> {
-        let audit = self.audit.as_ref()?;
-        let next = audit.succession.restart_at.filter(|_| audit.writer.is_none());
-        next.into_iter().chain([audit.anchor_at]).min()
-    }
 
     /// Whether it was the writer that has ended. One that leaves by itself wants its file rotated.
-    pub fn writer_ended(&mut self, pid: i32, status: i32, now: u64) -> bool {
-        let (Some(audit), Some(wanted)) = (&mut self.audit, &self.sealed.table.audit) else {
-            return false;
-        };
-        if audit.writer.take_if(|writer| writer.pid == pid).is_none() {
+    pub fn ended(&mut self, pid: i32, status: i32, now: u64) -> bool {
+        if self.writer.take_if(|writer| writer.pid == pid).is_none() {
             return false;
         }
-        audit.anchor();
-        let mut served = now.saturating_sub(audit.since);
+        self.next.again(now);
         if status == 0
-            && let Ok(log) = audit_file(&wanted.log, Some(&audit.log))
+            && let Ok(log) = audit_file(&self.wanted.log, Some(&self.log))
         {
-            (audit.log, served) = (log, u64::MAX);
+            (self.log, self.next) = (log, Succession::default());
         }
-        audit.succession.again(served, now);
         true
     }
 
+    /// The end: the writer takes what is left, and where the chain stands then is anchored.
+    pub fn end(mut self, helpers: &Helpers) {
+        self.next = Succession::default();
+        self.tend(helpers, crate::now());
+        self.pipes.clear();
+        if let Some(writer) = &self.writer {
+            let _ = sys::wait(&writer.pidfd, PollFlags::POLLIN, LAST);
+        }
+        self.write_anchor();
+    }
+}
+
+impl Spawner {
     /// Has it recorded. What finds the pipe full is lost, and counted.
     pub fn note(&mut self, deed: Deed) {
-        let name = self.name_of(&deed).to_vec();
+        use Request::{ClearLog, Retire, Signal};
         let Some(audit) = &mut self.audit else { return };
+        let table = &self.sealed.table;
+        let mut name = match &deed {
+            Deed::Spawned(slot, _)
+            | Deed::Failed(slot, _)
+            | Deed::Exited(slot, ..)
+            | Deed::Asked(Signal { slot, .. } | Retire { slot }) => {
+                table.entry(*slot).map(|entry| entry.name.clone())
+            }
+            Deed::Asked(ClearLog { log }) => match table.log(*log) {
+                Some(Sink::File(file)) => Some(file.path.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+        .unwrap_or_default();
+        name.truncate(NAME);
         audit.n += 1;
         let note = Note { n: audit.n, lost: audit.lost, name, deed }.encode();
         let said = audit.pipes.last().map(|[_, to]| write(to, &note));
         audit.lost = if said == Some(Ok(note.len())) { 0 } else { audit.lost.saturating_add(1) };
-    }
-
-    fn name_of(&self, deed: &Deed) -> &[u8] {
-        use Request::{ClearLog, Retire, Signal};
-        let name = match deed {
-            Deed::Spawned(slot, ..)
-            | Deed::Failed(slot, _)
-            | Deed::Exited(slot, ..)
-            | Deed::Asked(Signal { slot, .. } | Retire { slot }) => {
-                self.entry(*slot).map(|entry| &entry.name)
-            }
-            Deed::Asked(ClearLog { log }) => match self.sealed.table.log(*log) {
-                Some(Sink::File(file)) => Some(&file.path),
-                _ => None,
-            },
-            _ => None,
-        };
-        let name = name.map(Vec::as_slice).unwrap_or_default();
-        name.get(..NAME).unwrap_or(name)
-    }
-
-    /// The end: the writer takes what is left, and where the chain stands then is anchored.
-    pub fn end_audit(&mut self, now: u64) {
-        self.note(Deed::Ended());
-        self.audit.iter_mut().for_each(|audit| audit.succession.restart_at = Some(0));
-        self.tend_audit(now);
-        if let Some(mut audit) = self.audit.take() {
-            audit.pipes.clear();
-            audit.writer.iter().for_each(|writer| {
-                let _ = sys::wait(&writer.pidfd, PollFlags::POLLIN, LAST);
-            });
-            audit.anchor();
-        }
     }
 }

@@ -389,6 +389,7 @@ impl Drop for Begun {
         let bound = std::mem::take(&mut spawner.store.bound).into_iter().flatten();
         let errands: Vec<Errand> = bound.filter_map(socket::close).collect();
         errands.iter().for_each(finish);
-        spawner.end_audit(crate::now());
+        spawner.note(Deed::Ended());
+        spawner.audit.take().into_iter().for_each(|audit| audit.end(&spawner.sealed.helpers));
     }
 }

@@ -53,7 +53,7 @@ pub struct Succession {
     pub predecessors: u32,
     pub cause: Option<Cause>,
     pub detail: i32,
-    pub step: usize,
+    step: usize,
     pub restart_at: Option<u64>,
 }
 
@@ -143,15 +143,14 @@ impl Succession {
         self.predecessors = self.predecessors.saturating_add(1);
         self.cause = Some(broker.doomed.unwrap_or(Cause::Died));
         self.detail = if broker.doomed.is_none() { status } else { 0 };
-        let serving = broker.phase == Phase::Serving;
-        self.again(if serving { now.saturating_sub(broker.since) } else { 0 }, now);
-    }
-
-    /// Sets the moment of the next attempt, after one that has served for so long.
-    pub fn again(&mut self, served: u64, now: u64) {
-        if served > GOOD_SERVICE {
+        if broker.phase == Phase::Serving && now.saturating_sub(broker.since) > GOOD_SERVICE {
             self.step = 0;
         }
+        self.again(now);
+    }
+
+    /// Sets the moment of the next attempt.
+    pub fn again(&mut self, now: u64) {
         let wait = BACKOFF.get(self.step).or(BACKOFF.last()).copied().unwrap_or(0);
         self.step = self.step.saturating_add(1);
         self.restart_at = Some(now + wait);
@@ -167,7 +166,7 @@ mod tests {
         let mut succession = Succession::default();
         let mut waits = Vec::new();
         for _ in 0..7 {
-            succession.again(0, 1000);
+            succession.again(1000);
             waits.push(succession.restart_at.unwrap() - 1000);
         }
         assert_eq!(waits[..5], BACKOFF);

@@ -48,7 +48,7 @@ impl Spawner {
             return;
         }
         let result = result.and_then(|_| self.adopt(&sheets));
-        self.note(Deed::Read(self.sealed.epoch, result.err().map_or(0, |errno| errno as i32)));
+        self.note(Deed::Read(self.sealed.epoch, result.is_ok()));
         let status = match result {
             Ok(()) => 0,
             Err(errno) if errno == COMPLAINTS.1 => COMPLAINTS.0,

@@ -18,7 +18,6 @@ use privsep::table::{LogFile, Sink, Sweep};
 
 use crate::errand::{self, Errand, Made};
 use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
-use crate::reading;
 
 /// What is to be done with a log file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,12 +104,10 @@ fn inherited(number: u8) -> Result<OwnedFd, Errno> {
 /// A file of the audit log, for reading and writing: at once, and only where nobody else can put another in its place.
 /// What is `held` is rotated before that, where it is due.
 pub fn audit_file(log: &LogFile, held: Option<&OwnedFd>) -> Result<OwnedFd, Errno> {
-    let cut = log.path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    let (directory, name) = log.path.split_at(cut);
-    let dir = reading::open(directory, DIRECTORY | OFlag::O_PATH, libc::S_IFDIR);
-    let dir = dir.map_err(|_| Errno::EPERM)?;
-    let (name, parent) = (name.get(1..).unwrap_or_default().to_vec(), fstat(&dir)?);
-    let place = Place { dir, name, exposed: None, parent };
+    let place = find(&log.path, Walk::Config)?;
+    if place.exposed.is_some() {
+        return Err(Errno::EPERM);
+    }
     let work = Work { log, task: Task::Rotate, held, place, lent: false };
     let _ = work.rotate();
     let file = work.place.open(OFlag::O_RDWR | OFlag::O_CREAT | CAREFUL, log.mode)?;

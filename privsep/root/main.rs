@@ -94,7 +94,7 @@ fn serve(mut begun: begin::Begun, carried: &mut [u8; CARRIED]) -> Result<End, u8
     loop {
         let at = now();
         let spawner = &mut begun.spawner;
-        spawner.tend_audit(at);
+        spawner.audit.iter_mut().for_each(|audit| audit.tend(&spawner.sealed.helpers, at));
         spawner.raise_broker(at);
         spawner.tell(at);
         wait(spawner, &begun.signals, at);

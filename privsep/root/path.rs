@@ -82,7 +82,11 @@ fn walk(path: &[u8], how: Walk) -> Result<Place, Errno> {
         if how == Walk::Trusted && first.is_some() {
             return Err(Errno::EXDEV);
         }
-        let next = openat(&dir, name.as_slice(), HANDLE, mode(0))?;
+        let next = match openat(&dir, name.as_slice(), HANDLE, mode(0)) {
+            // It can be made there.
+            Err(Errno::ENOENT) if last => return Ok(Place { dir, name, exposed: first, parent }),
+            next => next?,
+        };
         let inner = fstat(&next)?;
         if links == 0 {
             upto += 1 + name.len();

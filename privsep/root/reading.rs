@@ -232,7 +232,7 @@ fn regular(path: &[u8]) -> Result<OwnedFd, Answer> {
 }
 
 /// Opens a configuration file, or a directory. As root, nobody else may be able to write to it or anywhere on the way.
-pub fn open(path: &[u8], flags: OFlag, kind: libc::mode_t) -> Result<OwnedFd, Answer> {
+fn open(path: &[u8], flags: OFlag, kind: libc::mode_t) -> Result<OwnedFd, Answer> {
     let root = geteuid().is_root();
     let exposure = |upto: usize, stat: FileStat| Answer::Unsafe {
         upto: u32::try_from(upto).unwrap_or(u32::MAX),

@@ -141,11 +141,8 @@ impl Spawner {
             return;
         }
         match Broker::start(&self.sealed.helpers, &self.sealed.table, self.sealed.limits.2, now) {
-            Ok(broker) => {
-                self.note(Deed::BrokerBegan(broker.process.pid));
-                (self.broker, self.succession.restart_at) = (Some(broker), None);
-            }
-            Err(_) => self.succession.again(0, now),
+            Ok(broker) => (self.broker, self.succession.restart_at) = (Some(broker), None),
+            Err(_) => self.succession.again(now),
         }
     }
 
@@ -193,9 +190,9 @@ impl Spawner {
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
-        use Request::{ClearLog, End, Reread, Retire, Signal};
+        use Request::{ClearLog, End, Ready, Reread, Retire, Signal};
         let request = act.request();
-        if matches!(request, Signal { .. } | ClearLog { .. } | Reread | Retire { .. } | End(_)) {
+        if let Ready | Signal { .. } | ClearLog { .. } | Reread | Retire { .. } | End(_) = request {
             self.note(Deed::Asked(request));
         }
         match request {
@@ -253,6 +250,7 @@ impl Spawner {
                 of.news = Some(News::Spawned(seq));
                 self.store.pids.insert(pid, slot);
                 self.store.starting.push_back(slot);
+                self.note(Deed::Spawned(slot, pid));
             }
             Err(failure) => self.failed(slot, seq, failure, now),
         }
@@ -489,11 +487,7 @@ impl Spawner {
                 self.ours.insert(live.process.pid);
                 self.failed(slot, seq, failure, now);
             }
-            _ => {
-                let (instance, pid) = (of.instance, live.process.pid);
-                of.life = Life::Running(live);
-                self.note(Deed::Spawned(slot, instance, pid, failure));
-            }
+            _ => of.life = Life::Running(live),
         }
         self.store.starting.retain(|other| *other != slot);
         self.store.due.insert(slot);
@@ -509,11 +503,12 @@ impl Spawner {
                 self.finish_start(slot, true, now);
                 self.ours.remove(&pid);
                 if self.store.pids.remove(&pid).is_some() {
+                    self.note(Deed::Exited(slot, pid, exit.status));
                     self.exited(slot, exit);
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid) {
                 self.bury(exit.status, now);
-            } else if self.writer_ended(pid, exit.status, now) {
+            } else if self.audit.as_mut().is_some_and(|a| a.ended(pid, exit.status, now)) {
             } else if !self.ours.remove(&pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((pid, exit.status));
             }
@@ -529,8 +524,7 @@ impl Spawner {
         self.jobs.iter_mut().for_each(|job| job.seq = 0);
         if let Some(broker) = self.broker.take() {
             self.succession.ended(&broker, status, now);
-            let cause = self.succession.cause.unwrap_or(Cause::Start);
-            self.note(Deed::BrokerEnded(cause, status));
+            self.note(Deed::BrokerEnded(self.succession.cause, status));
         }
     }
 
@@ -540,10 +534,8 @@ impl Spawner {
         {
             live.exit = Some(exit);
             of.news = of.news.or(Some(News::Exited));
-            let instance = of.instance;
             self.store.due.insert(slot);
             self.store.owed.insert(slot, exit.at);
-            self.note(Deed::Exited(slot, instance, exit.status));
             self.close_unused(slot, exit.at);
         }
     }
@@ -588,6 +580,7 @@ impl Spawner {
         let next =
             self.succession.restart_at.filter(|_| self.broker.is_none() && self.stop.is_none());
         let jobs = self.jobs.iter().map(|job| job.deadline);
+        let audit = self.audit.as_ref().and_then(|audit| audit.next.restart_at);
         let stop = self.stop.as_ref().and_then(|stop| stop.deadline());
         starting
             .chain(jobs)
@@ -595,7 +588,7 @@ impl Spawner {
             .chain(next)
             .chain(self.owed_by())
             .chain(stop)
-            .chain(self.audit_due())
+            .chain(audit)
             .min()
     }
 }

@@ -65,7 +65,8 @@ impl Spawner {
             return broker.tell(&Reply::Listener { index }, &[listener.socket.as_fd()], now);
         }
         let out = if self.sealed.table.stdout { logfile::standard_output() } else { None };
-        let mouth = self.audit.as_ref().and_then(Audit::mouth);
+        let audit = self.audit.as_ref();
+        let writer = |audit: &Audit| audit.writer.as_ref().map_or(0, |writer| writer.pid);
         let hello = Reply::Hello {
             epoch: self.sealed.epoch,
             listeners: u32::try_from(self.sealed.listeners.len()).unwrap_or(0),
@@ -73,10 +74,14 @@ impl Spawner {
             cause: self.succession.cause.unwrap_or(Cause::Start),
             detail: self.succession.detail,
             stdout: out.is_some(),
-            audit: mouth.is_some(),
+            audit: audit.map(writer),
         };
         let mut fds = vec![self.sealed.settings.as_fd(), self.sealed.journal.as_fd()];
-        fds.extend(out.iter().chain(mouth).map(AsFd::as_fd));
+        fds.extend(
+            out.iter()
+                .chain(audit.and_then(|audit| audit.pipes.first()).map(|[_, to]| to))
+                .map(AsFd::as_fd),
+        );
         broker.tell(&hello, &fds, now)
     }
 

@@ -3,11 +3,12 @@
 //! A note is always [`SIZE`] bytes, so that a pipe takes it whole or not at all.
 //!
 //! The head is a file in memory that outlives a writer. It begins with the anchor, twice, which the spawner copies to its
-//! file as it is where both are the same; then [`first`] has the rotation limit; from [`STATE_AT`] on it is the writer's.
+//! file as it is where both are the same; then, in 8 bytes, comes the size at which the log is rotated, 0 never; from
+//! [`STATE_AT`] on it is the writer's.
 
 use crate::frame::{self, Error, record, tagged};
 use crate::reply::{Cause, Failure};
-use crate::request::{Instance, Request, Slot};
+use crate::request::{Request, Slot};
 
 /// Length of every note in bytes.
 pub const SIZE: usize = 256;
@@ -29,22 +30,20 @@ pub enum Deed {
     1 Began(run: u32),
     /// It ends.
     2 Ended(),
-    /// A broker was started: its process id.
-    3 BrokerBegan(pid: i32),
     /// A broker is gone: why, and its wait status.
-    4 BrokerEnded(cause: Cause, status: i32),
+    3 BrokerEnded(cause: Option<Cause>, status: i32),
     /// A request of the broker is carried out.
-    5 Asked(request: Request),
-    /// A program was started, or had a step fail after its descriptors were in place.
-    6 Spawned(slot: Slot, instance: Instance, pid: i32, failure: Option<Failure>),
+    4 Asked(request: Request),
+    /// A process of a program was made: its process id.
+    5 Spawned(slot: Slot, pid: i32),
     /// A program could not be started.
-    7 Failed(slot: Slot, failure: Failure),
-    /// A program has ended: its wait status.
-    8 Exited(slot: Slot, instance: Instance, status: i32),
+    6 Failed(slot: Slot, failure: Failure),
+    /// A process of a program has ended: its process id and wait status.
+    7 Exited(slot: Slot, pid: i32, status: i32),
     /// The daemon got a signal.
-    9 Signal(signo: u8),
-    /// A reading is over: the one in force now, and an error number where that is the old one.
-    10 Read(epoch: u32, errno: i32),
+    8 Signal(signo: u8),
+    /// A reading is over: the one in force now, and whether that is this one.
+    9 Read(epoch: u32, accepted: bool),
 }
 }
 
@@ -75,11 +74,6 @@ impl Note {
     }
 }
 
-/// What a head begins with: the anchor of the daemon before, and the size in bytes at which the log is rotated, 0 never.
-pub fn first(anchor: &[u8], maxbytes: u64) -> Vec<u8> {
-    [anchor, anchor, &maxbytes.to_le_bytes()].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,15 +87,14 @@ mod tests {
         let deeds = [
             Deed::Began(1),
             Deed::Ended(),
-            Deed::BrokerBegan(7),
-            Deed::BrokerEnded(Cause::Hung, 9),
+            Deed::BrokerEnded(Some(Cause::Hung), 9),
+            Deed::BrokerEnded(None, 9),
             Deed::Asked(request),
-            Deed::Spawned(1, 2, 3, Some(failure)),
-            Deed::Spawned(1, 2, 3, None),
+            Deed::Spawned(1, 2),
             Deed::Failed(1, failure),
             Deed::Exited(1, 2, 256),
             Deed::Signal(15),
-            Deed::Read(2, 0),
+            Deed::Read(2, true),
         ];
         for deed in deeds {
             let note = Note { n: u64::MAX, lost: 1, name: vec![0xff; NAME], deed };
@@ -110,12 +103,5 @@ mod tests {
             assert_eq!(Note::decode(&bytes[1..]), Err(Error::Version));
             assert_eq!(Note::decode(&bytes[..SIZE - 1]), Err(Error::Short));
         }
-    }
-
-    #[test]
-    fn a_head_begins_with_the_anchor_twice() {
-        let first = first(&[7; ANCHOR], 1 << 20);
-        assert_eq!(first[..2 * ANCHOR], [7; 2 * ANCHOR]);
-        assert_eq!(first[2 * ANCHOR..], (1u64 << 20).to_le_bytes());
     }
 }

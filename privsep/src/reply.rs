@@ -104,8 +104,9 @@ pub enum Reply {
         detail: i32,
         /// Whether a descriptor of the daemon's standard output is there.
         stdout: bool,
-        /// Whether a descriptor for what is to be in the audit log is there, the last one.
-        audit: bool,
+        /// Whether a descriptor for what is to be in the audit log is there, the last one; the process id of the writer, 0
+        /// where it has just ended.
+        audit: Option<i32>,
     },
     /// A listening socket, with its descriptor.
     2 Listener {
@@ -207,7 +208,9 @@ impl Reply {
     /// How many descriptors come with this message.
     pub fn descriptors(&self) -> usize {
         match self {
-            Reply::Hello { stdout, audit, .. } => 2 + usize::from(*stdout) + usize::from(*audit),
+            Reply::Hello { stdout, audit, .. } => {
+                2 + usize::from(*stdout) + usize::from(audit.is_some())
+            }
             Reply::Listener { .. } | Reply::Opened { .. } | Reply::Reading { .. } => 1,
             Reply::Spawned { pipes, .. } => ENDS.iter().filter(|bit| pipes & **bit != 0).count(),
             _ => 0,
@@ -242,7 +245,7 @@ mod tests {
                 cause: Cause::Died,
                 detail: 9,
                 stdout: true,
-                audit: true,
+                audit: Some(7),
             },
             Reply::Listener { index: 1 },
             Reply::Complete,

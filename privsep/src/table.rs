@@ -265,7 +265,7 @@ impl Table {
             ensure(absolute(path), "path")?;
         }
         self.logs.iter().flatten().try_for_each(Sink::check)?;
-        self.audit.iter().try_for_each(|audit| audit.log.check())?;
+        self.audit.iter().try_for_each(|audit| Sink::File(audit.log.clone()).check())?;
         // A shorter infix would match files of others.
         let infix = |s: &Sweep| s.infix.len() > 3 && s.infix.starts_with(b"---");
         ensure(sweep.is_none_or(infix), "infix of old logs")?;
@@ -377,20 +377,15 @@ fn absolute(path: &[u8]) -> bool {
     path.starts_with(b"/") && path.len() <= MAX_PATH
 }
 
-impl LogFile {
-    fn check(&self) -> Result<(), Error> {
-        let owner = [self.uid, self.gid].into_iter().all(|id| id != Some(u32::MAX));
-        let path = absolute(&self.path) && !self.path.ends_with(b"/");
-        let sound = self.backups <= MAX_BACKUPS && self.mode <= 0o777 && owner;
-        let field = if path { "log file" } else { "path" };
-        if path && sound { Ok(()) } else { Err(Error::Value(field)) }
-    }
-}
-
 impl Sink {
     fn check(&self) -> Result<(), Error> {
         let (good, field) = match self {
-            Sink::File(log) => return log.check(),
+            Sink::File(log) => {
+                let owner = [log.uid, log.gid].into_iter().all(|id| id != Some(u32::MAX));
+                let path = absolute(&log.path) && !log.path.ends_with(b"/");
+                let sound = log.backups <= MAX_BACKUPS && log.mode <= 0o777 && owner;
+                (path && sound, if path { "log file" } else { "path" })
+            }
             Sink::Inherited(number) => ((1..=2).contains(number), "inherited descriptor"),
             Sink::Syslog => (true, ""),
         };

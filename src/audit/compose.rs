@@ -107,32 +107,24 @@ impl Said {
                 Said { detail: Some(format!("run {run}")), ..said("lifecycle", "start") }
             }
             Deed::Ended() => said("lifecycle", "end"),
-            Deed::BrokerBegan(pid) => Said { pid: Some(pid), ..said("broker", "start") },
             Deed::BrokerEnded(cause, status) => Said {
                 outcome: Some(ended(status)),
-                detail: Some(why(cause).to_owned()),
+                detail: cause.map(|cause| why(cause).to_owned()),
                 ..said("broker", "end")
             },
             Deed::Asked(request) => Said::asked(request),
-            Deed::Spawned(_, instance, pid, failure) => Said {
-                instance: Some(instance),
-                pid: Some(pid),
-                outcome: Some(failure.map_or_else(|| "ok".to_owned(), failed)),
-                ..said("process", "start")
-            },
+            Deed::Spawned(_, pid) => Said { pid: Some(pid), ..said("process", "start") },
             Deed::Failed(_, failure) => {
                 Said { outcome: Some(failed(failure)), ..said("process", "start") }
             }
-            Deed::Exited(_, instance, status) => Said {
-                instance: Some(instance),
-                outcome: Some(ended(status)),
-                ..said("process", "exit")
-            },
+            Deed::Exited(_, pid, status) => {
+                Said { pid: Some(pid), outcome: Some(ended(status)), ..said("process", "exit") }
+            }
             Deed::Signal(signo) => {
                 Said { detail: Some(texts::signal(signo.into())), ..said("lifecycle", "signal") }
             }
-            Deed::Read(epoch, errno) => Said {
-                outcome: Some(if errno == 0 { "ok".to_owned() } else { error(errno) }),
+            Deed::Read(epoch, accepted) => Said {
+                outcome: Some(if accepted { "accepted" } else { "refused" }.to_owned()),
                 detail: Some(format!("reading {epoch} is in force")),
                 ..said("config", "read")
             },
@@ -152,6 +144,7 @@ impl Said {
                 let (instance, detail) = (Some(instance), Some(detail));
                 Said { instance, detail, ..said("process", "signal") }
             }
+            Request::Ready => said("broker", "start"),
             Request::ClearLog { .. } => said("log", "clear"),
             Request::Retire { .. } => said("config", "retire"),
             Request::Reread => said("config", "reread"),
@@ -179,10 +172,7 @@ fn ended(status: i32) -> String {
     }
 }
 
-fn error(errno: i32) -> String {
-    format!("{:?}", nix::errno::Errno::from_raw(errno))
-}
-
 fn failed(failure: Failure) -> String {
-    format!("{} at {:?}", error(failure.errno), failure.stage)
+    let errno = nix::errno::Errno::from_raw(failure.errno);
+    format!("{errno:?} at {:?}", failure.stage)
 }

@@ -9,7 +9,7 @@ use link::bytes::Scratch;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 use policy::audit::{Anchor, Head, Record, Report, Source, verify};
-use privsep::audit::{ANCHOR, Deed, HEAD, Note, SIZE, first};
+use privsep::audit::{ANCHOR, Deed, HEAD, Note, SIZE};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,7 +79,9 @@ impl Bed {
 fn memory(anchor: &[u8], limit: u64) -> File {
     let memory = tempfile::tempfile().unwrap();
     memory.set_len(u64::try_from(HEAD).unwrap()).unwrap();
-    memory.write_all_at(&first(anchor, limit), 0).unwrap();
+    memory.write_all_at(anchor, 0).unwrap();
+    memory.write_all_at(anchor, ANCHOR as u64).unwrap();
+    memory.write_all_at(&limit.to_le_bytes(), 2 * ANCHOR as u64).unwrap();
     memory
 }
 
@@ -309,16 +311,16 @@ fn the_spawner_s_notes_are_told_in_words() {
     let signal = Request::Signal { slot: 1, instance: 2, signo: 15, whom: Whom::Group };
     let cases = [
         (Deed::Began(2), r#""event":"lifecycle","action":"start","target":"a:b","detail":"run 2""#),
-        (Deed::BrokerEnded(Cause::Died, 9), r#""outcome":"SIGKILL","detail":"it died""#),
+        (Deed::BrokerEnded(Some(Cause::Died), 9), r#""outcome":"SIGKILL","detail":"it died""#),
         (Deed::Asked(signal), r#""instance":2,"detail":"SIGTERM to its process group""#),
         (Deed::Asked(Request::End(End::Restart)), r#""event":"lifecycle","action":"restart""#),
-        (Deed::Spawned(1, 2, 3, None), r#""instance":2,"pid":3,"outcome":"ok""#),
+        (Deed::Spawned(1, 3), r#""action":"start","target":"a:b","pid":3"#),
         (Deed::Failed(1, failure), r#""outcome":"ENOENT at Exec""#),
         (
-            Deed::Exited(1, 2, 256),
-            r#""action":"exit","target":"a:b","instance":2,"outcome":"exit status 1""#,
+            Deed::Exited(1, 3, 256),
+            r#""action":"exit","target":"a:b","pid":3,"outcome":"exit status 1""#,
         ),
-        (Deed::Read(3, 74), r#""outcome":"EBADMSG","detail":"reading 3 is in force""#),
+        (Deed::Read(3, false), r#""outcome":"refused","detail":"reading 3 is in force""#),
     ];
     for (deed, words) in cases {
         let note = Note { n: 5, lost: 2, name: b"a:b".to_vec(), deed };

@@ -20,6 +20,7 @@ const ROOM: usize = 64 << 10;
 /// Says what is to be in the audit log.
 pub(super) struct Mouth {
     pipe: Option<OwnedFd>,
+    writer: Option<i32>,
     broker: u32,
     said: RefCell<Said>,
 }
@@ -36,9 +37,15 @@ struct Said {
 }
 
 impl Mouth {
-    /// Without a pipe there is no audit log. `broker` counts the brokers of this daemon.
-    pub(super) fn new(pipe: Option<OwnedFd>, broker: u32) -> Mouth {
-        Mouth { pipe, broker, said: RefCell::default() }
+    /// Without a pipe there is no audit log. `writer` is who had its other end when this began; `broker` counts the
+    /// brokers of this daemon.
+    pub(super) fn new(pipe: Option<OwnedFd>, writer: Option<i32>, broker: u32) -> Mouth {
+        Mouth { pipe, writer, broker, said: RefCell::default() }
+    }
+
+    /// The process id of the writer, as far as that is known: another may have come meanwhile.
+    pub(super) fn writer(&self) -> Option<i32> {
+        self.writer
     }
 
     /// Says it: now, or as soon as there is room. Where there is none for long it is lost, and that is said then.
@@ -134,7 +141,7 @@ mod tests {
 
     #[test]
     fn without_a_log_nothing_is_said_and_everything_may_begin() {
-        let mouth = Mouth::new(None, 0);
+        let mouth = Mouth::new(None, None, 0);
         mouth.say(&record("x"));
         assert!(mouth.ready() && mouth.due_at().is_none());
     }
@@ -143,7 +150,7 @@ mod tests {
     fn what_finds_the_pipe_full_is_said_later_in_order_and_what_is_lost_is_counted() {
         let (from, to) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
         fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 16)).unwrap();
-        let mouth = Mouth::new(Some(to), 4);
+        let mouth = Mouth::new(Some(to), Some(7), 4);
         assert!(mouth.ready());
         let text = "x".repeat(3_000);
         let many = 2 * QUEUE / 3_000;

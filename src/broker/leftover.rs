@@ -68,6 +68,11 @@ impl Leftover {
         self.at = Some(now + PACE).filter(|_| self.put_off < PATIENCE);
     }
 
+    /// Whether the spawner has this child.
+    fn is_there(&self, pid: i32) -> bool {
+        self.children.as_ref().is_some_and(|children| list(children).contains(&pid))
+    }
+
     /// Takes a look: who was there at the last one too, is not `known` and was not named yet.
     fn look(&mut self, known: &BTreeSet<i32>, now: Instant) -> Vec<i32> {
         let there = self.children.as_ref().map(list).unwrap_or_default();
@@ -123,8 +128,13 @@ impl Broker {
             return state.leftover.put_off(now);
         }
         let own = i32::try_from(std::process::id()).ok();
-        let known = infos.iter().map(|info| info.pid).chain(own).collect();
-        let left = state.leftover.look(&known, now);
+        let writer = self.audit.writer();
+        let known = infos.iter().map(|info| info.pid).chain(own).chain(writer).collect();
+        let mut left = state.leftover.look(&known, now);
+        if writer.is_some_and(|pid| !state.leftover.is_there(pid)) {
+            // One of them is the next audit writer: likely the youngest.
+            left.pop();
+        }
         drop(state);
         for pid in left {
             let text = format!(

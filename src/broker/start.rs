@@ -57,7 +57,8 @@ struct Greeting {
     settings: Settings,
     journal: Journal,
     stdout: Option<OwnedFd>,
-    audit: Option<OwnedFd>,
+    /// The audit writer's process id, and where it is told.
+    audit: Option<(i32, OwnedFd)>,
     listeners: u32,
     before: Before,
 }
@@ -193,7 +194,7 @@ async fn greeting(link: &Spawner) -> io::Result<Option<Greeting>> {
     let left = || in_force(journal.text().as_deref(), before);
     let settings = read_settings(settings).or_else(|error| left().ok_or(error));
     let stdout = if stdout { fds.next() } else { None };
-    let audit = if audit { fds.next() } else { None };
+    let audit = audit.and_then(|writer| Some((writer, fds.next()?)));
     Ok(Some(Greeting { settings: settings?, journal, stdout, audit, listeners, before }))
 }
 
@@ -258,7 +259,8 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     state.known.extend(known_before(&journal));
     let (state, active) = (RefCell::new(state), RefCell::new(active));
     let (eager, kick) = (Eager::default(), Notify::new());
-    let audit = Mouth::new(greeting.audit, before.predecessors);
+    let (writer, audit) = greeting.audit.unzip();
+    let audit = Mouth::new(audit, writer, before.predecessors);
     Broker { access, active, zone, pid, link, watch, journal, post, eager, audit, state, kick }
 }
 

@@ -96,7 +96,7 @@ impl Fake {
 
     fn greet_with(&self, predecessors: u32, cause: Cause, settings: &Settings) {
         let memory = memory(&settings.encode().unwrap());
-        let (epoch, listeners, detail, stdout, audit) = (1, 0, 9, false, false);
+        let (epoch, listeners, detail, stdout, audit) = (1, 0, 9, false, None);
         let hello = Reply::Hello { epoch, listeners, predecessors, cause, detail, stdout, audit };
         self.tell(hello, &[memory.as_raw_fd(), self.journal().as_raw_fd()]);
     }

@@ -1,5 +1,6 @@
 //! The broker dies, hangs or stays away: nothing is lost, and TERM still stops everything.
 
+mod audit;
 mod build;
 mod events;
 mod killed;

@@ -2,3 +2,4 @@
 
 mod acts;
 mod outside;
+mod writer;

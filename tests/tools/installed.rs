@@ -45,7 +45,7 @@ fn programs_links_and_pages() {
         assert!(fs::symlink_metadata(bin.join(program)).expect("a program").is_file(), "{program}");
         assert_eq!(mode(&bin.join(program)), 0o755, "{program}");
     }
-    for helper in ["supervisor-broker", "supervisor-reader"] {
+    for helper in ["supervisor-audit", "supervisor-broker", "supervisor-reader"] {
         assert_eq!(mode(&room.path("usr/libexec/supervisor").join(helper)), 0o711, "{helper}");
     }
     for tool in TOOLS {

@@ -46,10 +46,9 @@ fn an_untouched_log_is_intact() {
     assert!(report.intact(), "{:?}", report.problems);
     assert_eq!((report.lines, report.first, report.head), (20, Some(1), Some(heads[19])));
     assert_eq!((report.anchored, report.unanchored), (None, 20));
-    for at in 0..20 {
-        let report = one(text.as_bytes(), Some(&anchor(heads[at])));
+    for head in heads {
+        let (report, seq) = (one(text.as_bytes(), Some(&anchor(head))), head.seq);
         assert!(report.intact(), "{:?}", report.problems);
-        let seq = u64::try_from(at).unwrap() + 1;
         assert_eq!((report.anchored, report.unanchored), (Some(seq), 20 - seq));
     }
     let report = one(b"", Some(&anchor(Head::default())));

@@ -1,4 +1,5 @@
-//! What each helper may do: its sandbox, entered once and checked at once.
+//! What each helper may do: its sandbox, entered once and checked at once. And what people may do: [`access`] decides, and
+//! [`audit`] keeps the record.
 //!
 //! A helper calls [`harden`] first thing, and before it takes input from anybody [`broker_lockdown`],
 //! [`parser_lockdown`] or [`audit_lockdown`]. System calls stand in `seccomp/*.json`, one rule each with its reason; they are compiled when

@@ -59,7 +59,7 @@ fn nothing_weak() {
     let text = text(&fine());
     assert_eq!(section(&text, "Weak points: 0"), ["none was found"], "{text}");
     let root = section(&text, "What runs as root, and why");
-    assert_eq!(root.len(), 1, "{root:?}");
+    assert_eq!(root.len(), 2, "{root:?}");
     assert!(root[0].starts_with("supervisord "), "{root:?}");
     assert_eq!(
         section(&text, "Programs"),
@@ -90,7 +90,7 @@ fn nothing_weak() {
         ["carol (/etc/s.conf:8)", "password       argon2id", "roles          web"]
     );
     let by = "by role:web /etc/s.conf:9";
-    let web = ["the daemon     view", "web:w0 to w2 (3 processes): view, log, restart"];
+    let web = ["view on the daemon", "view, log, restart on web:w0 to w2 (3 processes)"];
     let mut all = vec!["root and the daemon's user, over a unix socket: everything".to_owned()];
     for who in ["user:carol", "unix:1000 (alice)", "@50 (staff)"] {
         all.push(format!("{who} {by}"));
@@ -148,7 +148,7 @@ fn the_gravest_first() {
     }
     // What alice runs she may change, and with a password a server is not open.
     assert!(!words.contains("c:c:"), "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 160), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 112), "{text}");
     assert!(section(&text, "Who may do what").is_empty());
 }
 
@@ -165,7 +165,7 @@ fn roles_that_give_more_than_they_seem_to() {
     assert!(users.contains(&"roles          no role, may do nothing".to_owned()), "{users:?}");
     let who = section(&text, "Who may do what");
     let anonymous = who.iter().position(|line| line.starts_with("anonymous by")).unwrap();
-    assert_eq!(who[anonymous + 2], "job:job: view, log, restart");
+    assert_eq!(who[anonymous + 2], "view, log, restart on job:job, web:w0 to w2 (3 processes)");
 }
 
 #[test]
@@ -230,4 +230,17 @@ fn texts_make_no_lines_of_their_own() {
     let text = text(config);
     assert!(text.contains("/home/alice/\\u{1b}[2J is run as root"), "{text}");
     assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn signals_have_one_name_in_roles_and_programs() {
+    for signo in 1..=64 {
+        let shown = ::policy::access::Action::Signal(signo).to_string();
+        let name = shown.strip_prefix("signal(").and_then(|rest| rest.strip_suffix(')')).unwrap();
+        if name.parse::<u8>() != Ok(signo) {
+            assert_eq!(crate::config::values::signal(name), Ok(signo), "{name}");
+        } else {
+            assert!(crate::config::values::signal(name).is_err(), "{name} has a name");
+        }
+    }
 }

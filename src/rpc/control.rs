@@ -7,7 +7,7 @@ use policy::audit::Record;
 use privsep::request::Slot;
 
 use super::fault::{Code, Fault};
-use super::guard::{Attempt, Guard};
+use super::guard::{Attempt, Guard, Refusal};
 use super::names::{self, Found};
 use super::office::Office;
 use super::xml::Value;
@@ -103,8 +103,8 @@ async fn these(
 ) -> Result<Value, Fault> {
     let settings = guard.office().settings();
     let slots = meant(guard, guard.seen(&settings, slots), order);
-    let permit = |slot, process: &Process| guard.permit(order.action(), slot, process);
-    let (refused, slots, permits) = sorted(&settings, slots, permit);
+    let weigh = |slot, process: &Process| guard.weigh(order.action(), slot, process);
+    let (refused, slots, permits) = sorted(guard, &settings, slots, weigh);
     let refused = refused.into_iter();
     let mut rows: Vec<Value> = refused.map(|(process, no)| result(process, Err(no))).collect();
     match order.command(slots.clone()) {
@@ -140,24 +140,30 @@ pub(super) fn meant(
 }
 
 /// Asks for each process: those that it may not be done to with what is said of it, and the others with their proofs.
-pub(super) fn sorted<P>(
-    settings: &Settings,
+pub(super) fn sorted<'s, P>(
+    guard: &Guard<'_, impl Office>,
+    settings: &'s Settings,
     slots: Vec<Slot>,
-    permit: impl Fn(Slot, &Process) -> Result<P, Fault>,
-) -> (Vec<(&Process, Fault)>, Vec<Slot>, Vec<P>) {
+    weigh: impl Fn(Slot, &Process) -> Result<P, Refusal>,
+) -> (Vec<(&'s Process, Fault)>, Vec<Slot>, Vec<P>) {
     let (mut refused, mut granted, mut permits) = (Vec::new(), Vec::new(), Vec::new());
+    let mut records = Vec::new();
     for slot in slots {
         let Some(process) = settings.process(slot) else {
             continue;
         };
-        match permit(slot, process) {
+        match weigh(slot, process) {
             Ok(permit) => {
                 granted.push(slot);
                 permits.push(permit);
             }
-            Err(fault) => refused.push((process, fault)),
+            Err(Refusal { fault, record }) => {
+                refused.push((process, fault));
+                records.push(*record);
+            }
         }
     }
+    guard.record_all(records);
     (refused, granted, permits)
 }
 

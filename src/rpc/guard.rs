@@ -8,6 +8,7 @@ mod record;
 use std::rc::Rc;
 
 use policy::access::{Access, Action, Decision, Explanation, Permit, Principal, Target as On};
+use policy::audit::Record;
 use privsep::request::Slot;
 
 use super::caller::Caller;
@@ -92,9 +93,19 @@ impl<'a, O: Office> Guard<'a, O> {
 
     /// The proof that the caller may do this to a process which is there for them, or the fault that says no.
     pub fn permit(&self, action: Action, slot: Slot, process: &Process) -> Result<Permit, Fault> {
+        self.weigh(action, slot, process).map_err(|refusal| self.tell(refusal))
+    }
+
+    /// The same where the record of a refusal goes with others.
+    pub(super) fn weigh(
+        &self,
+        action: Action,
+        slot: Slot,
+        process: &Process,
+    ) -> Result<Permit, Refusal> {
         let permit = |on: On<'_>| self.access.permit(&self.caller.principal, action, on);
         self.ask(slot, process, permit)
-            .map_err(|no| self.refuse(action, &names::full(process), &no))
+            .map_err(|no| self.refusal(action, &names::full(process), &no))
     }
 
     /// The same of the daemon.
@@ -144,11 +155,11 @@ impl<'a, O: Office> Guard<'a, O> {
     }
 
     fn sees_group(&self, settings: &Settings, group: &Group) -> bool {
-        if group.slots.is_empty() {
+        let mut members = names::members(settings, group).peekable();
+        if members.peek().is_none() {
             // It is nobody's in particular.
             return self.may_on_daemon(Action::Admin);
         }
-        let mut members = names::members(settings, group);
         self.is_open() || members.any(|(slot, process)| self.sees(slot, process))
     }
 
@@ -192,23 +203,26 @@ impl<'a, O: Office> Guard<'a, O> {
         group: &Group,
     ) -> Result<Vec<Permit>, Decision> {
         let who = &self.caller.principal;
-        if group.slots.is_empty() {
-            return self.access.permit(who, Action::Admin, On::Daemon).map(|permit| vec![permit]);
-        }
         let permit = |on: On<'_>| self.access.permit(who, action, on);
         let members = names::members(settings, group);
-        members.map(|(slot, process)| self.ask(slot, process, permit)).collect()
+        let permits: Vec<Permit> = members
+            .map(|(slot, process)| self.ask(slot, process, permit))
+            .collect::<Result<_, _>>()?;
+        if permits.is_empty() {
+            return self.access.permit(who, Action::Admin, On::Daemon).map(|permit| vec![permit]);
+        }
+        Ok(permits)
     }
 
-    /// The proofs that the caller may restart a process which is there for them, or the fault that says no. Who may stop
-    /// it and start it may restart it too.
-    pub(super) fn permit_restart(&self, slot: Slot, process: &Process) -> Result<Restart, Fault> {
+    /// The proofs that the caller may restart a process which is there for them, or the refusal. Who may stop it and start
+    /// it may restart it too.
+    pub(super) fn weigh_restart(&self, slot: Slot, process: &Process) -> Result<Restart, Refusal> {
         let who = &self.caller.principal;
         let permit = |action| self.ask(slot, process, |on| self.access.permit(who, action, on));
         let both = |stop, start| Ok(Restart { stop: permit(stop)?, start: permit(start)? });
         both(Action::Restart, Action::Restart).or_else(|no| {
             both(Action::Stop, Action::Start)
-                .map_err(|_| self.refuse(Action::Restart, &names::full(process), &no))
+                .map_err(|_| self.refusal(Action::Restart, &names::full(process), &no))
         })
     }
 
@@ -293,16 +307,33 @@ impl<'a, O: Office> Guard<'a, O> {
         let on = On::Process { group, name: process, labels: &[] };
         let decision = self.access.decide(&self.caller.principal, Action::View, on);
         if !decision.allowed {
-            self.record_denial(action, name, &decision, Code::BadName);
+            self.office.audit(self.denial(action, name, &decision, Code::BadName));
         }
         names::bad(name)
     }
 
-    /// The fault for somebody who sees something and may not do this to it.
-    fn refuse(&self, action: Action, target: &str, no: &Decision) -> Fault {
-        self.record_denial(action, target, no, Code::AccessDenied);
-        Fault::new(Code::AccessDenied).with(format!("{action} of {target}"))
+    /// What somebody is told who sees something and may not do this to it, and what is recorded of that.
+    fn refusal(&self, action: Action, target: &str, no: &Decision) -> Refusal {
+        let fault = Fault::new(Code::AccessDenied).with(format!("{action} of {target}"));
+        let record = Box::new(self.denial(action, target, no, Code::AccessDenied));
+        Refusal { fault, record }
     }
+
+    fn refuse(&self, action: Action, target: &str, no: &Decision) -> Fault {
+        self.tell(self.refusal(action, target, no))
+    }
+
+    /// Records a refusal by itself.
+    pub(super) fn tell(&self, refusal: Refusal) -> Fault {
+        self.office.audit(*refusal.record);
+        refusal.fault
+    }
+}
+
+/// That something may not be done.
+pub(super) struct Refusal {
+    pub(super) fault: Fault,
+    pub(super) record: Box<Record>,
 }
 
 /// What [`Guard::admit`] gives: for a method about the daemon the proof that it may be carried out.

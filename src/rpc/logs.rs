@@ -9,13 +9,13 @@ use policy::access::{Action, Permit};
 
 use super::control::result;
 use super::fault::{Code, Fault};
-use super::guard::{Attempt, Guard};
+use super::guard::{Attempt, Guard, Refusal};
 use super::names;
 use super::office::Office;
 use super::room::{self, Room};
 use super::table::Stream;
 use super::xml::{Value, written};
-use crate::config::settings::{Kind, Level, Process};
+use crate::config::settings::{Kind, Level, LogFile, Process, Settings};
 
 /// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
 /// for. A client gets the rest of a larger file by further calls.
@@ -181,7 +181,7 @@ async fn empty_main(office: &impl Office, permit: &Permit) -> Result<(), Fault> 
 pub(super) async fn clear(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value, Fault> {
     let settings = guard.office().settings();
     let (_, process, permit) = guard.process(&settings, Action::Clear, name)?;
-    let result = clear_process(guard.office(), &permit, process, name).await;
+    let result = clear_process(guard.office(), &permit, (&settings, process), name).await;
     guard.record(
         Attempt { action: Action::Clear, target: &names::full(process) },
         &permit,
@@ -194,19 +194,23 @@ pub(super) async fn clear(guard: &Guard<'_, impl Office>, name: &str) -> Result<
 pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
     let settings = guard.office().settings();
     let (mut results, mut records) = (Vec::new(), Vec::new());
-    for slot in guard.seen(&settings, names::all_by_priority(&settings)) {
-        let Some(process) = settings.process(slot) else {
-            continue;
-        };
-        let outcome = match guard.permit(Action::Clear, slot, process) {
+    let slots = guard.seen(&settings, names::all_by_priority(&settings));
+    for (slot, process) in
+        slots.into_iter().filter_map(|slot| Some((slot, settings.process(slot)?)))
+    {
+        let outcome = match guard.weigh(Action::Clear, slot, process) {
             Ok(permit) => {
                 let name = names::short(&process.group, &process.name);
-                let outcome = clear_process(guard.office(), &permit, process, &name).await;
+                let outcome =
+                    clear_process(guard.office(), &permit, (&settings, process), &name).await;
                 let what = Attempt { action: Action::Clear, target: &names::full(process) };
                 records.push(guard.effect(what, &permit, &outcome));
                 outcome
             }
-            Err(no) => Err(no),
+            Err(Refusal { fault, record }) => {
+                records.push(*record);
+                Err(fault)
+            }
         };
         results.push(result(process, outcome));
     }
@@ -214,16 +218,23 @@ pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
     Value::Array(results)
 }
 
+/// Empties the logs that a process has by these settings, as far as they still are its.
 async fn clear_process(
     office: &impl Office,
     permit: &Permit,
-    process: &Process,
+    (settings, process): (&Settings, &Process),
     name: &str,
 ) -> Result<(), Fault> {
     let stderr = process.stderr.log.filter(|n| process.stdout.log != Some(*n));
     for log in process.stdout.log.into_iter().chain(stderr) {
-        let kept = office.settings().logs.get(&log).is_some_and(|log| log.kind == Kind::File);
-        match if kept { office.clear_log(permit, log).await } else { Ok(()) } {
+        let now = office.settings();
+        let same = |file: &&LogFile| settings.logs.get(&log).is_some_and(|l| l.path == file.path);
+        let file = now.logs.get(&log).filter(same);
+        match if file.is_some_and(|file| file.kind == Kind::File) {
+            office.clear_log(permit, log).await
+        } else {
+            Ok(())
+        } {
             Err(error) if !holds_nothing(&error) => {
                 return Err(Fault::new(Code::Failed).with(name));
             }

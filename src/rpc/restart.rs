@@ -11,7 +11,7 @@ use super::guard::{Attempt, Guard};
 use super::names::{self, Found};
 use super::office::Office;
 use super::xml::Value;
-use crate::config::settings::Process;
+use crate::config::settings::{Process, Settings};
 
 /// `restartProcess`: one process, or the group that `group:*` names.
 pub(super) async fn one(
@@ -27,7 +27,7 @@ pub(super) async fn one(
         }
     };
     // Of one process alone it is a fault, not a result.
-    guard.permit_restart(slot, process)?;
+    guard.weigh_restart(slot, process).map_err(|refusal| guard.tell(refusal))?;
     let down = meant(guard, vec![slot], Order::Stop { wait }).is_empty();
     let mut rows = Vec::new();
     if down {
@@ -64,8 +64,8 @@ const START: &str = "start";
 async fn these(guard: &Guard<'_, impl Office>, slots: Vec<Slot>, wait: bool) -> Value {
     let settings = guard.office().settings();
     let slots = guard.seen(&settings, slots);
-    let permit = |slot, process: &Process| guard.permit_restart(slot, process);
-    let (refused, slots, permits) = sorted(&settings, slots, permit);
+    let weigh = |slot, process: &Process| guard.weigh_restart(slot, process);
+    let (refused, slots, permits) = sorted(guard, &settings, slots, weigh);
     let (mut stops, mut starts) = (BTreeMap::new(), BTreeMap::new());
     for (slot, permit) in slots.iter().copied().zip(permits) {
         stops.insert(slot, permit.stop);
@@ -73,6 +73,7 @@ async fn these(guard: &Guard<'_, impl Office>, slots: Vec<Slot>, wait: bool) -> 
     }
     let stopped = carry_out(guard, &slots, Order::Stop { wait: true }, stops).await;
     let stopped = (told(&settings, stopped.0), stopped.1);
+    let slots = still(&settings, &guard.office().settings(), slots);
     let started = carry_out(guard, &slots, Order::Start { wait }, starts).await;
     let started = (told(&settings, started.0), started.1);
     record(guard, &stopped, &started);
@@ -82,6 +83,13 @@ async fn these(guard: &Guard<'_, impl Office>, slots: Vec<Slot>, wait: bool) -> 
         rows.collect::<Vec<_>>()
     };
     Value::Array(refused.chain(rows(STOP, stopped.0)).chain(rows(START, started.0)).collect())
+}
+
+/// Those that are what they were before something was waited for: meanwhile a slot may have become another's.
+pub(super) fn still(before: &Settings, now: &Settings, slots: Vec<Slot>) -> Vec<Slot> {
+    let name = |process: &Process| (process.group.clone(), process.name.clone());
+    let same = |slot: &Slot| before.process(*slot).map(name) == now.process(*slot).map(name);
+    slots.into_iter().filter(same).collect()
 }
 
 /// Carries out a step for those that it is about, and gives the permits that were used.

@@ -23,7 +23,7 @@ pub(super) struct Index {
     uids: HashMap<u32, Bits>,
     gids: HashMap<u32, Bits>,
     anonymous: Option<Bits>,
-    /// By signal; 0 is any.
+    /// By signal; 0 is any. Empty where no role grants one.
     signals: Vec<Bits>,
     actions: HashMap<Action, Bits>,
     labels: HashMap<String, Bits>,
@@ -63,7 +63,9 @@ impl Index {
             granted.for_each(|(number, _)| bits.insert(number));
             bits
         };
-        index.signals = (0..=signals::LAST).map(|n| granting(Action::Signal(n))).collect();
+        if roles.iter().any(|role| role.grants.has(Action::Signal(0))) {
+            index.signals = (0..=signals::LAST).map(|n| granting(Action::Signal(n))).collect();
+        }
         index.actions = Action::ALL.into_iter().map(|action| (action, granting(action))).collect();
         for (number, role) in (0..).zip(roles) {
             role.members.iter().for_each(|member| index.member(number, member));

@@ -459,3 +459,15 @@ fn principals_take_turns() {
         }
     }
 }
+
+#[test]
+fn a_permit_says_what_was_permitted_and_a_refusal_why() {
+    let access = access(vec![role("web", &[alice()], &["nginx"], "signal(HUP)")]);
+    let ask = |action| access.permit(&user("alice"), action, process("nginx", "nginx"));
+    let permit = ask(Action::Signal(1)).unwrap();
+    assert_eq!((permit.action(), permit.rule()), (Action::Signal(1), &Rule::Role(0)));
+    let refused = Decision { allowed: false, rule: Rule::Default };
+    for action in [Action::Signal(2), Action::Signal(65), Action::Stop, Action::Config] {
+        assert_eq!(ask(action).unwrap_err(), refused, "{action}");
+    }
+}

@@ -101,12 +101,13 @@ fn own(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Own> {
             layers: layers.clone(),
         },
     ];
-    if s.settings.audit.is_some() {
+    if let Some(audit) = &s.table.audit {
+        let uid = audit.identity.as_ref().map_or(s.own, |identity| identity.uid);
         all.push(Own {
             name: "supervisor-audit",
-            user: (!root).then(|| account(r, s.own)),
+            user: Some(account(r, uid)),
             purpose: "writes the audit log",
-            why: apart(root),
+            why: apart(audit.identity.is_some()),
             layers,
         });
     }

@@ -7,8 +7,11 @@ use policy::access::Grants;
 use super::report::{Grantee, Listener, Own, Program, Report};
 use super::weak::called;
 
-/// Columns of a text beside its word.
-const WIDTH: usize = 90;
+/// Columns of a line.
+const WIDTH: usize = 110;
+/// Columns of what kind of weak point it is, and of what a process is called.
+const WEAK: usize = 15;
+const NAME: usize = 18;
 
 /// All of it, weak points first.
 pub fn write(report: &Report) -> String {
@@ -58,26 +61,27 @@ fn weak(out: &mut String, report: &Report) -> fmt::Result {
     heading(out, &format!("Weak points: {}", report.weak.len()))?;
     none(out, report.weak.is_empty(), "none was found")?;
     for weak in &report.weak {
-        wrapped(out, weak.kind.word(), &format!("{}: {}", weak.about, weak.text))?;
+        wrapped(out, WEAK, weak.kind.word(), &format!("{}: {}", weak.about, weak.text))?;
         if let Some(place) = &weak.place {
-            wrapped(out, "", place)?;
+            wrapped(out, WEAK, "", place)?;
         }
     }
     for path in &report.unseen {
-        wrapped(out, "not seen", &format!("{path}: it is in a directory of somebody else's"))?;
+        let text = format!("{path}: the reader, which has no rights of its own, cannot look there");
+        wrapped(out, WEAK, "not seen", &text)?;
     }
     Ok(())
 }
 
-/// A text beside its word, broken at blanks where it gets long.
-fn wrapped(out: &mut String, word: &str, text: &str) -> fmt::Result {
-    let mut column = 0;
-    write!(out, "  {word:<15}")?;
+/// A text beside its word, which has so many columns, broken at blanks where it gets long.
+fn wrapped(out: &mut String, columns: usize, word: &str, text: &str) -> fmt::Result {
+    let mut column = columns;
+    write!(out, "  {word:<columns$}")?;
     for part in text.split(' ') {
         let wide = part.chars().count();
-        if column > 0 && column + 1 + wide > WIDTH {
-            write!(out, "\n  {:<15}", "")?;
-            column = 0;
+        if column > columns && column + 1 + wide > WIDTH {
+            write!(out, "\n  {:<columns$}", "")?;
+            column = columns;
         }
         write!(out, " {part}")?;
         column += 1 + wide;
@@ -93,11 +97,11 @@ fn root(out: &mut String, report: &Report) -> fmt::Result {
         runs(report).filter(|run| run.iter().all(|p| p.user.uid == 0)).collect();
     none(out, own.is_empty() && programs.is_empty(), "nothing")?;
     for own in own {
-        writeln!(out, "  {:<28} {}; it {}", own.name, own.why, own.purpose)?;
+        wrapped(out, NAME, own.name, &format!("{}; it {}", own.why, own.purpose))?;
     }
     for run in programs {
         if let Some(first) = run.first() {
-            writeln!(out, "  {:<28} {} ({})", called(run), first.why, first.place)?;
+            wrapped(out, NAME, &called(run), &format!("{} ({})", first.why, first.place))?;
         }
     }
     Ok(())
@@ -109,9 +113,9 @@ fn runs(report: &Report) -> impl Iterator<Item = &[Program]> {
 
 fn process(out: &mut String, own: &Own) -> fmt::Result {
     let user = own.user.as_ref().map_or("an id that nobody uses".to_owned(), ToString::to_string);
-    writeln!(out, "  {:<20} {user}: {}", own.name, own.why)?;
-    writeln!(out, "  {:<20} {}", "", own.purpose)?;
-    writeln!(out, "  {:<20} {}", "", own.layers.join(", "))
+    wrapped(out, NAME, own.name, &format!("{user}: {}", own.why))?;
+    wrapped(out, NAME, "", own.purpose)?;
+    wrapped(out, NAME, "", &own.layers.join(", "))
 }
 
 fn programs(out: &mut String, report: &Report) -> fmt::Result {
@@ -175,29 +179,36 @@ fn access(out: &mut String, report: &Report) -> fmt::Result {
     for grantee in &report.access {
         let name = grantee.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
         writeln!(out, "  {}{name} by {}", grantee.who, grantee.roles.join(", "))?;
-        line(out, "the daemon", &grantee.daemon.to_string())?;
-        for (programs, grants) in granted(report, grantee) {
-            writeln!(out, "    {programs}: {grants}")?;
+        wrapped(out, 1, "", &format!("{} on the daemon", grantee.daemon))?;
+        for (grants, programs) in granted(report, grantee) {
+            wrapped(out, 1, "", &format!("{grants} on {}", programs.join(", ")))?;
         }
     }
     none(out, report.cut, "(programs are left out: too many members and programs)")
 }
 
-/// Programs that follow one another in a group, with the same grants.
-fn granted(report: &Report, grantee: &Grantee) -> Vec<(String, Grants)> {
-    let all: Vec<(&Program, Grants, usize)> = grantee
+/// The programs to which the same may be done. Those that follow one another in a group are named together.
+fn granted(report: &Report, grantee: &Grantee) -> Vec<(Grants, Vec<String>)> {
+    let all: Vec<(usize, &Program, Grants)> = grantee
         .programs
         .iter()
-        .filter_map(|(n, grants)| Some((report.programs.get(*n)?, *grants, *n)))
+        .filter_map(|(n, grants)| Some((*n, report.programs.get(*n)?, *grants)))
         .collect();
-    let same = |a: &(&Program, Grants, usize), b: &(&Program, Grants, usize)| {
-        a.0.group == b.0.group && a.1 == b.1 && a.2 + 1 == b.2
+    let same = |a: &(usize, &Program, Grants), b: &(usize, &Program, Grants)| {
+        a.0 + 1 == b.0 && a.1.group == b.1.group && a.2 == b.2
     };
-    let runs = all.chunk_by(same).filter_map(|run| {
-        let programs: Vec<Program> = run.iter().map(|(program, ..)| (*program).clone()).collect();
-        Some((called(&programs), run.first()?.1))
-    });
-    runs.collect()
+    let mut by_grants: Vec<(Grants, Vec<String>)> = Vec::new();
+    for run in all.chunk_by(same) {
+        let Some((.., grants)) = run.first() else {
+            continue;
+        };
+        let programs: Vec<Program> = run.iter().map(|(_, program, _)| (*program).clone()).collect();
+        match by_grants.iter_mut().find(|(other, _)| other == grants) {
+            Some((_, names)) => names.push(called(&programs)),
+            None => by_grants.push((*grants, vec![called(&programs)])),
+        }
+    }
+    by_grants
 }
 
 fn sandbox(out: &mut String, report: &Report) -> fmt::Result {

@@ -56,15 +56,14 @@ impl<O: Office> Guard<'_, O> {
         Record { decision: Some("allow"), outcome: Some(outcome), rule, ..self.draft(what) }
     }
 
-    /// Records that the caller may not do this.
-    pub(super) fn record_denial(&self, action: Action, target: &str, no: &Decision, code: Code) {
+    /// The record that the caller may not do this; `code` is the fault that they get.
+    pub(super) fn denial(&self, action: Action, target: &str, no: &Decision, code: Code) -> Record {
         let outcome = Some(code.name().to_owned());
         let (decision, rule) = (Some("deny"), self.rule(&no.rule));
-        let draft = self.draft(Attempt { action, target });
-        self.office.audit(Record { decision, rule, outcome, ..draft });
+        Record { decision, rule, outcome, ..self.draft(Attempt { action, target }) }
     }
 
-    /// Tells of what was done to several processes.
+    /// Records what was done, or refused, to several processes.
     pub(in crate::rpc) fn record_all(&self, mut records: Vec<Record>) {
         let rest = records.split_off(EACH.min(records.len()));
         for record in records.into_iter().chain(together(rest)) {

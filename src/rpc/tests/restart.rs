@@ -78,3 +78,13 @@ fn who_may_stop_and_start_may_restart() {
         assert_eq!(rows(&denied), [row("cat:cat", 96, "stop")]);
     }
 }
+
+#[test]
+fn a_slot_that_has_become_another_s_is_not_started() {
+    let (before, mut now) = ((*Desk::new().settings()).clone(), (*Desk::new().settings()).clone());
+    now.processes.get_mut(&0).unwrap().name = "other".to_owned();
+    now.processes.get_mut(&1).unwrap().group = "other".to_owned();
+    now.processes.remove(&3);
+    let left = crate::rpc::restart::still(&before, &now, vec![0, 1, 2, 3]);
+    assert_eq!(left, [2]);
+}

@@ -264,6 +264,42 @@ fn bob_does_it_in_a_browser() {
 }
 
 #[test]
+fn what_is_done_to_the_record_is_found() {
+    let (mut world, cast) = world(|cast| format!("@{}", cast.web.name));
+    for line in ["restart nginx", "stop nginx", "restart database"] {
+        world.ctl(&cast.alice, line);
+    }
+    assert_eq!(world.daemon.stop(), 0);
+    the_chain_holds(&world);
+    let path = world.room.path("audit.log");
+    let text = std::fs::read_to_string(&path).expect("an audit log");
+    let lines: Vec<&str> = text.lines().collect();
+    let deny = lines.iter().position(|l| l.contains("\"deny\"")).expect("a refusal");
+    let but = |act: &dyn Fn(&mut Vec<&str>)| {
+        let mut lines = lines.clone();
+        act(&mut lines);
+        lines.join("\n") + "\n"
+    };
+    for (what, touched) in [
+        ("edited", text.replacen("\"deny\"", "\"allow\"", 1)),
+        ("another user", text.replacen(&format!("unix:{}", cast.alice.id), "unix:1", 1)),
+        ("without a line", but(&|l| _ = l.remove(deny))),
+        ("without the first", but(&|l| _ = l.remove(0))),
+        ("in another order", but(&|l| l.swap(deny - 1, deny))),
+        ("with a line twice", but(&|l| l.insert(deny, l[deny]))),
+        ("without the last", but(&|l| _ = l.pop())),
+        ("without its second half", but(&|l| l.truncate(deny))),
+        ("empty", String::new()),
+    ] {
+        std::fs::write(&path, touched).expect("the audit log");
+        let (code, told) = world.root(&format!("audit verify {}", path.display()));
+        assert_eq!(code, 1, "{what}: {told}");
+    }
+    std::fs::write(&path, &text).expect("the audit log");
+    the_chain_holds(&world);
+}
+
+#[test]
 fn root_and_the_auditor_can_ask() {
     let (world, cast) = world(|cast| format!("{}, bob", cast.alice.name));
     let (code, text) = world.ctl(&cast.alice, "whoami");

@@ -155,11 +155,11 @@ impl<'a, O: Office> Guard<'a, O> {
     }
 
     fn sees_group(&self, settings: &Settings, group: &Group) -> bool {
-        if group.slots.is_empty() {
+        let mut members = names::members(settings, group).peekable();
+        if members.peek().is_none() {
             // It is nobody's in particular.
             return self.may_on_daemon(Action::Admin);
         }
-        let mut members = names::members(settings, group);
         self.is_open() || members.any(|(slot, process)| self.sees(slot, process))
     }
 
@@ -203,12 +203,15 @@ impl<'a, O: Office> Guard<'a, O> {
         group: &Group,
     ) -> Result<Vec<Permit>, Decision> {
         let who = &self.caller.principal;
-        if group.slots.is_empty() {
-            return self.access.permit(who, Action::Admin, On::Daemon).map(|permit| vec![permit]);
-        }
         let permit = |on: On<'_>| self.access.permit(who, action, on);
         let members = names::members(settings, group);
-        members.map(|(slot, process)| self.ask(slot, process, permit)).collect()
+        let permits: Vec<Permit> = members
+            .map(|(slot, process)| self.ask(slot, process, permit))
+            .collect::<Result<_, _>>()?;
+        if permits.is_empty() {
+            return self.access.permit(who, Action::Admin, On::Daemon).map(|permit| vec![permit]);
+        }
+        Ok(permits)
     }
 
     /// The proofs that the caller may restart a process which is there for them, or the refusal. Who may stop it and start

@@ -17,7 +17,7 @@ fn buttons_act_and_tell() {
     let config = Config::new(&room)
         .program(
             "a",
-            "/bin/sh -c 'echo hello; exec sleep 100000'",
+            "/bin/sh -c 'echo $$; exec sleep 100000'",
             &format!("startsecs=0\nstdout_logfile={}", log.display()),
         )
         .program(
@@ -35,8 +35,11 @@ fn buttons_act_and_tell() {
     assert_ne!(first, second);
     assert_eq!(site.press("start", "a").message(), "ERROR: Process a: already started");
     assert_eq!(site.press("restart", "a").message(), "Process a restarted");
-    assert_ne!(site.daemon.wait_running("a"), second);
-    wait_for("the log", || fs::metadata(&log).is_ok_and(|meta| meta.len() > 0));
+    let third = site.daemon.wait_running("a");
+    assert_ne!(third, second);
+    // Those before may have written, too; nothing comes after this.
+    let last = format!("{third}\n");
+    wait_for("the log", || fs::read_to_string(&log).is_ok_and(|text| text.ends_with(&last)));
     assert_eq!(site.press("clearlog", "a").message(), "Log for a cleared");
     assert_eq!(fs::metadata(&log).expect("the log").len(), 0);
     assert_eq!(site.press("stop", "b%3Ab_1").message(), "Process b:b_1 stopped");

@@ -179,9 +179,9 @@ fn access(out: &mut String, report: &Report) -> fmt::Result {
     for grantee in &report.access {
         let name = grantee.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
         writeln!(out, "  {}{name} by {}", grantee.who, grantee.roles.join(", "))?;
-        wrapped(out, 4, "", &format!("{} on the daemon", grantee.daemon))?;
+        wrapped(out, 1, "", &format!("{} on the daemon", grantee.daemon))?;
         for (grants, programs) in granted(report, grantee) {
-            wrapped(out, 4, "", &format!("{grants} on {}", programs.join(", ")))?;
+            wrapped(out, 1, "", &format!("{grants} on {}", programs.join(", ")))?;
         }
     }
     none(out, report.cut, "(programs are left out: too many members and programs)")

@@ -347,3 +347,20 @@ fn methods_of_ours_are_listed_where_there_are_roles() {
     desk.grant("cat", "view");
     assert_eq!(listed(&desk).len(), METHODS.len());
 }
+
+#[test]
+fn a_group_without_processes_is_for_admins_of_the_daemon() {
+    let group = Group { name: "empty".into(), priority: 1, of: Of::Programs, slots: vec![] };
+    let desk = Desk::with(|settings| settings.groups.push(group));
+    let remove = |desk: &Desk| desk.call("removeProcessGroup", &[s("empty")]);
+    desk.grant("*", "operator, config");
+    assert_eq!(remove(&desk).unwrap_err().text, "BAD_NAME: empty");
+    assert_eq!(desk.effects.take(), []);
+    desk.grant("web", "admin");
+    assert_eq!(remove(&desk), Ok(Value::Bool(true)));
+    let open = Desk::with(|settings| {
+        let group = Group { name: "empty".into(), priority: 1, of: Of::Programs, slots: vec![] };
+        settings.groups.push(group);
+    });
+    assert_eq!(remove(&open), Ok(Value::Bool(true)));
+}

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, readlink};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{fstat, stat};
 use nix::unistd::{execveat, setsid};
 use privsep::table::{Identity, Limit};
@@ -92,6 +93,8 @@ impl Launch<'_> {
         if let Some(identity) = self.identity {
             child::become_user(identity).map_err(|failure| Errno::from_raw(failure.errno))?;
         }
+        // Whoever started it answers for it; after the change of user, which forgets this.
+        let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
         execveat(&file, c"", &[self.name], &[] as &[&CStr], AtFlags::AT_EMPTY_PATH)?;
         Ok(())
     }

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use link::bytes::Scratch;
 use link::inherited;
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
 
 pub use compose::decoded;
@@ -60,6 +61,8 @@ fn failed(what: &str) -> impl FnOnce(io::Error) -> io::Error {
 
 fn run() -> io::Result<()> {
     let other = |e: policy::Error| io::Error::other(e.to_string());
+    // Unlike others it does not end with the spawner: what is in the pipes is still to be written.
+    set_pdeathsig(None)?;
     policy::harden().map_err(other)?;
     DEAF.into_iter().collect::<SigSet>().thread_block()?;
     let ends = inherited::audit();

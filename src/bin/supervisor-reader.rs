@@ -43,9 +43,6 @@ fn complain(text: &str) {
 
 fn run() -> Result<(), String> {
     policy::harden().map_err(|e| format!("the reader cannot shut itself in: {e}"))?;
-    // Nobody waits for it when whoever runs it is gone.
-    set_pdeathsig(Signal::SIGKILL)
-        .map_err(|e| format!("the reader cannot ask for its end: {e}"))?;
     let ends =
         link::reader::take().ok_or("supervisor-reader is started by supervisord, never by hand")?;
     let start = start(ends.start)?;

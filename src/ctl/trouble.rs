@@ -189,6 +189,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_no_failure_of_the_daemon_comes_with_advice() {
+        let advice = |status| Trouble::Http { status, reason: String::new() }.advice();
+        for (status, word) in
+            [(403, "whoami"), (421, "allowed_hosts"), (429, "wait"), (503, "again")]
+        {
+            assert!(advice(status).is_some_and(|advice| advice.contains(word)), "{status}");
+        }
+        // Scripts know these as they are.
+        assert!(advice(401).is_none() && advice(500).is_none());
+        assert!(Trouble::Disconnected.advice().is_none());
+    }
+
+    #[test]
     fn texts() {
         let text = |trouble: Trouble| trouble.to_string();
         assert_eq!(

@@ -212,7 +212,10 @@ fn ended_by_force(room: &Room, together: bool) -> (u64, u64) {
         let old = writer(&daemon);
         killed(&daemon);
         if !together {
-            wait_for("the next writer", || writer(&daemon).is_some_and(|new| old != Some(new)));
+            let at_work =
+                |pid| procfs::Status::try_of(pid).is_some_and(|s| s.text("Seccomp") == "2");
+            let next = || writer(&daemon).filter(|new| old != Some(*new));
+            wait_for("the next writer", || next().is_some_and(at_work));
             nap();
         }
         procfs::signal(daemon.pid, Signal::SIGKILL);
@@ -295,7 +298,7 @@ fn a_full_disk_delays_and_tears_nothing() {
         let status = Command::new(words[0]).args(&words[1..]).arg(&disk).status().expect("mount");
         assert!(status.success(), "{words:?}");
     };
-    mount(&["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs"]);
+    mount(&["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs"]);
     let unmounted = Unmount(disk.clone());
     let log = room.text("disk/audit.log");
     let deaf = config(&room, "");

@@ -3,6 +3,10 @@
 # makes some programs late, no daemon wrong.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/lib.sh
+# For accounts and networks that tests make.
+need useradd passwd
+need ip iproute2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 { cargo test --no-fail-fast -p system-tests 2>&1 && echo 'all suites passed'; } | tee "$log"

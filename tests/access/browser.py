@@ -60,8 +60,7 @@ def bob(browser, url, password):
     expect("one cookie that scripts and other sites do not get",
            [(c["httpOnly"], c.get("sameSite")) for c in kept] == [(True, "Strict")], browser)
     expect("nothing for scripts to read", browser.value("document.cookie") == "", browser)
-    buttons = browser.value("[...document.querySelectorAll('button[aria-label]')].map(e => e.getAttribute('aria-label'))")
-    expect(f"the button of a restart and no others, not {buttons}", buttons == ["Restart nginx"], browser)
+    expect(f"the button of a restart and no others, not {buttons(browser)}", buttons(browser) == ["Restart nginx"], browser)
     browser.click("button[aria-label='Restart nginx']")
     expect("the message", browser.text("[role=status]") == "Process nginx restarted", browser)
     browser.value("document.querySelector('td.name a').removeAttribute('target')")
@@ -85,17 +84,23 @@ def bob(browser, url, password):
     expect("still there", browser.value("location.pathname") == "/login.html", browser)
 
 
+def buttons(browser):
+    return browser.value("[...document.querySelectorAll('button[aria-label]')].map(e => e.getAttribute('aria-label'))")
+
+
 @scenario
-def corridor(browser, url, _):
+def corridor(browser, url, password):
     """Who does not log in may look, and has no buttons; who does has them."""
     browser.look(1280)
     browser.go(url)
     expect("what is public", names(browser) == ["nginx"], browser)
-    expect("no button that does anything", browser.value(
-        "[...document.querySelectorAll('button[aria-label]')].length") == 0, browser)
+    expect(f"no button that does anything, not {buttons(browser)}", buttons(browser) == [], browser)
     expect("no log", browser.value("document.querySelectorAll('td.name a, td.action a').length") == 0, browser)
     browser.click("div.who a")
-    expect("the page to log in at", browser.value("location.pathname") == "/login.html", browser)
+    log_in(browser, "bob", password)
+    expect("the first page", browser.value("location.href") == url, browser)
+    expect("what bob may see", names(browser) == ["nginx"], browser)
+    expect(f"bob's buttons, not {buttons(browser)}", {"Restart nginx", "Stop nginx"} <= set(buttons(browser)), browser)
 
 
 def main():

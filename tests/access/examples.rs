@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use system_tests::config::broker_user;
 use system_tests::dist::Dist;
-use system_tests::{Account, Daemon, Launch, Network, People, Room};
+use system_tests::{Account, Daemon, Launch, Network, People, Room, browser};
 
-use crate::world::{client, hashed, told};
+use crate::world::{PORT, client, hashed, told};
 
 const MANUAL: &str = include_str!("../../docs/delegation.md");
 
@@ -98,7 +98,7 @@ fn adjusted(text: &str, room: &Room, named: &Named) -> String {
 
 struct Site {
     _daemon: Daemon,
-    _network: Network,
+    network: Network,
     config: PathBuf,
     room: Room,
     named: Named,
@@ -123,7 +123,7 @@ fn start(name: &str) -> Site {
     let (code, text) = told(&check.expect("a check"));
     assert_eq!(code, 0, "{name}: {text}");
     assert!(!text.contains("matches nothing"), "{name}: {text}");
-    Site { _daemon: daemon, _network: network, config, room, named, _people: people }
+    Site { _daemon: daemon, network, config, room, named, _people: people }
 }
 
 impl Site {
@@ -224,6 +224,8 @@ fn dashboard() {
          bob stop nginx
          not bob view database",
     );
+    let url = format!("http://127.0.0.1:{PORT}/");
+    site.network.inside(|| browser::look("access/browser.py", "corridor", &[&url, "change me"]));
 }
 
 #[test]

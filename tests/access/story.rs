@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use system_tests::wait::within;
-use system_tests::{Account, browser, poll_until};
+use system_tests::{Account, Dist, browser, poll_until};
 
 use crate::ask::{Param, basic, get, last_call};
-use crate::world::{Cast, Line, PORT, World, hashed};
+use crate::world::{Cast, Line, PORT, World, feed, hashed, told};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -264,6 +265,42 @@ fn bob_does_it_in_a_browser() {
 }
 
 #[test]
+fn what_is_done_to_the_record_is_found() {
+    let (mut world, cast) = world(|cast| format!("@{}", cast.web.name));
+    for line in ["restart nginx", "stop nginx", "restart database"] {
+        world.ctl(&cast.alice, line);
+    }
+    assert_eq!(world.daemon.stop(), 0);
+    the_chain_holds(&world);
+    let path = world.room.path("audit.log");
+    let text = std::fs::read_to_string(&path).expect("an audit log");
+    let lines: Vec<&str> = text.lines().collect();
+    let deny = lines.iter().position(|l| l.contains("\"deny\"")).expect("a refusal");
+    let but = |act: &dyn Fn(&mut Vec<&str>)| {
+        let mut lines = lines.clone();
+        act(&mut lines);
+        lines.join("\n") + "\n"
+    };
+    for (what, touched) in [
+        ("edited", text.replacen("\"deny\"", "\"allow\"", 1)),
+        ("another user", text.replacen(&format!("unix:{}", cast.alice.id), "unix:1", 1)),
+        ("without a line", but(&|l| _ = l.remove(deny))),
+        ("without the first", but(&|l| _ = l.remove(0))),
+        ("in another order", but(&|l| l.swap(deny - 1, deny))),
+        ("with a line twice", but(&|l| l.insert(deny, l[deny]))),
+        ("without the last", but(&|l| _ = l.pop())),
+        ("without its second half", but(&|l| l.truncate(deny))),
+        ("empty", String::new()),
+    ] {
+        std::fs::write(&path, touched).expect("the audit log");
+        let (code, told) = world.root(&format!("audit verify {}", path.display()));
+        assert_eq!(code, 1, "{what}: {told}");
+    }
+    std::fs::write(&path, &text).expect("the audit log");
+    the_chain_holds(&world);
+}
+
+#[test]
 fn root_and_the_auditor_can_ask() {
     let (world, cast) = world(|cast| format!("{}, bob", cast.alice.name));
     let (code, text) = world.ctl(&cast.alice, "whoami");
@@ -295,6 +332,41 @@ fn root_and_the_auditor_can_ask() {
     assert!(code != 0 && text.contains("not allowed"), "{text}");
     let (code, text) = world.ctl(&cast.alice, &format!("can {alice} restart nginx"));
     assert_eq!(code, 0, "{text}");
+}
+
+/// What programs read of the report: who may do what to nginx, and what is said of it first.
+const POLICY: &str = r#"
+import json, sys
+report = json.load(sys.stdin)
+text = json.dumps(report)
+assert isinstance(report, dict) and "weak" in text.lower(), report.keys()
+for word in ("nginx", "database", "webteam", "user:bob", "argon2id", "restart"):
+    assert word in text, word
+assert "$argon2" not in text
+print("read")
+"#;
+
+#[test]
+fn the_report_says_who_may_do_what() {
+    let (world, cast) = world(|cast| format!("@{}, bob", cast.web.name));
+    let report = |options: &[&str]| {
+        let mut command = Command::new("timeout");
+        command.arg("60").arg(Dist::plain().supervisord()).args(options).arg("-c");
+        let output = command.arg(&world.config).output().expect("a report");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let text = report(&["--policy"]);
+    let (weak, rest) = text.split_once("What runs as root").expect("weak points first");
+    assert!(weak.contains("root program") && weak.contains("nginx"), "{text}");
+    for part in
+        ["user:bob", &cast.web.name, "role:webteam", "view, log, restart", "argon2id", "0777"]
+    {
+        assert!(rest.contains(part), "{part}: {text}");
+    }
+    let mut python = Command::new("/usr/bin/python3");
+    let output = feed(python.args(["-c", POLICY]), report(&["--policy", "--json"]).as_bytes());
+    assert_eq!(told(&output), (0, "read\n".to_owned()));
 }
 
 #[test]

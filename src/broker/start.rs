@@ -228,7 +228,9 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let access = RefCell::new(Rc::new(Access::new(latest.access.clone())));
     let succeeds = before.predecessors > 0;
     let text = succeeds.then(|| journal.text()).flatten();
-    let left = in_force(text.as_deref(), before);
+    // Whom a server lets in is not for a former broker to say.
+    let servers = latest.servers.clone();
+    let left = in_force(text.as_deref(), before).map(|left| Settings { servers, ..left });
     let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
     let journal = Rc::new(journal);

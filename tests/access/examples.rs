@@ -8,7 +8,7 @@ use system_tests::config::broker_user;
 use system_tests::dist::Dist;
 use system_tests::{Account, Daemon, Launch, Network, People, Room, browser};
 
-use crate::world::{PORT, client, hashed, told};
+use crate::world::{PORT, Seat, client, hashed, told};
 
 const MANUAL: &str = include_str!("../../docs/delegation.md");
 
@@ -103,10 +103,12 @@ struct Site {
     room: Room,
     named: Named,
     _people: People,
+    _seat: Seat,
 }
 
 fn start(name: &str) -> Site {
     let (_, text) = examples().into_iter().find(|(file, _)| file == name).expect("an example");
+    let seat = Seat::take();
     let mut people = People::new();
     let named = Named::new(&mut people);
     let (room, network) = (Room::new(), Network::new());
@@ -123,7 +125,7 @@ fn start(name: &str) -> Site {
     let (code, text) = told(&check.expect("a check"));
     assert_eq!(code, 0, "{name}: {text}");
     assert!(!text.contains("matches nothing"), "{name}: {text}");
-    Site { _daemon: daemon, network, config, room, named, _people: people }
+    Site { _daemon: daemon, network, config, room, named, _people: people, _seat: seat }
 }
 
 impl Site {

@@ -9,7 +9,7 @@ use system_tests::wire::Place;
 use system_tests::{Config, Daemon, Launch, Network, Outcome, Room, procfs};
 
 use crate::ask::{Answer, basic, last_call};
-use crate::world::hashed;
+use crate::world::{Seat, hashed};
 
 /// One of those that documentation is written with; here it is the machine's own.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
@@ -19,6 +19,7 @@ struct Site {
     daemon: Daemon,
     network: Network,
     _room: Room,
+    _seat: Seat,
 }
 
 fn network() -> Network {
@@ -36,12 +37,13 @@ fn config(room: &Room, daemon: &str, server: &str) -> PathBuf {
 }
 
 fn start(daemon: &str, server: impl Fn(&Room) -> String) -> Site {
+    let seat = Seat::take();
     let (room, network) = (Room::new(), network());
     let file = config(&room, daemon, &server(&room));
     let launch = Launch::new(&room, Dist::plain().supervisord()).config(&file);
     let daemon = network.inside(|| launch.ready());
     daemon.wait_running("runs");
-    Site { daemon, network, _room: room }
+    Site { daemon, network, _room: room, _seat: seat }
 }
 
 /// The status of an answer to `getState` there; `None`: nobody listens.

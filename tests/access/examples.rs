@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use system_tests::config::broker_user;
 use system_tests::dist::Dist;
 use system_tests::{Account, Daemon, Launch, Network, People, Room, browser};
 
-use crate::world::{PORT, client, hashed, told};
+use crate::world::{PORT, Seat, client, hashed, told};
 
 const MANUAL: &str = include_str!("../../docs/delegation.md");
 
@@ -103,10 +104,12 @@ struct Site {
     room: Room,
     named: Named,
     _people: People,
+    _seat: Seat,
 }
 
 fn start(name: &str) -> Site {
     let (_, text) = examples().into_iter().find(|(file, _)| file == name).expect("an example");
+    let seat = Seat::take();
     let mut people = People::new();
     let named = Named::new(&mut people);
     let (room, network) = (Room::new(), Network::new());
@@ -116,20 +119,18 @@ fn start(name: &str) -> Site {
     let launch =
         Launch::new(&room, Dist::plain().supervisord()).config(&config).stem("run/supervisor");
     let daemon = network.inside(|| launch.ready());
-    let check = std::process::Command::new(Dist::plain().supervisord())
-        .args(["--check", "-c"])
-        .arg(&config)
-        .output();
+    let check =
+        Command::new(Dist::plain().supervisord()).args(["--check", "-c"]).arg(&config).output();
     let (code, text) = told(&check.expect("a check"));
     assert_eq!(code, 0, "{name}: {text}");
     assert!(!text.contains("matches nothing"), "{name}: {text}");
-    Site { _daemon: daemon, network, config, room, named, _people: people }
+    Site { _daemon: daemon, network, config, room, named, _people: people, _seat: seat }
 }
 
 impl Site {
     /// `supervisorctl can`, asked by root.
     fn can(&self, who: &str, action: &str, target: &str) -> bool {
-        let mut command = std::process::Command::new("timeout");
+        let mut command = Command::new("timeout");
         command.arg("60").arg(client(&self.room)).arg("-c").arg(&self.config);
         command.args(["can", &self.named.name(who), action, target]);
         let (code, text) = told(&command.output().expect("the client"));
@@ -192,6 +193,18 @@ fn passwords() {
          not bob view database
          not alice view nginx",
     );
+    // Nobody gets a password that stands in an example.
+    let text = fs::read_to_string(&site.config).expect("a configuration");
+    let mut lines: Vec<&str> = text.lines().collect();
+    let hash = lines.iter().position(|l| l.starts_with("password = ")).expect("a password");
+    let (_, example) =
+        examples().into_iter().find(|(name, _)| name == "passwords.conf").expect("it");
+    lines[hash] = example.lines().find(|l| l.starts_with("password = ")).expect("a password");
+    let file = site.room.file("as-it-stands.conf", &(lines.join("\n") + "\n"));
+    let check =
+        Command::new(Dist::plain().supervisord()).args(["--check", "-c"]).arg(file).output();
+    let (code, text) = told(&check.expect("a check"));
+    assert!(code != 0 && text.contains("[user:bob]"), "{text}");
 }
 
 #[test]

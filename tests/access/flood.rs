@@ -9,7 +9,7 @@ use system_tests::procfs::Status;
 use system_tests::{poll_until, wait_for};
 
 use crate::ask::{Answer, basic, call, last_call};
-use crate::world::{Line, World, hashed};
+use crate::world::{Line, Over, World, hashed};
 
 const PASSWORD: &str = "flooded";
 /// The most KiB that the broker may ever have had: one block of argon2 is 19 MiB of it.
@@ -129,15 +129,6 @@ fn others_are_not_held_up_by_who_guesses() {
     let broker = world.daemon.broker();
     let most = Status::of(broker).numbers("VmHWM")[0];
     assert!(most < MEMORY, "the broker had {most} KiB");
-}
-
-/// Says that it is over, also when a test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

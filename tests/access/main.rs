@@ -21,7 +21,7 @@
 //! | T14 hashing as a load | `flood::{others_are_not_held_up_by_who_guesses, a_hundred_at_once_take_the_memory_of_one}` |
 //! | T15 guessing | `flood::who_guesses_is_made_to_wait` |
 //! | T16 no password where none is needed | `story::alice_does_it_without_a_password`, `peers::a_password_over_the_unix_socket_is_who_it_says_and_not_the_account_too` |
-//! | T17 the unix socket's mode and a live one of another | `start::ownership`, `start::bad_input` |
+//! | T17 the unix socket's mode and a live one of another | `peers::the_socket_is_at_no_moment_open_to_more_than_it_should_be`, `start::bad_input::{a_live_socket_is_left_to_its_owner, what_is_no_socket_is_not_removed}` |
 //! | T18 another process of the same number; claimed identities | `peers`, `wire::what_a_client_says_of_itself_counts_for_nothing` |
 //! | T29 secrets in memory, logs and reports | `secrets` |
 //! | T40 orders to event listeners | `hidden::what_is_about_everything_leaves_it_out`, `wire::whatever_is_sent_a_line_of_the_audit_log_is_one_event`, `events::forged` |

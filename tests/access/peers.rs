@@ -1,13 +1,18 @@
 //! Who is at the other end of a unix socket: what the kernel said when the connection was made, and nothing else.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use system_tests::{Account, People, poll_until, procfs};
+use system_tests::config::broker_user;
+use system_tests::{Account, Config, Dist, Launch, People, Room, poll_until, procfs};
 
 use crate::ask::{Answer, basic, last_call};
-use crate::world::{Cast, World, hashed};
+use crate::world::{Cast, Over, World, hashed};
 
 fn world(roles: impl Fn(&Cast) -> String) -> (World, Cast) {
     let (world, cast) = World::new(|room, cast, config| {
@@ -184,4 +189,43 @@ fn root_may_do_all_over_the_unix_socket_and_nothing_by_name() {
         lines.iter().any(|l| l.who == "unix:0" && l.rule == "owner" && l.action == "stop"),
         "{lines:?}"
     );
+}
+
+#[test]
+fn the_socket_is_at_no_moment_open_to_more_than_it_should_be() {
+    for mode in [0o700, 0o770, 0o666] {
+        let room = Room::new();
+        let path = room.path("supervisord.sock");
+        let file = Config::new(&room)
+            .daemon(&format!("broker_user={}", broker_user()))
+            .with_socket_mode(&format!("{mode:04o}"))
+            .write(&room);
+        let over = AtomicBool::new(false);
+        let seen = thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let mut seen = BTreeSet::new();
+                while !over.load(Ordering::Relaxed) {
+                    if let Ok(meta) = fs::symlink_metadata(&path) {
+                        seen.insert((
+                            meta.mode() & 0o7777,
+                            meta.uid(),
+                            meta.file_type().is_socket(),
+                        ));
+                    }
+                }
+                seen
+            });
+            let ends = Over(&over);
+            for _ in 0..3 {
+                // Whatever is left of the last one, and with nothing masked by whoever starts it.
+                let wide = ["sh", "-c", "umask 0; exec \"$@\"", "sh"];
+                let launch = Launch::new(&room, Dist::plain().supervisord()).config(&file);
+                let mut daemon = launch.through(&wide).ready();
+                assert_eq!(daemon.stop(), 0);
+            }
+            drop(ends);
+            looking.join().expect("somebody who looks")
+        });
+        assert_eq!(seen, BTreeSet::from([(mode, 0, true)]), "{mode:o}");
+    }
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use system_tests::config::broker_user;
 use system_tests::dist::Dist;
@@ -17,6 +19,40 @@ use crate::ask::Answer;
 const PATIENCE: &str = "120";
 /// Not from the environment of whoever runs the tests.
 const PYTHON: &str = "/usr/bin/python3";
+/// Daemons of this suite at a time: each audit writer takes one of the few user ids that are to spare.
+const AT_ONCE: u32 = 6;
+
+static SEATS: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());
+
+/// The place of a daemon among those that run at a time.
+pub struct Seat;
+
+impl Seat {
+    /// Waits for one.
+    pub fn take() -> Seat {
+        let free = SEATS.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = SEATS.1.wait_while(free, |free| *free == 0);
+        *wait.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Seat
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        *SEATS.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        SEATS.1.notify_one();
+    }
+}
+
+/// Says that something is over, also when a test fails meanwhile.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The port of the TCP server of every world.
 pub const PORT: u16 = 9_001;
 
@@ -27,6 +63,7 @@ pub struct World {
     pub network: Network,
     pub room: Room,
     _people: People,
+    _seat: Seat,
 }
 
 /// Who is there in every world: `web` has alice, `staff` has carol too; bob is nobody's account.
@@ -49,13 +86,14 @@ impl Cast {
 impl World {
     /// Starts a daemon with a unix socket that everybody may connect to, a TCP server, and what `configure` adds.
     pub fn new(configure: impl FnOnce(&Room, &Cast, Config) -> Config) -> (World, Cast) {
+        let seat = Seat::take();
         let mut people = People::new();
         let cast = Cast::new(&mut people);
         let (room, network) = (Room::new(), Network::new());
         let config = configure(&room, &cast, base(&room)).write(&room);
         let launch = Launch::new(&room, Dist::plain().supervisord()).config(&config);
         let daemon = network.inside(|| launch.ready());
-        (World { daemon, config, network, room, _people: people }, cast)
+        (World { daemon, config, network, room, _people: people, _seat: seat }, cast)
     }
 
     /// Where the TCP server is, in the network.

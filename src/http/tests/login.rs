@@ -31,6 +31,12 @@ fn users() -> Plan {
     Plan { users: vec![alice(), bob()], ..Plan::default() }
 }
 
+/// The same without hashes: while one is worked on the clock of the test goes on, for as long as the machine is slow.
+fn users_in_plain_text() -> Plan {
+    let alice = User { password: Password::Plain("password".to_owned()), ..alice() };
+    Plan { users: vec![alice, bob()], ..Plan::default() }
+}
+
 fn role(member: Member, program: &str, grants: &str) -> Role {
     Role {
         name: program.to_owned(),
@@ -118,7 +124,9 @@ fn users_log_in_by_name_and_password() {
             let answer = over_tcp(&bed, call(&basic(pair))).await;
             assert_eq!(status(&answer), 401, "{pair}");
             assert!(begun.elapsed() >= Duration::from_millis(500), "{pair}");
-            bodies.push(answer);
+            // The second may have changed meanwhile.
+            let lines = answer.lines().filter(|line| !line.starts_with("Date:"));
+            bodies.push(lines.map(str::to_owned).collect::<Vec<_>>());
         }
         bodies.dedup();
         assert_eq!(bodies.len(), 1, "all failures are told alike");
@@ -164,7 +172,7 @@ fn another_proof_on_a_connection_is_looked_at_for_itself() {
 
 #[test]
 fn who_fails_too_often_waits_and_others_do_not() {
-    users().run(async |bed| {
+    users_in_plain_text().run(async |bed| {
         let mut statuses = Vec::new();
         for n in 0..12 {
             let answer = over_tcp(&bed, call(&basic(&format!("alice:{n}")))).await;
@@ -220,7 +228,7 @@ fn who_was_right_is_not_kept_out_by_others_at_the_same_address() {
 
 #[test]
 fn a_flood_of_failures_does_not_fill_the_audit_log() {
-    users().run(async |bed| {
+    users_in_plain_text().run(async |bed| {
         for n in 0..30 {
             let name = if n % 2 == 0 { "alice" } else { "mallory" };
             over_tcp(&bed, call(&basic(&format!("{name}:secret{n}")))).await;

@@ -66,6 +66,12 @@ pub struct World {
     _seat: Seat,
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        self.daemon.leave();
+    }
+}
+
 /// Who is there in every world: `web` has alice, `staff` has carol too; bob is nobody's account.
 pub struct Cast {
     pub web: Account,

@@ -66,9 +66,10 @@ impl Answer {
         rest.split('"').next().expect("a token").to_owned()
     }
 
-    /// Without what changes from one answer to the next: dates, tokens.
+    /// Without what changes from one answer to the next: dates, tokens, when a page was looked at.
     pub fn settled(&self) -> Answer {
         let lines = self.head.lines().filter(|l| !l.to_ascii_lowercase().starts_with("date:"));
+        let lines = lines.map(|l| l.split("refreshed%20at%20").next().unwrap_or(l));
         let mut body = String::new();
         let mut rest = self.body.as_str();
         while let Some((before, after)) = rest.split_once("name=\"token\" value=\"") {

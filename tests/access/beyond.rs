@@ -22,6 +22,12 @@ struct Site {
     _seat: Seat,
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.daemon.leave();
+    }
+}
+
 fn network() -> Network {
     let network = Network::new();
     network.address(&format!("{OUTSIDE}/32"));

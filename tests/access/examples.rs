@@ -98,7 +98,7 @@ fn adjusted(text: &str, room: &Room, named: &Named) -> String {
 }
 
 struct Site {
-    _daemon: Daemon,
+    daemon: Daemon,
     network: Network,
     config: PathBuf,
     room: Room,
@@ -124,7 +124,13 @@ fn start(name: &str) -> Site {
     let (code, text) = told(&check.expect("a check"));
     assert_eq!(code, 0, "{name}: {text}");
     assert!(!text.contains("matches nothing"), "{name}: {text}");
-    Site { _daemon: daemon, network, config, room, named, _people: people, _seat: seat }
+    Site { daemon, network, config, room, named, _people: people, _seat: seat }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.daemon.leave();
+    }
 }
 
 impl Site {

@@ -20,7 +20,7 @@ const PATIENCE: &str = "120";
 /// Not from the environment of whoever runs the tests.
 const PYTHON: &str = "/usr/bin/python3";
 /// Daemons of this suite at a time: each audit writer takes one of the few user ids that are to spare.
-const AT_ONCE: u32 = 6;
+const AT_ONCE: u32 = 4;
 
 static SEATS: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());
 
@@ -64,6 +64,12 @@ pub struct World {
     pub room: Room,
     _people: People,
     _seat: Seat,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.daemon.leave();
+    }
 }
 
 /// Who is there in every world: `web` has alice, `staff` has carol too; bob is nobody's account.

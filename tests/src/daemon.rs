@@ -6,6 +6,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -315,6 +316,14 @@ impl Daemon {
         let status = poll_until("the end of the daemon", || self.ended());
         assert_eq!(status.signal(), None, "the daemon was ended by a signal\n{}", self.stderr());
         status.code().unwrap_or(-1)
+    }
+
+    /// Has it stop everything, where that takes no more than some seconds: one that is killed leaves helpers to process 1,
+    /// which may take its time to bury them, and their users are taken until then. Never fails.
+    pub fn leave(&mut self) {
+        if self.ended().is_none() && procfs::signal(self.pid, Signal::SIGTERM) {
+            within(Duration::from_secs(5), || self.ended());
+        }
     }
 
     /// Sends TERM and waits for the end.

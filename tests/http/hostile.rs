@@ -121,9 +121,9 @@ fn framed(dice: &mut Dice) -> Vec<u8> {
     let browser = ["Origin", "Cookie"].iter().any(|name| headers.starts_with(name));
     let call = method == "POST" && path.starts_with("/RPC2") && !browser;
     let body = if call { dice.of(&BODIES) } else { "" };
-    let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    let (length, kind) = (body.len(), if call { "Content-Type: text/xml\r\n" } else { "" });
+    let headers = format!("Host: localhost\r\n{headers}{kind}Content-Length: {length}\r\n");
+    format!("{method} {path} HTTP/1.1\r\n{headers}\r\n{body}").into_bytes()
 }
 
 /// Bytes that began as a request.

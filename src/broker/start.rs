@@ -221,6 +221,13 @@ fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
     Settings::decode(text.filter(|_| before.cause != Cause::Misbehaved)?)
 }
 
+/// Whom a server lets in is not for a former broker to say, but where the last reading has the server no more.
+fn by_last_reading(left: Settings, latest: &Settings) -> Settings {
+    let read = |socket| latest.servers.iter().find(|server| server.socket == socket).cloned();
+    let servers = left.servers.into_iter().map(|server| read(server.socket).unwrap_or(server));
+    Settings { servers: servers.collect(), ..left }
+}
+
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
     let Greeting { settings: latest, journal, before, .. } = greeting;
     let latest = Rc::new(latest);
@@ -228,9 +235,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let access = RefCell::new(Rc::new(Access::new(latest.access.clone())));
     let succeeds = before.predecessors > 0;
     let text = succeeds.then(|| journal.text()).flatten();
-    // Whom a server lets in is not for a former broker to say.
-    let servers = latest.servers.clone();
-    let left = in_force(text.as_deref(), before).map(|left| Settings { servers, ..left });
+    let left = in_force(text.as_deref(), before).map(|left| by_last_reading(left, &latest));
     let refused = text.is_some() && left.is_none();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
     let journal = Rc::new(journal);

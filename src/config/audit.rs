@@ -142,7 +142,9 @@ fn beside(r: &mut Reading<'_>, daemon: &Daemon) -> Option<String> {
             let path = join(dirname(log), NAME);
             match open_to(r, daemon, &path) {
                 None => return Some(path),
-                Some(part) => format!("others could make or change {path}, as {part} is theirs to write"),
+                Some(part) => {
+                    format!("others could make or change {path}, as {part} is theirs to write")
+                }
             }
         }
         _ => "the activity log is no file beside which it could be".to_owned(),

@@ -102,6 +102,7 @@ impl Host for Machine {
         match crate::config::path::normalise(path).trim_end_matches('/') {
             ""
             | "/srv/app"
+            | "/srv/app/shared"
             | "/dev"
             | "/run"
             | "/srv"
@@ -122,10 +123,18 @@ impl Host for Machine {
             mode,
             directory,
         };
-        let open = part("/home/alice", 1000, 0o755, true);
-        let by = path.starts_with("/home/alice/") && !uids.contains(&1000);
+        let by = match path {
+            _ if path.starts_with("/home/alice/") && !uids.contains(&1000) => {
+                Some(part("/home/alice", 1000, 0o755, true))
+            }
+            _ if path.starts_with("/tmp/") => Some(part("/tmp", 0, 0o1777, true)),
+            _ if path.starts_with("/srv/app/shared/") => {
+                Some(part("/srv/app/shared", 0, 0o775, true))
+            }
+            _ => None,
+        };
         let last = (!path.ends_with("/missing")).then(|| part(path, 0, 0o644, false));
-        Look { by: by.then_some(open), last, hidden: path.starts_with("/root/") }
+        Look { by, last, hidden: path.starts_with("/root/") }
     }
 }
 

@@ -60,7 +60,10 @@ pub const ACTIONS: &[Action] = &[
                   new. It is not proven that none is missing where there is no anchor, where the anchored line is not there, or \
                   where the first lines are in files that are no longer kept.",
         exits: &[
-            (1, "a line was changed, left out or moved, a rotated file is missing, or a file cannot be read"),
+            (
+                1,
+                "a line was changed, left out or moved, a rotated file is missing, or a file cannot be read",
+            ),
             (2, "the arguments are wrong"),
             (3, "\"verify\" found nothing wrong, but it is not proven that no line is missing"),
         ],

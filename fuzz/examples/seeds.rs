@@ -52,7 +52,7 @@ command=e\nevents=TICK_5\n[rpcinterface:r]\nsupervisor.rpcinterface_factory=x:y\
 
 /// The same with users and roles.
 const ACCESS: &str = "\
-[supervisord]\nuser=root\naudit_logfile=/a\naudit_logfile_maxbytes=1KB\naudit_logfile_backups=2\naudit_syslog=yes\n\
+[supervisord]\nuser=root\naudit_logfile=/a\naudit_logfile_maxbytes=64KB\naudit_logfile_backups=2\naudit_syslog=yes\n\
 [inet_http_server]\nport=*:9\n[inet_http_server:l]\nport=[::1]:9\nusername=o\npassword=p\n\
 [inet_http_server:i]\nport=0.0.0.0:8\ninsecure_no_auth=true\n[user:u]\npassword=\
 $argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\n\

@@ -265,7 +265,16 @@ impl Table {
             ensure(absolute(path), "path")?;
         }
         self.logs.iter().flatten().try_for_each(Sink::check)?;
-        self.audit.iter().try_for_each(|audit| Sink::File(audit.log.clone()).check())?;
+        if let Some(Audit { log: audit, .. }) = &self.audit {
+            Sink::File(audit.clone()).check()?;
+            let ours = |path: &[u8]| match path.strip_prefix(&*audit.path) {
+                Some([b'.', n @ ..]) => n == b"anchor" || n.iter().all(u8::is_ascii_digit),
+                rest => rest.is_some_and(<[u8]>::is_empty),
+            };
+            let mut logs = self.logs.iter().flatten();
+            let taken = logs.any(|log| matches!(log, Sink::File(log) if ours(&log.path)));
+            ensure(!taken, "a log where the audit log is")?;
+        }
         // A shorter infix would match files of others.
         let infix = |s: &Sweep| s.infix.len() > 3 && s.infix.starts_with(b"---");
         ensure(sweep.is_none_or(infix), "infix of old logs")?;
@@ -543,6 +552,13 @@ mod tests {
         assert_eq!(refused(|t| log(t).path = b"/var/log/".to_vec()), value("path"));
         let relative = |t: &mut Table| t.audit.as_mut().unwrap().log.path = b"log".to_vec();
         assert_eq!(refused(relative), value("path"));
+        let beside = |end: &'static [u8]| {
+            refused(move |t| log(t).path = [&t.audit.clone().unwrap().log.path, end].concat())
+        };
+        for end in [&b""[..], b".anchor", b".1", b".12"] {
+            assert_eq!(beside(end), value("a log where the audit log is"));
+        }
+        assert_eq!(beside(b".old").or(beside(b"1")).or(beside(b".1x")), None);
         assert_eq!(refused(|t| log(t).uid = Some(u32::MAX)), value("log file"));
         assert_eq!(refused(|t| log(t).mode = 0o4755), value("log file"));
         assert_eq!(

@@ -177,9 +177,9 @@ fn where_the_audit_log_is() {
     assert_eq!(audit(&format!("logfile=/var/log/s.log\n{role}")), log("/var/log/audit.log"));
     assert_eq!(audit(&format!("audit_logfile=NONE\n{role}")), None);
     assert_eq!(audit("audit_logfile=a.log"), log("/srv/app/a.log"));
-    let all = "audit_logfile=~/a.log\naudit_logfile_maxbytes=1KB\naudit_logfile_backups=3\naudit_syslog=on";
+    let all = "audit_logfile=~/a.log\naudit_logfile_maxbytes=64KB\naudit_logfile_backups=3\naudit_syslog=on";
     let expected =
-        AuditLog { path: "/home/alice/a.log".into(), maxbytes: 1024, backups: 3, syslog: true };
+        AuditLog { path: "/home/alice/a.log".into(), maxbytes: 65_536, backups: 3, syslog: true };
     assert_eq!(audit(all), Some(expected));
     for logfile in ["syslog", "/dev/stdout", "/dev/null"] {
         let (_, settings) = run(&format!("{BASE}logfile={logfile}\n{role}\n")).ok();
@@ -195,6 +195,70 @@ fn where_the_audit_log_is() {
         said,
         ["/etc/s.conf:4: [supervisord] audit_syslog has no effect: there is no audit log"]
     );
+}
+
+#[test]
+fn no_audit_log_is_made_where_others_could_make_it() {
+    let role = "[role:r]\nmembers=root\nprograms=*\nactions=view";
+    for (logfile, part) in [("/tmp/s.log", "/tmp"), ("/home/alice/s.log", "/home/alice")] {
+        let (_, settings) = run(&format!("{BASE}logfile={logfile}\n{role}\n")).ok();
+        assert_eq!(settings.audit, None);
+        let said = notes(&settings, Level::Warn).remove(0);
+        let why = format!(
+            "others could make or change {part}/audit.log, as {part} is theirs to write; set audit_log"
+        );
+        assert!(said.starts_with(&format!("there is no audit log: {why}")), "{said}");
+    }
+    // Who asks for it gets it, and who runs the daemon is no other.
+    assert!(audit("audit_logfile=/tmp/a.log").is_some());
+    let own = format!("[supervisord]\nuser=alice\nlogfile=/home/alice/s.log\n{role}\n");
+    assert_eq!(run(&own).ok().1.audit.unwrap().path, "/home/alice/audit.log");
+    assert_eq!(run(&own).uid(1000).ok().1.audit.unwrap().path, "/home/alice/audit.log");
+    // Groups have what root gave them.
+    assert!(audit(&format!("logfile=/srv/app/shared/s.log\n{role}")).is_some());
+}
+
+#[test]
+fn a_rotation_keeps_what_was_written() {
+    assert_eq!(audit("audit_logfile=/tmp/a\naudit_logfile_maxbytes=0").unwrap().maxbytes, 0);
+    assert_eq!(audit("audit_logfile=/tmp/a\naudit_logfile_backups=1").unwrap().backups, 1);
+    for (line, text) in [
+        (
+            "audit_logfile_backups=0",
+            "Invalid audit_logfile_backups value '0': a rotation would empty",
+        ),
+        ("audit_logfile_backups=-1", "Invalid audit_logfile_backups value '-1': a rotation would"),
+        (
+            "audit_logfile_maxbytes=1",
+            "Invalid audit_logfile_maxbytes value '1': 1 bytes are too few",
+        ),
+        ("audit_logfile_maxbytes=65535", "Invalid audit_logfile_maxbytes value '65535': 65535 by"),
+    ] {
+        let error = run(&format!("{BASE}{line}\n")).errors().remove(0);
+        assert!(error.starts_with(text), "{error}");
+        assert!(error.contains("\n  /etc/s.conf:3: [supervisord] audit_logfile_"), "{error}");
+    }
+}
+
+#[test]
+fn the_audit_log_in_force_is_no_log_of_a_program() {
+    let from = "audit_logfile=/tmp/a\n";
+    let (table, _) = run(&format!("{BASE}{from}")).ok();
+    for to in ["audit_logfile=none\n", "audit_logfile=/tmp/b\n", ""] {
+        for log in ["/tmp/a", "/tmp/a.1", "/tmp/a.anchor", "/tmp/x/../a.3"] {
+            let program = format!("[program:p]\ncommand=p\nstdout_logfile={log}\n");
+            let mut later = run(&format!("{BASE}{to}{program}"));
+            later.facts.current = Some(table.clone());
+            let error = later.error();
+            assert!(
+                error.ends_with("until the daemon is restarted, /tmp/a is its audit log; give the log another file"),
+                "{to} {log}: {error}"
+            );
+        }
+    }
+    let mut later = run(&format!("{BASE}{from}[program:p]\ncommand=p\nstderr_logfile=/tmp/a\n"));
+    later.facts.current = Some(table);
+    assert_eq!(later.errors().len(), 1, "it is told once");
 }
 
 #[test]

@@ -72,7 +72,11 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
         }
         Some(current) => {
             identity::keep(r, daemon, current, &table);
-            merge::merge(current, &mut table, &mut settings)
+            let fresh = settings.audit.as_ref().map(|audit| audit.path.clone());
+            let changed = merge::merge(current, &mut table, &mut settings);
+            let audit = settings.audit.as_ref().filter(|audit| Some(&audit.path) != fresh.as_ref());
+            audit::still_alone(r, audit, &table);
+            changed
         }
     };
     settings.boundary = table.broker.is_some();

@@ -183,7 +183,7 @@ fn writers_and_brokers_that_are_killed_lose_nothing() {
 #[test]
 fn the_chain_goes_on_over_rotated_files() {
     let room = Room::new();
-    let mut daemon = started(&room, "audit_logfile_maxbytes=8KB\naudit_logfile_backups=900");
+    let mut daemon = started(&room, "audit_logfile_maxbytes=64KB\naudit_logfile_backups=900");
     let calls = under_traffic(&daemon, || {
         for n in 0..40 {
             nap();
@@ -200,7 +200,7 @@ fn the_chain_goes_on_over_rotated_files() {
     let files = files(&room);
     assert!(files.len() > 3, "{files:?}");
     for file in &files[..files.len() - 1] {
-        assert!(file.metadata().expect("a file").len() >= 8 << 10, "{}", file.display());
+        assert!(file.metadata().expect("a file").len() >= 64 << 10, "{}", file.display());
     }
 }
 

@@ -1,7 +1,8 @@
 //! `audit`: what an audit log says, and whether it was changed. The file is read here, as the user who runs the client.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::borrow::Cow;
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -64,6 +65,11 @@ impl<'f> Lines<'f> {
             return Err(format!("cannot read {name}: it is no regular file"));
         }
         Ok(Lines { name, reader: BufReader::new(file), number: 0 })
+    }
+
+    /// What the system says of the file.
+    pub fn about(&self) -> io::Result<Metadata> {
+        self.reader.get_ref().metadata()
     }
 
     /// The next line with its end, if it has one, and its number from 1 on. One that is too long is cut.
@@ -161,7 +167,8 @@ fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), St
             continue;
         }
         if session.out.json() {
-            session.out.print(&format!("{}\n", String::from_utf8_lossy(&line).trim_end()));
+            let line = String::from_utf8_lossy(&line);
+            session.out.print(&format!("{}\n", session.out.clean(line.trim_end())));
         } else {
             session.say(told(&record, &zone));
         }
@@ -169,17 +176,29 @@ fn show(session: &mut Session, file: &str, choice: &Choice<'_>) -> Result<(), St
     Ok(())
 }
 
+/// Text of a record in a line of its own: nothing in it ends the line, hides a part of it or turns its order round.
+fn on_a_line(text: &str) -> Cow<'_, str> {
+    let marks = |c| matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let strange = |c: char| c.is_control() || marks(c);
+    if !text.contains(strange) {
+        return Cow::Borrowed(text);
+    }
+    let each = |c: char| if strange(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(each).collect())
+}
+
 /// A record for people: when, allowed or not, who, what; then what came of it, by which rule, from where.
 fn told(record: &Value, zone: &TimeZone) -> String {
-    let text = |name: &str| member(record, name);
+    let text = |name: &str| member(record, name).map(on_a_line);
+    let or_none = |text: Option<Cow<'_, str>>| text.map_or("-".to_owned(), Cow::into_owned);
     let at = match time(record) {
         Some(time) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        None => text("time").unwrap_or("-").to_owned(),
+        None => or_none(text("time")),
     };
-    let mark = text("decision").or(text("event")).unwrap_or("-");
-    let what: Vec<&str> = [text("action"), text("target")].into_iter().flatten().collect();
+    let mark = or_none(text("decision").or(text("event")));
+    let what: Vec<Cow<'_, str>> = [text("action"), text("target")].into_iter().flatten().collect();
     let what = what.join(" ");
-    let who = text("who").or(text("source")).unwrap_or("-");
+    let who = or_none(text("who").or(text("source")));
     let mut line = format!("{at}  {mark:7} {who:20} {what}");
     if let Some(outcome) = text("outcome") {
         line.push_str(&format!(": {outcome}"));
@@ -234,6 +253,30 @@ mod tests {
             told(&record(r#"{"event":"lifecycle","time":"x","detail":"stopped"}"#), &TimeZone::UTC),
             "x  lifecycle -                    ; stopped"
         );
+    }
+
+    #[test]
+    fn nothing_in_a_record_makes_a_line_of_its_own() {
+        let zone = TimeZone::UTC;
+        let all = [
+            "time", "decision", "who", "action", "target", "outcome", "rule", "peer", "auth",
+            "detail",
+        ];
+        for name in all {
+            for (raw, shown) in [
+                ("x\\ny", "x\\ny"),
+                ("x\\ry", "x\\ry"),
+                ("x\\ty", "x\\ty"),
+                ("\\u001b[2J", "\\u{1b}[2J"),
+                ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+                ("a\u{2028}b\u{2029}c\u{85}", "a\\u{2028}b\\u{2029}c\\u{85}"),
+                ("a\u{202e}b\u{2066}", "a\\u{202e}b\\u{2066}"),
+            ] {
+                let line = told(&record(&format!(r#"{{"{name}":"{raw}"}}"#)), &zone);
+                assert!(line.contains(shown), "{name}: {line:?}");
+                assert!(!line.contains(|c: char| c.is_control()), "{name}: {line:?}");
+            }
+        }
     }
 
     #[test]

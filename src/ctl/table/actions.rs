@@ -57,10 +57,15 @@ pub const ACTIONS: &[Action] = &[
                   --target and --since choose lines of \"show\"; a pattern may have * and ?. With --json the lines are shown as \
                   they stand. \"verify\" compares with the anchor that supervisord keeps as root, where --anchor names it: \
                   only with it is it seen whether lines are missing at the end. Lines after the anchor are told of: they may be \
-                  new.",
+                  new. It is not proven that none is missing where there is no anchor, where the anchored line is not there, or \
+                  where the first lines are in files that are no longer kept.",
         exits: &[
-            (1, "a line was changed, left out or moved, or the file cannot be read"),
+            (
+                1,
+                "a line was changed, left out or moved, a rotated file is missing, or a file cannot be read",
+            ),
             (2, "the arguments are wrong"),
+            (3, "\"verify\" found nothing wrong, but it is not proven that no line is missing"),
         ],
     },
     Action {

@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use nix::unistd::write;
 use policy::audit::Record;
 
+use super::denials::Denials;
+
 /// How much waits here for room in the pipe.
 const QUEUE: usize = 1 << 20;
 /// How soon a full pipe is tried again.
@@ -23,6 +25,7 @@ pub(super) struct Mouth {
     writer: Option<i32>,
     broker: u32,
     said: RefCell<Said>,
+    denials: RefCell<Denials>,
 }
 
 #[derive(Default)]
@@ -40,7 +43,7 @@ impl Mouth {
     /// Without a pipe there is no audit log. `writer` is who had its other end when this began; `broker` counts the
     /// brokers of this daemon.
     pub(super) fn new(pipe: Option<OwnedFd>, writer: Option<i32>, broker: u32) -> Mouth {
-        Mouth { pipe, writer, broker, said: RefCell::default() }
+        Mouth { pipe, writer, broker, said: RefCell::default(), denials: RefCell::default() }
     }
 
     /// The process id of the writer, as far as that is known: another may have come meanwhile.
@@ -48,25 +51,51 @@ impl Mouth {
         self.writer
     }
 
-    /// Says it: now, or as soon as there is room. Where there is none for long it is lost, and that is said then.
+    /// Says it: now, or as soon as there is room. Where there is none for long it is lost, and that is said then. Of many
+    /// denials only their number is said. Logins are counted where they fail.
     pub(super) fn say(&self, record: &Record) {
+        if self.pipe.is_none() {
+            return;
+        }
+        let mut denials = self.denials.borrow_mut();
+        match record.event {
+            "login" => self.put(record),
+            _ if record.decision == Some("deny") => {
+                if let Some(record) = denials.take(record, Instant::now()) {
+                    self.put(&record);
+                }
+            }
+            // It may be the last that is said.
+            "lifecycle" => {
+                denials.told(None).iter().for_each(|counted| self.put(counted));
+                self.put(record);
+            }
+            _ => self.put(record),
+        }
+    }
+
+    fn put(&self, record: &Record) {
         let Some(pipe) = &self.pipe else { return };
         let mut said = self.said.borrow_mut();
         said.push(record, self.broker);
         said.flush(pipe, self.broker);
     }
 
-    /// Tries again to say what waits.
+    /// Says what has been counted, and tries again to say what waits.
     pub(super) fn again(&self) {
-        let due = self.due_at().is_some_and(|at| at <= Instant::now());
+        let now = Instant::now();
+        let counted = self.denials.borrow_mut().told(Some(now));
+        counted.iter().for_each(|record| self.put(record));
+        let due = self.said.borrow().again_at.is_some_and(|at| at <= now);
         if let Some(pipe) = self.pipe.as_ref().filter(|_| due) {
             self.said.borrow_mut().flush(pipe, self.broker);
         }
     }
 
-    /// When something that waits is to be tried again.
+    /// When something that waits is to be said, or tried again.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        self.said.borrow().again_at
+        let dues = [self.said.borrow().again_at, self.denials.borrow().due_at()];
+        dues.into_iter().flatten().min()
     }
 
     /// Whether the pipe has room for what is about to be said.
@@ -181,5 +210,31 @@ mod tests {
         let numbers: Vec<u64> = all.iter().map(|told| told.n).collect();
         assert_eq!(numbers, (1..=u64::try_from(all.len()).unwrap()).collect::<Vec<_>>());
         assert_eq!(last.n, u64::try_from(many).unwrap() + 1);
+    }
+
+    #[test]
+    fn a_flood_of_denials_leaves_the_log_its_room() {
+        let (from, to) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 20)).unwrap();
+        let mouth = Mouth::new(Some(to), None, 1);
+        let of = |event, who: &str, decision| {
+            let who = Some(who.to_owned());
+            Record { event, who, decision: Some(decision), ..Record::default() }
+        };
+        for n in 0..100_000 {
+            mouth.say(&of("access", &format!("unix:{}", n % 3), "deny"));
+        }
+        assert!(mouth.ready() && mouth.due_at().is_some());
+        mouth.say(&of("access", "user:alice", "allow"));
+        mouth.say(&of("login", "unknown", "deny"));
+        mouth.say(&of("lifecycle", "user:alice", "allow"));
+        let said = told(&from);
+        assert!(said.len() <= 3 * 201 + 3, "{}", said.len());
+        let counted = |told: &Told| told.detail.as_deref()?.split(' ').next()?.parse::<u64>().ok();
+        let denials = said.iter().filter(|told| told.event == "access");
+        let denials = denials.filter(|told| told.decision.as_deref() == Some("deny"));
+        assert_eq!(denials.map(|told| counted(told).unwrap_or(1)).sum::<u64>(), 100_000);
+        assert!(said.last().is_some_and(|told| told.event == "lifecycle"));
+        assert!(mouth.due_at().is_none());
     }
 }

@@ -7,6 +7,7 @@ mod activity;
 mod asks;
 mod audit;
 mod deliver;
+mod denials;
 mod eager;
 mod groups;
 #[cfg(supervisor_hooks)]

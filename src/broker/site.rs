@@ -50,6 +50,10 @@ impl Office for Broker {
         self.state.borrow().made.contains(group)
     }
 
+    fn vouches(&self, slot: Slot) -> bool {
+        !self.state.borrow().unvouched.contains(&slot)
+    }
+
     fn access(&self) -> Rc<Access> {
         Rc::clone(&self.access.borrow())
     }

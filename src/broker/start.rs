@@ -1,6 +1,7 @@
 //! From exec to service: everything is made, then the sandbox is entered, then the spawner is told.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -18,7 +19,7 @@ use nix::unistd::getppid;
 use policy::LockedDown;
 use policy::access::Access;
 use privsep::reply::{Cause, Reply};
-use privsep::request::{Mode, Request};
+use privsep::request::{Mode, Request, Slot};
 use privsep::start::SETTINGS_MAX;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -221,11 +222,34 @@ fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
     Settings::decode(text.filter(|_| before.cause != Cause::Misbehaved)?)
 }
 
-/// Whom a server lets in is not for a former broker to say, but where the last reading has the server no more.
-fn by_last_reading(left: Settings, latest: &Settings) -> Settings {
-    let read = |socket| latest.servers.iter().find(|server| server.socket == socket).cloned();
-    let servers = left.servers.into_iter().map(|server| read(server.socket).unwrap_or(server));
-    Settings { servers: servers.collect(), ..left }
+/// The same without what is not for a former broker to say: whom a server lets in, which logs are a process's, and what its
+/// labels are. Gives the entries that the last reading does not have, too: what those write goes where the left settings say,
+/// but nobody is shown a log by those.
+fn vouched(mut left: Settings, latest: &Settings) -> (Settings, BTreeSet<Slot>) {
+    let mut others = BTreeSet::new();
+    // One whose section is gone serves as before until the restart.
+    for server in &mut left.servers {
+        let read = latest.servers.iter().find(|read| read.socket == server.socket);
+        read.into_iter().for_each(|read| server.clone_from(read));
+    }
+    for (slot, process) in &mut left.processes {
+        match latest.process(*slot) {
+            Some(known) if known.is_named_as(process) => {
+                process.stdout.log = known.stdout.log;
+                process.stderr.log = known.stderr.log;
+                process.labels.clone_from(&known.labels);
+            }
+            _ => {
+                others.insert(*slot);
+            }
+        }
+    }
+    for (log, file) in &mut left.logs {
+        if let Some(known) = latest.logs.get(log) {
+            file.clone_from(known);
+        }
+    }
+    (left, others)
 }
 
 fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker {
@@ -235,8 +259,9 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let access = RefCell::new(Rc::new(Access::new(latest.access.clone())));
     let succeeds = before.predecessors > 0;
     let text = succeeds.then(|| journal.text()).flatten();
-    let left = in_force(text.as_deref(), before).map(|left| by_last_reading(left, &latest));
+    let left = in_force(text.as_deref(), before).map(|left| vouched(left, &latest));
     let refused = text.is_some() && left.is_none();
+    let (left, unvouched) = left.unzip();
     let active = left.map_or_else(|| Rc::clone(&latest), Rc::new);
     let journal = Rc::new(journal);
     let post = Rc::new(Post::new(&active, Rc::clone(&journal), before.cause));
@@ -259,6 +284,7 @@ fn assemble(link: Spawner, tools: Tools, pid: i32, greeting: Greeting) -> Broker
     let heart = Heart::new(&active, &cells);
     let mut state = State::new(heart, logs, Inputs::new(Rc::clone(&watch)), activity, latest);
     state.wish = Wish::decode(wish);
+    state.unvouched = unvouched.unwrap_or_default();
     (state.written, state.unwritten) = (text.is_some(), refused);
     // What a former broker had not come to.
     state.settle_at = succeeds.then(Instant::now);

@@ -79,6 +79,8 @@ pub(super) struct State {
     pub(super) readings: Readings,
     /// Groups of the last reading whose AUTO logs have their files.
     pub(super) made: BTreeSet<String>,
+    /// Slots whose settings are as a former broker left them, and not in the reading that this one began with.
+    pub(super) unvouched: BTreeSet<Slot>,
     /// Slots that the spawner has entries for, as far as we know.
     pub(super) known: BTreeSet<Slot>,
     /// Slots of added groups, before those that start by themselves do.
@@ -122,6 +124,7 @@ impl State {
             wish: Wish::End,
             readings: Readings::default(),
             made: latest.groups.iter().map(|group| group.name.clone()).collect(),
+            unvouched: BTreeSet::new(),
             known: latest.processes.keys().copied().collect(),
             latest,
             fresh: Vec::new(),

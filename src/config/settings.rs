@@ -281,6 +281,13 @@ pub struct Settings {
     pub processes: BTreeMap<u32, Process>,
 }
 
+impl Process {
+    /// Whether the other has the same group and name.
+    pub fn is_named_as(&self, other: &Process) -> bool {
+        (&self.group, &self.name) == (&other.group, &other.name)
+    }
+}
+
 impl Settings {
     /// The bytes that [`Settings::decode`] reads.
     pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {

@@ -287,10 +287,11 @@ fn process_log(
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
     let settings = site.settings();
     let guard = Guard::new(site, caller);
-    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let (slot, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let [stdout, stderr] = guard.logs(slot, process);
     let log = match channel {
-        "stdout" => process.stdout.log,
-        "stderr" => process.stderr.log,
+        "stdout" => stdout,
+        "stderr" => stderr,
         _ => None,
     };
     Ok((log, permit))

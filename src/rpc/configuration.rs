@@ -1,6 +1,7 @@
 //! The configuration: what the last reading says, and which of its groups are in force.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use policy::access::{Action, Permit};
 
@@ -84,7 +85,7 @@ pub(super) fn remove(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value
 /// Puts a group of these settings in or out of force.
 fn move_group(
     guard: &Guard<'_, impl Office>,
-    settings: &Settings,
+    settings: &Rc<Settings>,
     name: &str,
     put: impl FnOnce(&[Permit]) -> Result<(), Unmoved>,
 ) -> Result<Value, Fault> {

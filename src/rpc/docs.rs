@@ -96,7 +96,8 @@ A group is put in or out of force by those who have `config` on all of its proce
 some tells them that there are others. `supervisor.reloadConfig` names the groups that the caller has `config` on as a whole,
 and where the configuration is wrong tells what is wrong to admins of the daemon alone.
 
-While the audit log has no room for what would be done, what changes anything is FAILED and not done.
+While the audit log has no room for what would be done, what changes anything is FAILED and not done; root, and the user that
+runs the daemon, may stop processes and shut down all the same over a unix socket.
 
 What Supervisor 4.3 does not have is named by `system.listMethods` where there are roles, and can be called everywhere.
 ";

@@ -3,6 +3,7 @@
 //! Nothing else in the broker asks for decisions. What somebody may not see does not exist for them: a hidden process
 //! and a missing one are answered alike, and leave the same record.
 
+mod directory;
 mod record;
 
 use std::rc::Rc;
@@ -15,8 +16,9 @@ use super::caller::Caller;
 use super::fault::{Code, Fault};
 use super::names::{self, Found};
 use super::office::Office;
-use super::table::{Method, Target};
+use super::table::{Call, Method, Target, Verb};
 use crate::config::settings::{Group, Process, Settings};
+use directory::Directory;
 pub use record::Attempt;
 
 /// What decides for one caller, by the rules of the moment when it was made. Whoever has waited for something that may
@@ -117,7 +119,7 @@ impl<'a, O: Office> Guard<'a, O> {
     /// The process of a name, and the proof that this may be done to it.
     pub fn process<'s>(
         &self,
-        settings: &'s Settings,
+        settings: &'s Rc<Settings>,
         action: Action,
         name: &str,
     ) -> Result<(Slot, &'s Process, Permit), Fault> {
@@ -132,35 +134,35 @@ impl<'a, O: Office> Guard<'a, O> {
     /// What a name stands for, for the caller; `action` is what they want of it.
     pub(super) fn find<'s>(
         &self,
-        settings: &'s Settings,
+        settings: &'s Rc<Settings>,
         action: Action,
         name: &str,
     ) -> Result<Found<'s>, Fault> {
-        let found = names::find(settings, name).filter(|found| match found {
-            Found::Process(slot, process) => self.sees(*slot, process),
-            Found::Group(group) => self.sees_group(settings, group),
-        });
+        let empty = || {
+            let group = name.strip_suffix('*').unwrap_or(name).strip_suffix(':')?;
+            self.empty_group(settings, group).map(Found::Group)
+        };
+        let found = Directory::of(self, settings).find(settings, name).or_else(empty);
         found.ok_or_else(|| self.missing(action, name))
     }
 
     /// The group of exactly this name, if one of its processes is there for the caller.
     pub(super) fn group<'s>(
         &self,
-        settings: &'s Settings,
+        settings: &'s Rc<Settings>,
         action: Action,
         name: &str,
     ) -> Result<&'s Group, Fault> {
-        let group = settings.group(name).filter(|group| self.sees_group(settings, group));
+        let group = Directory::of(self, settings).group(settings, name);
+        let group = group.or_else(|| self.empty_group(settings, name));
         group.ok_or_else(|| self.missing(action, name))
     }
 
-    fn sees_group(&self, settings: &Settings, group: &Group) -> bool {
-        let mut members = names::members(settings, group).peekable();
-        if members.peek().is_none() {
-            // It is nobody's in particular.
-            return self.may_on_daemon(Action::Admin);
-        }
-        self.is_open() || members.any(|(slot, process)| self.sees(slot, process))
+    /// A group without processes is nobody's in particular.
+    fn empty_group<'s>(&self, settings: &'s Settings, name: &str) -> Option<&'s Group> {
+        let admin = self.may_on_daemon(Action::Admin);
+        let group = admin.then(|| settings.group(name)).flatten();
+        group.filter(|group| names::members(settings, group).next().is_none())
     }
 
     /// Those of these processes that are there for the caller.
@@ -229,7 +231,7 @@ impl<'a, O: Office> Guard<'a, O> {
     /// Lets a call of a method in: what it does to the daemon must be granted, and to ask about everything takes some
     /// role. What it does to processes is asked for each.
     pub(super) fn admit(&self, method: &Method) -> Result<Pass, Fault> {
-        if method.changes() && !self.office.audit_ready() {
+        if method.changes() && !self.office.audit_ready() && !self.must_be_stopped(method) {
             let text = "the audit log has no room, and nothing is changed that it would not have";
             return Err(Fault::new(Code::Failed).with(text));
         }
@@ -238,6 +240,19 @@ impl<'a, O: Office> Guard<'a, O> {
             Target::Daemon => self.permit_on_daemon(method.action).map(|permit| Pass(Some(permit))),
             Target::All => self.permit_on_daemon(Action::View).map(|_| Pass(None)),
         }
+    }
+
+    /// Whether the audit log's having no room is no reason against it: else who fills the disk could keep root, and the user
+    /// who runs the daemon, from stopping what fills it.
+    fn must_be_stopped(&self, method: &Method) -> bool {
+        let stops = matches!(
+            method.call,
+            Call::One(Verb::Stop)
+                | Call::Group(Verb::Stop)
+                | Call::All(Verb::Stop)
+                | Call::Shutdown
+        );
+        stops && self.access.is_owner(&self.caller.principal)
     }
 
     /// Whether somebody may do this to a process, and why.
@@ -285,11 +300,19 @@ impl<'a, O: Office> Guard<'a, O> {
         };
         match self.latest.process(slot) {
             _ if self.is_open() => ask(On::Daemon),
-            Some(known) if known.group == process.group && known.name == process.name => {
-                on(known, &known.labels)
-            }
+            Some(known) if known.is_named_as(process) => on(known, &known.labels),
             Some(other) => on(process, &[]).and_then(|_| on(other, &other.labels)),
             None => on(process, self.labels(process)),
+        }
+    }
+
+    /// The logs of a process, of standard output and standard error, as far as it is sure that they are its: what a former
+    /// broker has left might lead to those of another.
+    pub fn logs(&self, slot: Slot, process: &Process) -> [Option<u32>; 2] {
+        match self.latest.process(slot) {
+            Some(known) if known.is_named_as(process) => [known.stdout.log, known.stderr.log],
+            _ if self.office.vouches(slot) => [process.stdout.log, process.stderr.log],
+            _ => [None, None],
         }
     }
 
@@ -304,8 +327,8 @@ impl<'a, O: Office> Guard<'a, O> {
     /// What is said where nothing is there for the caller. Whether something is there for others shows nowhere.
     fn missing(&self, action: Action, name: &str) -> Fault {
         let (group, process) = name.split_once(':').unwrap_or((name, name));
-        let on = On::Process { group, name: process, labels: &[] };
-        let decision = self.access.decide(&self.caller.principal, Action::View, on);
+        let named = (group, process);
+        let decision = self.access.decide_of_missing(&self.caller.principal, Action::View, named);
         if !decision.allowed {
             self.office.audit(self.denial(action, name, &decision, Code::BadName));
         }

@@ -35,7 +35,8 @@ pub(super) fn one(
     let info = office.heart(|heart| heart.info(slot, now));
     let info = info.ok_or_else(|| Fault::new(Code::BadName).with(name))?;
     let mut describer = Describer::new(office.zone());
-    row(&settings, (process, &info, now), &mut describer, rows);
+    let logs = guard.logs(slot, process);
+    row(&settings, (process, logs), (&info, now), &mut describer, rows);
     Ok(())
 }
 
@@ -51,7 +52,8 @@ pub(super) fn all(guard: &Guard<'_, impl Office>, rows: &mut impl Rows) {
     office.heart(|heart| {
         for (slot, process) in processes {
             if let Some(info) = heart.info(slot, now) {
-                row(&settings, (process, &info, now), &mut describer, rows);
+                let logs = guard.logs(slot, process);
+                row(&settings, (process, logs), (&info, now), &mut describer, rows);
             }
         }
     });
@@ -59,12 +61,13 @@ pub(super) fn all(guard: &Guard<'_, impl Office>, rows: &mut impl Rows) {
 
 fn row(
     settings: &Settings,
-    (process, info, now): (&Process, &Info, Now),
+    (process, [stdout, stderr]): (&Process, [Option<u32>; 2]),
+    (info, now): (&Info, Now),
     describer: &mut Describer<'_>,
     rows: &mut impl Rows,
 ) {
     rows.row(&PROCESS_INFO, |members| {
-        let stdout = path(settings, process.stdout.log);
+        let stdout = path(settings, stdout);
         members.text("name", &process.name);
         members.text("group", &process.group);
         members.int("start", epoch(info.start.unwrap_or_default()));
@@ -76,7 +79,7 @@ fn row(
         members.int("exitstatus", info.exitstatus.unwrap_or_default().into());
         members.text("logfile", stdout);
         members.text("stdout_logfile", stdout);
-        members.text("stderr_logfile", path(settings, process.stderr.log));
+        members.text("stderr_logfile", path(settings, stderr));
         members.int("pid", info.pid.into());
         members.text("description", describer.describe(&process.name, info));
     });

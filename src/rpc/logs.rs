@@ -15,7 +15,7 @@ use super::office::Office;
 use super::room::{self, Room};
 use super::table::Stream;
 use super::xml::{Value, written};
-use crate::config::settings::{Kind, Level, LogFile, Process, Settings};
+use crate::config::settings::{Kind, Level, LogFile, Settings};
 
 /// The most bytes that one call gives: from the start of what was asked for, or from its end where the end was asked
 /// for. A client gets the rest of a larger file by further calls.
@@ -28,10 +28,11 @@ pub(super) fn of(
     stream: Stream,
 ) -> Result<(Option<u32>, Permit), Fault> {
     let settings = guard.office().settings();
-    let (_, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let (slot, process, permit) = guard.process(&settings, Action::Log, name)?;
+    let [stdout, stderr] = guard.logs(slot, process);
     let log = match stream {
-        Stream::Stdout => process.stdout.log,
-        Stream::Stderr => process.stderr.log,
+        Stream::Stdout => stdout,
+        Stream::Stderr => stderr,
     };
     Ok((log, permit))
 }
@@ -180,8 +181,9 @@ async fn empty_main(office: &impl Office, permit: &Permit) -> Result<(), Fault> 
 /// `clearProcessLogs`: empties the process's logs, whether it runs or not.
 pub(super) async fn clear(guard: &Guard<'_, impl Office>, name: &str) -> Result<Value, Fault> {
     let settings = guard.office().settings();
-    let (_, process, permit) = guard.process(&settings, Action::Clear, name)?;
-    let result = clear_process(guard.office(), &permit, (&settings, process), name).await;
+    let (slot, process, permit) = guard.process(&settings, Action::Clear, name)?;
+    let logs = guard.logs(slot, process);
+    let result = clear_process(guard.office(), &permit, (&settings, logs), name).await;
     guard.record(
         Attempt { action: Action::Clear, target: &names::full(process) },
         &permit,
@@ -201,8 +203,9 @@ pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
         let outcome = match guard.weigh(Action::Clear, slot, process) {
             Ok(permit) => {
                 let name = names::short(&process.group, &process.name);
+                let logs = guard.logs(slot, process);
                 let outcome =
-                    clear_process(guard.office(), &permit, (&settings, process), &name).await;
+                    clear_process(guard.office(), &permit, (&settings, logs), &name).await;
                 let what = Attempt { action: Action::Clear, target: &names::full(process) };
                 records.push(guard.effect(what, &permit, &outcome));
                 outcome
@@ -218,15 +221,15 @@ pub(super) async fn clear_all(guard: &Guard<'_, impl Office>) -> Value {
     Value::Array(results)
 }
 
-/// Empties the logs that a process has by these settings, as far as they still are its.
+/// Empties the logs that a process has, as far as they still are what these settings say.
 async fn clear_process(
     office: &impl Office,
     permit: &Permit,
-    (settings, process): (&Settings, &Process),
+    (settings, [stdout, stderr]): (&Settings, [Option<u32>; 2]),
     name: &str,
 ) -> Result<(), Fault> {
-    let stderr = process.stderr.log.filter(|n| process.stdout.log != Some(*n));
-    for log in process.stdout.log.into_iter().chain(stderr) {
+    let stderr = stderr.filter(|n| stdout != Some(*n));
+    for log in stdout.into_iter().chain(stderr) {
         let now = office.settings();
         let same = |file: &&LogFile| settings.logs.get(&log).is_some_and(|l| l.path == file.path);
         let file = now.logs.get(&log).filter(same);

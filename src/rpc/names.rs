@@ -19,18 +19,6 @@ pub(super) fn bad(name: &str) -> Fault {
     Fault::new(Code::BadName).with(name)
 }
 
-/// What this name stands for, whoever asks.
-pub(super) fn find<'a>(settings: &'a Settings, name: &str) -> Option<Found<'a>> {
-    let (group_name, process_name) = name.split_once(':').unwrap_or((name, name));
-    let group = settings.group(group_name)?;
-    if name.contains(':') && matches!(process_name, "" | "*") {
-        return Some(Found::Group(group));
-    }
-    members(settings, group)
-        .find(|(_, process)| process.name == process_name)
-        .map(|(slot, process)| Found::Process(slot, process))
-}
-
 /// The processes of a group, as listed.
 pub(super) fn members<'a>(
     settings: &'a Settings,

@@ -47,6 +47,10 @@ pub trait Office {
     fn latest(&self) -> Rc<Settings>;
     /// Whether the AUTO logs of a group of the last reading have their files.
     fn has_logs(&self, group: &str) -> bool;
+    /// Whether the settings in force of a slot are such as have been read, not what a former broker has left.
+    fn vouches(&self, _slot: Slot) -> bool {
+        true
+    }
     /// The rules in force.
     fn access(&self) -> Rc<Access>;
     /// Tells the audit writer.

@@ -47,7 +47,8 @@ pub(super) fn explain(
     ]))
 }
 
-/// About a process, or about those of a group that the caller sees: the first that it may not be done to decides.
+/// About a process, or about those of a group that the caller sees: the first that it may not be done to decides. A group is
+/// put in or out of force as a whole, with what the caller does not see of it.
 fn of_processes(
     guard: &Guard<'_, impl Office>,
     who: &Principal,
@@ -59,7 +60,8 @@ fn of_processes(
         Found::Process(slot, process) => vec![(slot, process)],
         Found::Group(group) => names::members(&settings, group).collect(),
     };
-    let seen = processes.into_iter().filter(|(slot, process)| guard.sees(*slot, process));
+    let (seen, hidden): (Vec<_>, Vec<_>) =
+        processes.into_iter().partition(|(slot, process)| guard.sees(*slot, process));
     let mut first = None;
     for (slot, process) in seen {
         let explanation = guard.explain(who, action, slot, process);
@@ -67,6 +69,14 @@ fn of_processes(
             return Ok(explanation);
         }
         first = first.or(Some(explanation));
+    }
+    let hidden =
+        hidden.into_iter().map(|(slot, process)| guard.explain(who, action, slot, process));
+    let refused = (action == Action::Config).then_some(hidden).into_iter().flatten();
+    if let Some(no) = refused.into_iter().find(|explanation| !explanation.decision.allowed) {
+        // Not which of them.
+        let why = format!("{who} may not do this to all processes of the group");
+        return Ok(Explanation { why, ..no });
     }
     // A group without processes is nobody's in particular.
     Ok(first.unwrap_or_else(|| guard.access().explain(who, Action::Admin, Target::Daemon)))

@@ -52,6 +52,8 @@ pub(crate) struct Desk {
     announced: RefCell<Vec<(String, String)>>,
     lives: Cell<u32>,
     access: RefCell<Rc<Access>>,
+    /// Slots as a former broker left them.
+    left: RefCell<BTreeSet<u32>>,
     pub(crate) caller: RefCell<Caller>,
     /// So many records find room.
     room: Cell<usize>,
@@ -98,6 +100,7 @@ impl Desk {
             announced: RefCell::default(),
             lives: Cell::new(0),
             access: RefCell::default(),
+            left: RefCell::default(),
             caller: RefCell::new(Caller::anonymous()),
             room: Cell::new(usize::MAX),
             records: RefCell::default(),
@@ -263,6 +266,10 @@ impl Office for Desk {
         self.reread(permit).await?;
         self.shutdown(permit);
         Ok(())
+    }
+
+    fn vouches(&self, slot: u32) -> bool {
+        !self.left.borrow().contains(&slot)
     }
 
     fn access(&self) -> Rc<Access> {
@@ -712,4 +719,15 @@ fn configuration_info_has_twenty_nine_members_in_order() {
     desk.call("addProcessGroup", &[s("more")]).unwrap();
     let path = s(desk.path("m.log").to_str().unwrap());
     assert_eq!(all(&desk)[1].member("stdout_logfile"), Some(&path));
+}
+
+/// Adds a group `many` of so many processes, from slot 10 on.
+fn many(settings: &mut Settings, count: u32) {
+    let programs = (0..count).map(|n| program(&format!("p{n}"))).collect();
+    let more = crate::process::world::settings(vec![("many", 9, programs)]);
+    for (slot, process) in more.processes {
+        settings.processes.insert(slot + 10, process);
+    }
+    let slots = (10..10 + count).collect();
+    settings.groups.push(Group { slots, ..more.groups[0].clone() });
 }

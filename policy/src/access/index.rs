@@ -152,7 +152,7 @@ impl Index {
         bits
     }
 
-    /// Roles that are about a program.
+    /// Roles that are about a program, which are kept for the next time.
     pub(super) fn of_program(&self, group: &str, name: &str, labels: &[String]) -> Rc<Bits> {
         let mut programs = self.programs.borrow_mut();
         let known = programs.groups.get(group).and_then(|group| group.get(name));
@@ -166,7 +166,8 @@ impl Index {
         roles
     }
 
-    fn covering(&self, group: &str, name: &str, labels: &[String]) -> Bits {
+    /// The same, found afresh.
+    pub(super) fn covering(&self, group: &str, name: &str, labels: &[String]) -> Bits {
         let mut bits = self.none();
         labels.iter().filter_map(|label| self.labels.get(label)).for_each(|more| bits.join(more));
         for of in self.patterns.matching(group) {
@@ -186,5 +187,39 @@ impl Programs {
         if group.insert(name.to_owned(), known).is_none() {
             self.count += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Access, Grants, Proof, Rules, Target};
+    use super::*;
+
+    #[test]
+    fn names_that_are_made_up_leave_nothing_behind() {
+        let role = Role {
+            name: "web".to_owned(),
+            place: String::new(),
+            members: vec![Member::Anonymous],
+            programs: vec![Pattern::parse("web*").unwrap(), Pattern::parse("x:1*").unwrap()],
+            grants: Grants::parse("view").unwrap(),
+        };
+        let access = Access::new(Rules { roles: vec![role], owner: 1 });
+        for (who, uid) in
+            [(Who::Anonymous, None), (Who::Unix { uid: 0, groups: [].into() }, Some(0))]
+        {
+            let who = Principal::new(who, if uid.is_some() { Proof::Peer } else { Proof::None });
+            for n in 0..1_000 {
+                let name = n.to_string();
+                for group in ["web", "x", &name] {
+                    let asked = access.decide_of_missing(&who, Action::View, (group, &name));
+                    assert_eq!(access.index.programs.borrow().count, 0, "{group}:{name}");
+                    let target = Target::Process { group, name: &name, labels: &[] };
+                    let fresh = Access::new(access.rules().clone());
+                    assert_eq!(asked, fresh.decide(&who, Action::View, target), "{group}:{name}");
+                }
+            }
+        }
+        assert!(access.index.programs.borrow().groups.is_empty());
     }
 }

@@ -129,6 +129,24 @@ impl Access {
         }
     }
 
+    /// The same about a process that is not there. Nothing is kept of its name, which anybody may have made up.
+    pub fn decide_of_missing(
+        &self,
+        who: &Principal,
+        action: Action,
+        (group, name): (&str, &str),
+    ) -> Decision {
+        if self.rules.roles.is_empty() || self.is_owner(who) {
+            return self.decide(who, action, Target::Daemon);
+        }
+        let (own, about) = (self.index.of_principal(who), self.index.covering(group, name, &[]));
+        let granting = self.index.of_action(action);
+        match granting.and_then(|granting| granting.first_of_three(&own, &about)) {
+            Some(number) => Decision { allowed: true, rule: Rule::Role(number) },
+            None => Decision { allowed: false, rule: Rule::Default },
+        }
+    }
+
     /// The first role of a principal that grants it.
     fn role(&self, who: &Principal, action: Action, target: Target<'_>) -> Option<usize> {
         let own = self.index.of_principal(who);

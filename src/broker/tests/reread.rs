@@ -265,6 +265,41 @@ async fn knowing() {
 }
 
 #[tokio::test]
+async fn what_logs_a_process_has_is_not_for_a_former_broker_to_say() {
+    LocalSet::new().run_until(lying()).await;
+}
+
+async fn lying() {
+    let (fake, broker, task) = serving().await;
+    let logged = |names: &[&str], logs: &[Option<u32>]| {
+        let mut settings = groups(names);
+        for (process, log) in settings.processes.values_mut().zip(logs) {
+            (process.stdout, process.stderr) = (stream(*log), stream(*log));
+        }
+        settings.logs.extend([1, 2, 3].map(|n| (n, log_file(&n.to_string()))));
+        settings
+    };
+    let latest = logged(&["p", "q"], &[Some(1), Some(2)]);
+    reread(&fake, &broker, &latest).await;
+    assert!(broker.vouches(0) && broker.vouches(2));
+    let mut forged = logged(&["p", "q", "r"], &[Some(2), None, Some(2)]);
+    forged.logs.get_mut(&2).unwrap().path = "elsewhere".to_owned();
+    forged.processes.get_mut(&0).unwrap().labels = vec!["public".to_owned()];
+    assert!(broker.journal.write_text(&encoded(&forged)));
+    drop(broker);
+    let (_fake, broker) = successor(fake, task, &latest, &[(0, 1)]).await;
+    let settings = broker.settings();
+    let logs = |slot| settings.process(slot).map(|p| (p.stdout.log, p.stderr.log));
+    assert_eq!(logs(0), Some((Some(1), Some(1))));
+    assert_eq!(logs(1), Some((Some(2), Some(2))));
+    assert_eq!(settings.logs[&2], latest.logs[&2]);
+    assert_eq!(settings.process(0).map(|p| p.labels.len()), Some(0));
+    // What nobody has read still writes; nobody reads that.
+    assert_eq!(settings.process(2).map(|p| p.name.as_str()), Some("r"));
+    assert_eq!([0, 1, 2].map(|slot| broker.vouches(slot)), [true, true, false]);
+}
+
+#[tokio::test]
 async fn a_broker_that_broke_the_rules_is_not_believed() {
     LocalSet::new().run_until(disbelief()).await;
 }

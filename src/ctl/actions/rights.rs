@@ -360,27 +360,61 @@ fn decide(
         Ok(resolved) => resolved,
         Err(text) => return no_user(session, &text),
     };
-    // A plain name is first of all that of somebody who logs in.
-    let mut principal = resolved.clone().unwrap_or_else(|| user.to_owned());
-    let mut verdicts = ask(session, &questions(&principal))?;
-    if resolved.is_none() && verdicts.iter().all(|verdict| verdict.as_ref().is_err_and(is_unknown))
-    {
-        match people::of_the_system(user) {
-            Ok(Some(numbers)) => principal = numbers,
-            // The daemon's own words then: it may be the target that it does not know.
-            Ok(None) => {}
+    let answers = match resolved {
+        Some(principal) => vec![(ask(session, &questions(&principal))?, principal)],
+        None => match either(session, user, questions)? {
+            Ok(answers) => answers,
             Err(text) => return no_user(session, &text),
+        },
+    };
+    let before = std::mem::replace(&mut session.exit, exit::SUCCESS);
+    let (both, mut exits) = (answers.len() > 1, Vec::new());
+    for (verdicts, principal) in answers {
+        for (target, verdict) in targets.iter().zip(verdicts) {
+            let several = targets.len() > 1;
+            let asked = Asked { user, principal: &principal, action, target, several, both };
+            tell(session, &asked, verdict)?;
         }
-        if principal != user {
-            verdicts = ask(session, &questions(&principal))?;
-        }
+        exits.push(std::mem::replace(&mut session.exit, exit::SUCCESS));
     }
-    for (target, verdict) in targets.iter().zip(verdicts) {
-        let several = targets.len() > 1;
-        let asked = Asked { user, principal: &principal, action, target, several };
-        tell(session, &asked, verdict)?;
-    }
+    // Where one of two may, the name may.
+    let may = exits.contains(&exit::SUCCESS);
+    let exit = if may { exit::SUCCESS } else { exits.into_iter().max().unwrap_or_default() };
+    session.exit = before.max(exit);
     Ok(())
+}
+
+/// Verdicts, and whom they are about.
+type Answers = Vec<(Vec<Result<Verdict, Fault>>, String)>;
+
+/// What is said of a plain name: that of somebody who logs in, or of a user of this system, or of one of each. Or why it is
+/// nobody's.
+fn either(
+    session: &mut Session,
+    user: &str,
+    questions: impl Fn(&str) -> Vec<Question>,
+) -> Result<Result<Answers, String>, Trouble> {
+    let login = ask(session, &questions(user))?;
+    let unknown = login.iter().all(|verdict| verdict.as_ref().is_err_and(is_unknown));
+    let system = match people::of_the_system(user) {
+        Ok(Some(system)) => system,
+        Err(text) if unknown => return Ok(Err(text)),
+        // The daemon's own words then: it may be the target that it does not know.
+        Ok(None) | Err(_) => return Ok(Ok(vec![(login, user.to_owned())])),
+    };
+    // Who asks for the own rights by the name to log in may not ask about that user of the system: it is not meant.
+    if !unknown && !may_ask(session)? {
+        return Ok(Ok(vec![(login, user.to_owned())]));
+    }
+    let account = (ask(session, &questions(&system))?, system);
+    Ok(Ok(if unknown { vec![account] } else { vec![(login, format!("user:{user}")), account] }))
+}
+
+/// Whether the caller may ask about others.
+fn may_ask(session: &mut Session) -> Result<bool, Trouble> {
+    let [user, action, target] = ["", "admin", DAEMON].map(str::to_owned);
+    let verdicts = ask(session, &[Question { user, action, target }])?;
+    Ok(verdicts.iter().all(|verdict| verdict.as_ref().is_ok_and(|verdict| verdict.allowed)))
 }
 
 /// Whether the daemon does not know the name of a user.
@@ -425,6 +459,8 @@ struct Asked<'a> {
     target: &'a str,
     /// Whether it is one of several targets.
     several: bool,
+    /// Whether the user is one of two that have the name.
+    both: bool,
 }
 
 /// Says what was decided, and sets the exit status: what cannot be told counts more than a denial.
@@ -472,11 +508,12 @@ impl Verdict {
     fn line(&self, asked: &Asked<'_>) -> String {
         let word = if self.allowed { "allowed" } else { "denied" };
         let number = asked.principal.split('(').next().unwrap_or(asked.principal);
-        let why = self.why.replace(number, asked.user);
+        let why = if asked.both { self.why.clone() } else { self.why.replace(number, asked.user) };
+        let whose = if asked.both { format!("{number}: ") } else { String::new() };
         let target = if asked.several { format!("{}: ", asked.target) } else { String::new() };
         match self.place.as_str() {
-            "" => format!("{target}{word}: {why}"),
-            place => format!("{target}{word}: {why} ({place})"),
+            "" => format!("{whose}{target}{word}: {why}"),
+            place => format!("{whose}{target}{word}: {why} ({place})"),
         }
     }
 }
@@ -519,6 +556,7 @@ mod tests {
             action: "restart",
             target: "nginx",
             several: false,
+            both: false,
         };
         let line = verdict.line(&asked);
         assert_eq!(
@@ -530,6 +568,93 @@ mod tests {
         assert_eq!(denied.line(&asked), "denied: alice has no role");
         let asked = Asked { several: true, ..asked };
         assert_eq!(denied.line(&asked), "nginx: denied: alice has no role");
+        // Where two have the name, each is named as it is.
+        let asked = Asked { both: true, ..asked };
+        assert_eq!(denied.line(&asked), "unix:1000: nginx: denied: unix:1000 has no role");
+    }
+
+    /// A daemon that knows `user:root` and may tell this caller about others or not. Whoever it is asked about may `stop`
+    /// where it is somebody who logs in, and else `start`.
+    fn daemon(knows: bool, tells: bool) -> Session {
+        use std::io::{BufRead, BufReader, Read, Write};
+
+        use super::super::super::server::Server;
+        use crate::rpc::xml::{decode_call, encode_response};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let verdict = move |question: &Value| {
+            let Some(Value::Array(params)) = question.member("params") else { panic!("no params") };
+            let params: Vec<&str> = params.iter().map(|param| param.as_str().unwrap()).collect();
+            let pair = |key: &str, value: Value| (key.to_owned(), value);
+            let fault = |code: i64, text: &str| {
+                vec![pair("faultCode", Value::Int(code)), pair("faultString", text.into())]
+            };
+            let told =
+                |allowed| vec![pair("allowed", Value::Bool(allowed)), pair("rule", "x".into())];
+            Value::Struct(match params[..] {
+                ["", "admin", "daemon"] => told(tells),
+                ["root", ..] if !knows => fault(3, "BAD_ARGUMENTS: nobody logs in as root"),
+                ["root", action, _] => told(action == "stop"),
+                [who, action, _] if who.starts_with("unix:0(") && tells => told(action == "start"),
+                _ => fault(96, "ACCESS_DENIED: admin of daemon"),
+            })
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut from = BufReader::new(stream.try_clone().unwrap());
+                let mut length = 0;
+                let mut line = String::new();
+                while from.read_line(&mut line).is_ok_and(|n| n > 0) {
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    if line.trim().is_empty() {
+                        let mut body = vec![0; length];
+                        from.read_exact(&mut body).unwrap();
+                        let Ok((_, params)) = decode_call(&body) else { panic!("no call") };
+                        let [Value::Array(questions)] = &params[..] else { panic!("no list") };
+                        let body =
+                            encode_response(&Value::Array(questions.iter().map(verdict).collect()));
+                        let head = format!(
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+                            body.len()
+                        );
+                        (&stream).write_all(&[head.as_bytes(), &body].concat()).unwrap();
+                    }
+                    line.clear();
+                }
+            }
+        });
+        Session::new(Server::new(url, None, None), false)
+    }
+
+    #[test]
+    fn a_name_that_two_have_is_answered_for_both() {
+        let asked = |knows: bool, tells: bool, action: &str| {
+            let mut session = daemon(knows, tells);
+            let (action, target) = (action.to_owned(), "one".to_owned());
+            let questions = |user: &str| {
+                let user = user.to_owned();
+                vec![Question { user, action: action.clone(), target: target.clone() }]
+            };
+            let answers = either(&mut session, "root", questions).unwrap().unwrap();
+            let allowed =
+                |verdicts: Vec<Result<Verdict, Fault>>| verdicts[0].as_ref().unwrap().allowed;
+            let answers = answers.into_iter().map(|(verdicts, who)| {
+                (who.split('(').next().unwrap().to_owned(), allowed(verdicts))
+            });
+            let answers: Vec<_> = answers.collect();
+            decide(&mut session, "root", &action, &["one"]).unwrap();
+            (answers, session.exit)
+        };
+        let both =
+            |login, account| vec![("user:root".to_owned(), login), ("unix:0".to_owned(), account)];
+        assert_eq!(asked(true, true, "stop"), (both(true, false), 0));
+        assert_eq!(asked(true, true, "start"), (both(false, true), 0));
+        assert_eq!(asked(true, true, "clear"), (both(false, false), 1));
+        // Who may not ask about others asks about the own name.
+        assert_eq!(asked(true, false, "stop"), (vec![("root".to_owned(), true)], 0));
+        assert_eq!(asked(false, true, "start"), (vec![("unix:0".to_owned(), true)], 0));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::process::texts;
 const NAME: usize = 200;
 /// So many processes of one call have a record each; the names of more stand in records that they share.
 const EACH: usize = 100;
+/// The same of those that it is refused for: of many denials only the number is told.
+const EACH_REFUSED: usize = 8;
 /// The most bytes of such names in one record.
 const NAMES: usize = 2_500;
 
@@ -64,11 +66,16 @@ impl<O: Office> Guard<'_, O> {
     }
 
     /// Records what was done, or refused, to several processes.
-    pub(in crate::rpc) fn record_all(&self, mut records: Vec<Record>) {
-        let rest = records.split_off(EACH.min(records.len()));
-        for record in records.into_iter().chain(together(rest)) {
-            self.office.audit(record);
-        }
+    pub(in crate::rpc) fn record_all(&self, records: Vec<Record>) {
+        let (mut done, mut refused) = (0, 0);
+        let (each, rest): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| {
+            let denied = record.decision == Some("deny");
+            let (count, most) =
+                if denied { (&mut refused, EACH_REFUSED) } else { (&mut done, EACH) };
+            *count += 1;
+            *count <= most
+        });
+        each.into_iter().chain(together(rest)).for_each(|record| self.office.audit(record));
     }
 
     fn draft(&self, what: Attempt<'_>) -> Record {

@@ -59,7 +59,10 @@ fn refused(method: &Method, answer: &Result<Value, Fault>) -> bool {
         // Of several processes it is said one by one; what is not to be seen is not there.
         Ok(Value::Array(rows)) => {
             let denied = |row: &Value| row.member("status") == Some(&Value::Int(96));
-            matches!(method.target, Target::Group | Target::All) && rows.iter().all(denied)
+            // Configurations are not refused one by one: only those of which one has the right are listed.
+            let lists = method.call == Call::AllConfigInfo && rows.is_empty();
+            let of_several = matches!(method.target, Target::Group | Target::All);
+            of_several && (lists || !rows.is_empty() && rows.iter().all(denied))
         }
         Ok(_) => false,
     }
@@ -365,4 +368,70 @@ fn a_group_without_processes_is_for_admins_of_the_daemon() {
         settings.groups.push(group);
     });
     assert_eq!(remove(&open), Ok(Value::Bool(true)));
+}
+
+#[test]
+fn nobody_is_shown_a_log_by_what_a_former_broker_left() {
+    // What was left has the logs of `cat` as those of `web:w1`.
+    let desk = Desk::with(|settings| {
+        let w1 = settings.processes.get_mut(&1).unwrap();
+        (w1.stdout.log, w1.stderr.log) = (Some(1), Some(2));
+    });
+    for name in ["cat.out", "cat.err"] {
+        fs::write(desk.path(name), "secret").unwrap();
+    }
+    desk.grant("web", "log, clear");
+    let part = [s("web:w1"), Value::Int(0), Value::Int(0)];
+    let shown = |desk: &Desk| {
+        let read = desk.call("readProcessStdoutLog", &part).is_ok();
+        let read_too = desk.call("readProcessStderrLog", &part).is_ok();
+        let Ok(Value::Array(tail)) = desk.call("tailProcessStdoutLog", &part) else {
+            panic!("no array")
+        };
+        let info = desk.call("getProcessInfo", &[s("web:w1")]).unwrap();
+        assert_eq!(read, read_too);
+        desk.call("clearProcessLogs", &[s("web:w1")]).unwrap();
+        desk.call("clearAllProcessLogs", &[]).unwrap();
+        let cleared = desk.effects.take().iter().any(|(what, _)| *what == "clear_log");
+        let named = info.member("logfile").unwrap() != &s("");
+        assert_eq!([read, named, cleared], [tail[1] != Value::Int(0); 3]);
+        read
+    };
+    let latest = |settings: Settings| *desk.latest.borrow_mut() = Rc::new(settings);
+    desk.left.borrow_mut().insert(1);
+    let honest = (*Desk::new().settings()).clone();
+    latest(honest.clone());
+    assert!(!shown(&desk), "the last reading knows that slot");
+    let mut gone = honest.clone();
+    roster::leave(&mut gone, "web");
+    latest(gone.clone());
+    assert!(!shown(&desk), "it does not");
+    // What this broker has read itself is believed, whatever has been read since; so is the last reading.
+    desk.left.borrow_mut().clear();
+    assert!(shown(&desk));
+    for name in ["cat.out", "cat.err"] {
+        fs::write(desk.path(name), "secret").unwrap();
+    }
+    desk.left.borrow_mut().insert(1);
+    latest((*desk.settings()).clone());
+    assert!(shown(&desk));
+}
+
+#[test]
+fn what_moves_as_a_whole_is_explained_as_a_whole() {
+    let desk = busy();
+    desk.grant("web:w1 more", "config, restart");
+    let ask = |action: &str, target: &str| {
+        let answer = desk.call("explainAccess", &[s(""), s(action), s(target)]).unwrap();
+        let why = answer.member("why").and_then(Value::as_str).unwrap().to_owned();
+        (answer.member("allowed") == Some(&Value::Bool(true)), why)
+    };
+    assert_eq!(desk.fault("addProcessGroup", &[s("web")]).0, 96);
+    let (allowed, why) = ask("config", "web:*");
+    assert!(!allowed && !why.contains("w2"), "{why}");
+    assert!(ask("config", "web:w1").0);
+    // That is about those that one sees.
+    assert!(ask("restart", "web:*").0);
+    desk.grant("web", "config");
+    assert!(ask("config", "web:*").0);
 }

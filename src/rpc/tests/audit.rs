@@ -140,18 +140,7 @@ fn what_is_refused_is_recorded_one_by_one() {
 
 #[test]
 fn many_processes_share_records() {
-    let desk = Desk::with(|settings| {
-        let more = crate::process::world::settings(vec![(
-            "many",
-            9,
-            (0..1_000).map(|n| program(&format!("p{n}"))).collect(),
-        )]);
-        for (slot, process) in more.processes {
-            settings.processes.insert(slot + 10, process);
-        }
-        let slots = (10..1_010).collect();
-        settings.groups.push(Group { slots, ..more.groups[0].clone() });
-    });
+    let desk = Desk::with(|settings| many(settings, 1_000));
     desk.grant("many", "stop");
     let stopped = desk.call("stopAllProcesses", &[]).unwrap();
     assert_eq!(results(&stopped).len(), 1_000);
@@ -194,5 +183,56 @@ fn nothing_is_changed_that_cannot_be_recorded() {
         } else {
             assert!(effects.iter().all(|(what, _)| *what == "open_log"), "{}", method.name);
         }
+    }
+}
+
+#[test]
+fn owners_stop_what_fills_the_disk() {
+    let stops = ["stopProcess", "stopProcessGroup", "stopAllProcesses", "shutdown"];
+    for method in METHODS.iter().filter(|method| method.changes()) {
+        for owner in [false, true] {
+            let desk = Desk::new();
+            desk.grant("*", "admin");
+            if owner {
+                desk.enter(Who::Unix { uid: 1, groups: [].into() }, Proof::Peer);
+            }
+            desk.room.set(0);
+            desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
+            let values = method.params.iter().map(|param| match (param.name, param.kind) {
+                (_, Type::Bool) => Value::Bool(true),
+                ("calls", _) => Value::Array(vec![]),
+                _ => s("cat"),
+            });
+            let answer = desk.call(method.name, &values.collect::<Vec<_>>());
+            let short = method.name.trim_start_matches("supervisor.");
+            let may = owner && stops.contains(&short);
+            assert_eq!(answer.is_ok(), may, "{short} {owner}: {answer:?}");
+            assert_eq!(!desk.effects.take().is_empty(), may, "{short} {owner}");
+            assert_eq!(!desk.records.take().is_empty(), may, "it is told all the same: {short}");
+        }
+    }
+}
+
+#[test]
+fn what_one_call_is_refused_takes_a_few_records() {
+    let desk = Desk::with(|settings| many(settings, 1_000));
+    desk.grant("many", "view");
+    desk.call("stopAllProcesses", &[]).unwrap();
+    let records = desk.records.take();
+    assert!(records.len() < 20, "{}", records.len());
+    let targets = records.iter().filter_map(|record| record.target.as_deref());
+    let named: BTreeSet<&str> = targets.flat_map(str::split_whitespace).collect();
+    assert_eq!(named.len(), 1_000, "none is left out");
+}
+
+#[test]
+fn names_that_are_made_up_are_not_kept() {
+    let desk = Desk::new();
+    desk.grant("cat", "view");
+    for name in ["made-up:x", "made-up", "cat:made-up"] {
+        desk.fault("getProcessInfo", &[s(name)]);
+        let access = format!("{:?}", desk.access());
+        assert!(!access.contains("made-up"), "{name}");
+        assert!(access.contains("w1"), "what is there is kept");
     }
 }

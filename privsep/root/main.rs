@@ -165,12 +165,15 @@ impl Spawner {
         }
     }
 
+    /// Whether a signal has asked for the end.
+    fn asked_to_end(&self) -> bool {
+        self.leaving || self.untold.keys().chain(self.unheard.keys()).any(|signo| ends(*signo))
+    }
+
     /// TERM is for the broker to carry out. Where none is there, or it died or hung over it, the spawner does it.
     fn leave_without_broker(&mut self) {
         let gone = self.broker.as_ref().is_none_or(|broker| broker.doomed == Some(Cause::Hung));
-        let asked =
-            self.leaving || self.untold.keys().chain(self.unheard.keys()).any(|signo| ends(*signo));
-        if gone && asked && self.stop.is_none() {
+        if gone && self.asked_to_end() && self.stop.is_none() {
             self.stop = Some(Stop::new(None));
         }
     }

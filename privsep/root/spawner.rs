@@ -190,9 +190,17 @@ impl Spawner {
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
-        use Request::{ClearLog, End, Ready, Reread, Retire, Signal};
+        use Request::{ClearLog, End, Ready, Reread, Retire, RotateLog, Signal, Spawn};
         let request = act.request();
-        if let Ready | Signal { .. } | ClearLog { .. } | Reread | Retire { .. } | End(_) = request {
+        // What would leave no trace is not done, unless somebody else than the broker wants everything to end.
+        let acts = matches!(
+            request,
+            Signal { .. } | ClearLog { .. } | RotateLog { .. } | Retire { .. } | Spawn { .. }
+        );
+        if acts && !self.asked_to_end() && !self.noted() {
+            return self.refuse(seq, request, Errno::EAGAIN);
+        }
+        if matches!(request, Ready | Reread | End(_)) || acts && !matches!(request, Spawn { .. }) {
             self.note(Deed::Asked(request));
         }
         match request {

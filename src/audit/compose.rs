@@ -146,6 +146,7 @@ impl Said {
             }
             Request::Ready => said("broker", "start"),
             Request::ClearLog { .. } => said("log", "clear"),
+            Request::RotateLog { .. } => said("log", "rotate"),
             Request::Retire { .. } => said("config", "retire"),
             Request::Reread => said("config", "reread"),
             Request::End(End::Exit) => said("lifecycle", "stop"),

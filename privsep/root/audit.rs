@@ -189,3 +189,43 @@ impl Spawner {
         audit.lost = if said == Some(Ok(note.len())) { 0 } else { audit.lost.saturating_add(1) };
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    fn null() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    /// With pipes, and without a writer.
+    pub fn audit() -> Audit {
+        let pipe = |_| pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let (path, uid, gid) = (b"/nonexistent/audit.log".to_vec(), None, None);
+        let (maxbytes, backups, mode, exact, auto) = (0, 0, 0o600, true, false);
+        let log = LogFile { path, maxbytes, backups, mode, exact, uid, gid, auto };
+        Audit {
+            wanted: table::Audit { identity: None, log, syslog: false },
+            quiet: true,
+            pipes: (0..2).map(pipe).map(|(from, to)| [from, to]).collect(),
+            log: null(),
+            head: null(),
+            anchor: null(),
+            anchored: vec![0; ANCHOR],
+            writer: None,
+            since: 0,
+            next: Succession::default(),
+            n: 0,
+            lost: 0,
+        }
+    }
+
+    /// What was said, the oldest first.
+    pub fn notes(spawner: &Spawner) -> Vec<Note> {
+        let pipe = spawner.audit.as_ref().unwrap().pipes.last().unwrap();
+        let mut bytes = [0; privsep::audit::SIZE];
+        let mut next =
+            || nix::unistd::read(&pipe[0], &mut bytes).ok().map(|_| Note::decode(&bytes));
+        std::iter::from_fn(|| next().map(Result::unwrap)).collect()
+    }
+}

@@ -628,3 +628,57 @@ fn report(from: &OwnedFd) -> Option<Option<Failure>> {
         _ => Some(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use privsep::table::Sink;
+
+    use super::*;
+    use crate::audit::tests::{audit, notes};
+    use crate::change::tests::spawner;
+
+    fn ask(spawner: &mut Spawner, request: Request) {
+        let act = admit(Phase::Serving, request, &spawner.sealed.table, &spawner.store);
+        spawner.act(1, act.ok().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_would_leave_no_trace_is_not_done() {
+        let path = std::env::temp_dir().join(format!("untraced-{}", std::process::id()));
+        std::fs::write(&path, "history").unwrap();
+        let mut spawner = spawner();
+        if let Some(Some(Sink::File(log))) = spawner.sealed.table.logs.first_mut() {
+            log.path = path.as_os_str().as_encoded_bytes().to_vec();
+        }
+        spawner.audit = Some(audit());
+        while spawner.noted() {
+            spawner.note(Deed::Signal(1));
+        }
+        let spawn = Request::Spawn { slot: 0 };
+        for request in [Request::ClearLog { log: 0 }, Request::Retire { slot: 0 }] {
+            ask(&mut spawner, request);
+        }
+        spawner.sealed.table.entries[0].as_mut().unwrap().argv = vec![b"/bin/true".to_vec()];
+        ask(&mut spawner, spawn);
+        assert!(spawner.entry(0).is_some() && spawner.jobs.is_empty());
+        assert!(matches!(spawner.store.slot(0).unwrap().life, Life::Idle));
+        assert_eq!(std::fs::read(&path).unwrap(), b"history");
+        // With room again it is done, and said first; for a signal that asks for the end also without.
+        assert!(!notes(&spawner).is_empty() && spawner.noted());
+        spawner
+            .store
+            .keep_log(0, Made::one(std::fs::File::open(&path).unwrap().into()).unwrap())
+            .unwrap();
+        ask(&mut spawner, Request::RotateLog { log: 0 });
+        let said: Vec<_> = notes(&spawner).into_iter().map(|note| note.deed).collect();
+        assert_eq!(said, [Deed::Asked(Request::RotateLog { log: 0 })]);
+        while spawner.noted() {
+            spawner.note(Deed::Signal(1));
+        }
+        spawner.untold.insert(15, 0);
+        ask(&mut spawner, Request::Retire { slot: 0 });
+        assert!(spawner.entry(0).is_none());
+        assert!(spawner.audit.is_some_and(|audit| audit.writer.is_none()));
+        std::fs::remove_file(path).unwrap();
+    }
+}

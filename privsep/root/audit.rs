@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::sys::resource::Resource;
+use nix::sys::stat::lstat;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{pipe2, write};
 use privsep::audit::{ANCHOR, Deed, HEAD, NAME, Note};
@@ -22,11 +23,15 @@ use crate::sys::{self, Process};
 
 /// How often where the chain stands is anchored, in nanoseconds.
 const EVERY: u64 = 60_000_000_000;
+/// The same before the first time, and how long a writer lives that had something to do.
+const SOON: u64 = 2_000_000_000;
 /// How long the end waits for the writer, in milliseconds.
 const LAST: u64 = 5_000;
 
 pub struct Audit {
     wanted: table::Audit,
+    /// A daemon's caller waits until nobody has its standard error any more.
+    quiet: bool,
     /// For the broker and for us. Both ends are kept: what was said does not go with a writer.
     pub pipes: Vec<[OwnedFd; 2]>,
     log: OwnedFd,
@@ -36,6 +41,8 @@ pub struct Audit {
     /// What is in the anchor.
     anchored: Vec<u8>,
     pub writer: Option<Process>,
+    /// When that was started.
+    since: u64,
     /// When there is something to do again: to anchor, or to start a writer.
     pub next: Succession,
     n: u64,
@@ -43,7 +50,9 @@ pub struct Audit {
 }
 
 impl Audit {
-    pub fn open(wanted: &table::Audit) -> Result<Audit, Errno> {
+    pub fn open(wanted: &table::Audit, quiet: bool) -> Result<Audit, Errno> {
+        // An empty log beside one that was rotated was not emptied.
+        let older = lstat([&*wanted.log.path, b".1"].concat().as_slice()).is_ok();
         let path = [wanted.log.path.as_slice(), b".anchor"].concat();
         let anchor = audit_file(&LogFile { path, ..wanted.log.clone() }, None)?;
         let mut anchored = vec![0; ANCHOR];
@@ -53,15 +62,18 @@ impl Audit {
             let _ = fcntl(&to, FcntlArg::F_SETPIPE_SZ(1 << 20));
             Ok([sys::aside(from), sys::aside(to)])
         };
-        let begin = [&*anchored, &*anchored, &wanted.log.maxbytes.to_le_bytes()].concat();
+        let limit = wanted.log.maxbytes.to_le_bytes();
+        let begin = [&*anchored, &*anchored, &limit, &[older.into()]].concat();
         Ok(Audit {
             pipes: (0..2).map(pipe).collect::<Result<_, Errno>>()?,
             log: audit_file(&wanted.log, None)?,
             head: sheet("audit", HEAD, &begin, 0)?,
             wanted: wanted.clone(),
+            quiet,
             anchor,
             anchored,
             writer: None,
+            since: 0,
             next: Succession::default(),
             n: 0,
             lost: 0,
@@ -71,9 +83,10 @@ impl Audit {
     fn start(&self, helpers: &Helpers) -> Result<Process, Errno> {
         let syslog = if self.wanted.syslog { syslog().ok() } else { None };
         let (null, err) = (helpers.null.as_fd(), std::io::stderr());
+        let err = if self.quiet { null } else { err.as_fd() };
         let pipes = self.pipes.iter().map(|[from, _]| from);
         let own = pipes.chain([&self.log, &self.head]).chain(&syslog).map(AsFd::as_fd);
-        let standard = [(null, 0), (null, 1), (err.as_fd(), 2)].into_iter();
+        let standard = [(null, 0), (null, 1), (err, 2)].into_iter();
         let launch = Launch {
             name: c"supervisor-audit",
             file: &helpers.audit,
@@ -93,10 +106,13 @@ impl Audit {
         self.write_anchor();
         if self.writer.is_some() {
             self.next = Succession::default();
+        } else if let Ok(writer) = self.start(helpers) {
+            (self.writer, self.since) = (Some(writer), now);
         } else {
-            self.writer = self.start(helpers).ok();
+            return self.next.again(now);
         }
-        self.next.restart_at = Some(now + EVERY);
+        let first = self.anchored.starts_with(&[0]);
+        self.next.restart_at = Some(now + if first { SOON } else { EVERY });
     }
 
     /// Copies where the chain stands, unless the writer is just saying it.
@@ -118,7 +134,11 @@ impl Audit {
         if status == 0
             && let Ok(log) = audit_file(&self.wanted.log, Some(&self.log))
         {
-            (self.log, self.next) = (log, Succession::default());
+            self.log = log;
+            // One that finds its file full again at once is not started as fast as that.
+            if now > self.since + SOON {
+                self.next = Succession::default();
+            }
         }
         true
     }
@@ -136,9 +156,16 @@ impl Audit {
 }
 
 impl Spawner {
+    /// Whether a note would be taken.
+    pub fn noted(&self) -> bool {
+        let pipe = self.audit.as_ref().and_then(|audit| audit.pipes.last());
+        let room = |to| sys::wait(to, PollFlags::POLLOUT, 0).is_ok_and(|events| !events.is_empty());
+        pipe.is_none_or(|[_, to]| room(to))
+    }
+
     /// Has it recorded. What finds the pipe full is lost, and counted.
     pub fn note(&mut self, deed: Deed) {
-        use Request::{ClearLog, Retire, Signal};
+        use Request::{ClearLog, Retire, RotateLog, Signal};
         let Some(audit) = &mut self.audit else { return };
         let table = &self.sealed.table;
         let mut name = match &deed {
@@ -148,7 +175,7 @@ impl Spawner {
             | Deed::Asked(Signal { slot, .. } | Retire { slot }) => {
                 table.entry(*slot).map(|entry| entry.name.clone())
             }
-            Deed::Asked(ClearLog { log }) => match table.log(*log) {
+            Deed::Asked(ClearLog { log } | RotateLog { log }) => match table.log(*log) {
                 Some(Sink::File(file)) => Some(file.path.clone()),
                 _ => None,
             },
@@ -160,5 +187,45 @@ impl Spawner {
         let note = Note { n: audit.n, lost: audit.lost, name, deed }.encode();
         let said = audit.pipes.last().map(|[_, to]| write(to, &note));
         audit.lost = if said == Some(Ok(note.len())) { 0 } else { audit.lost.saturating_add(1) };
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    fn null() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    /// With pipes, and without a writer.
+    pub fn audit() -> Audit {
+        let pipe = |_| pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let (path, uid, gid) = (b"/nonexistent/audit.log".to_vec(), None, None);
+        let (maxbytes, backups, mode, exact, auto) = (0, 0, 0o600, true, false);
+        let log = LogFile { path, maxbytes, backups, mode, exact, uid, gid, auto };
+        Audit {
+            wanted: table::Audit { identity: None, log, syslog: false },
+            quiet: true,
+            pipes: (0..2).map(pipe).map(|(from, to)| [from, to]).collect(),
+            log: null(),
+            head: null(),
+            anchor: null(),
+            anchored: vec![0; ANCHOR],
+            writer: None,
+            since: 0,
+            next: Succession::default(),
+            n: 0,
+            lost: 0,
+        }
+    }
+
+    /// What was said, the oldest first.
+    pub fn notes(spawner: &Spawner) -> Vec<Note> {
+        let pipe = spawner.audit.as_ref().unwrap().pipes.last().unwrap();
+        let mut bytes = [0; privsep::audit::SIZE];
+        let mut next =
+            || nix::unistd::read(&pipe[0], &mut bytes).ok().map(|_| Note::decode(&bytes));
+        std::iter::from_fn(|| next().map(Result::unwrap)).collect()
     }
 }

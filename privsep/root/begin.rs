@@ -96,7 +96,7 @@ fn establish(
     activity_log(&table, &mut store)?;
     let journal = sheet("journal", journal::SIZE, &carried, CARRIED_AT);
     let journal = journal.map_err(|e| cannot(&[b"make the journal of 206 MB"], e))?;
-    let audit = table.audit.as_ref().map(audit_log).transpose()?;
+    let audit = table.audit.as_ref().map(|wanted| audit_log(wanted, table.daemon)).transpose()?;
     let cgroup = cgroup(&table);
     trim_capabilities();
     let sealed = Sealed {
@@ -287,10 +287,10 @@ fn activity_log(table: &Table, store: &mut Store) -> Result<(), u8> {
         .map_err(|errno| cannot(&[b"open the log file ", path], errno))
 }
 
-fn audit_log(wanted: &table::Audit) -> Result<Audit, u8> {
+fn audit_log(wanted: &table::Audit, quiet: bool) -> Result<Audit, u8> {
     let rule = b" (neither it nor its directories may be writable by others)";
     let path = wanted.log.path.as_slice();
-    Audit::open(wanted).map_err(|errno| cannot(&[b"open the audit log ", path, rule], errno))
+    Audit::open(wanted, quiet).map_err(|errno| cannot(&[b"open the audit log ", path, rule], errno))
 }
 
 const CARRIED_AT: nix::libc::off_t = journal::CARRIED_AT as nix::libc::off_t;

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, renameat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{FileStat, fchmod, fstat, fstatat, umask};
 use nix::unistd::{
@@ -17,7 +17,7 @@ use nix::unistd::{
 use privsep::table::{LogFile, Sink, Sweep};
 
 use crate::errand::{self, Errand, Made};
-use crate::path::{DIRECTORY, Place, Walk, find, is, mode, sticky, trusted_uid};
+use crate::path::{DIRECTORY, Place, Walk, find, id, is, mode, sticky, trusted_uid};
 
 /// What is to be done with a log file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,19 +102,34 @@ fn inherited(number: u8) -> Result<OwnedFd, Errno> {
 }
 
 /// A file of the audit log, for reading and writing: at once, and only where nobody else can put another in its place.
-/// What is `held` is rotated before that, where it is due.
+/// What is `held` is rotated before that, where it is due and still has the name; nothing is moved before the next one is there.
 pub fn audit_file(log: &LogFile, held: Option<&OwnedFd>) -> Result<OwnedFd, Errno> {
     let place = find(&log.path, Walk::Config)?;
     if place.exposed.is_some() {
         return Err(Errno::EPERM);
     }
     let work = Work { log, task: Task::Rotate, held, place, lent: false };
-    let _ = work.rotate();
+    let (dir, name) = (&work.place.dir, work.place.name.as_slice());
+    let there = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| id(&stat));
+    if let Some(held) = held
+        && fstat(held).map(|stat| id(&stat)) == there
+        && work.due(held)?
+    {
+        let new = [name, b".new"].concat();
+        let _ = unlinkat(dir, new.as_slice(), UnlinkatFlags::NoRemoveDir);
+        openat(dir, new.as_slice(), OFlag::O_WRONLY | NEW, mode(log.mode))?;
+        work.shift()?;
+        renameat(dir, new.as_slice(), dir, name)?;
+    }
     let file = work.place.open(OFlag::O_RDWR | OFlag::O_CREAT | CAREFUL, log.mode)?;
     let stat = fstat(&file)?;
     to_end(&file);
     let ours = is(&stat, libc::S_IFREG) && stat.st_nlink == 1 && trusted_uid(stat.st_uid);
-    if ours { Ok(file) } else { Err(Errno::EPERM) }
+    // Where others could write, they may have written.
+    if !ours || stat.st_mode & 0o022 != 0 {
+        return Err(Errno::EPERM);
+    }
+    fchmod(&file, mode(log.mode)).map(|()| file)
 }
 
 /// A socket that is connected to the system's log, for datagrams of text.
@@ -211,15 +226,26 @@ impl Work<'_> {
 
     /// Shifts the numbered files up and begins a new one; only when the limit is really reached.
     fn rotate(&self) -> Result<OwnedFd, Errno> {
-        let (log, place, held) = (self.log, &self.place, self.held.ok_or(Errno::EBADF)?);
-        let size = u64::try_from(fstat(held)?.st_size).unwrap_or(0);
-        if log.maxbytes == 0 || size < log.maxbytes {
+        let held = self.held.ok_or(Errno::EBADF)?;
+        if !self.due(held)? {
             return Err(Errno::EAGAIN);
         }
-        if log.backups == 0 {
+        if self.log.backups == 0 {
             ftruncate(held, 0)?;
             return copy(held);
         }
+        self.shift()?;
+        self.open(OFlag::O_WRONLY, true)
+    }
+
+    fn due(&self, held: &OwnedFd) -> Result<bool, Errno> {
+        let size = u64::try_from(fstat(held)?.st_size).unwrap_or(0);
+        Ok(self.log.maxbytes > 0 && size >= self.log.maxbytes)
+    }
+
+    /// Moves every file up by one number.
+    fn shift(&self) -> Result<(), Errno> {
+        let (log, place) = (self.log, &self.place);
         let numbered = |n: u32| match n {
             0 => place.name.clone(),
             n => [place.name.as_slice(), b".", n.to_string().as_bytes()].concat(),
@@ -231,7 +257,7 @@ impl Work<'_> {
                 Err(errno) => return Err(errno),
             }
         }
-        self.open(OFlag::O_WRONLY, true)
+        Ok(())
     }
 }
 

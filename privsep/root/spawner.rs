@@ -190,9 +190,16 @@ impl Spawner {
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
-        use Request::{ClearLog, End, Ready, Reread, Retire, Signal};
+        use Request::{Ack, AckSignal, ClearLog, OpenLog, Probe, RotateLog, Spawn};
         let request = act.request();
-        if let Ready | Signal { .. } | ClearLog { .. } | Reread | Retire { .. } | End(_) = request {
+        // What takes something away is not done without a trace. All else keeps programs going, and is counted.
+        if matches!(request, ClearLog { .. } | RotateLog { .. }) && !self.noted() {
+            return self.refuse(seq, request, Errno::EAGAIN);
+        }
+        if !matches!(
+            request,
+            Spawn { .. } | Probe { .. } | OpenLog { .. } | Ack { .. } | AckSignal { .. }
+        ) {
             self.note(Deed::Asked(request));
         }
         match request {
@@ -618,5 +625,52 @@ fn report(from: &OwnedFd) -> Option<Option<Failure>> {
         Ok(n @ 1..) => Some(bytes.get(..n).and_then(|bytes| Failure::decode(bytes).ok())),
         Err(Errno::EAGAIN | Errno::EINTR) => None,
         _ => Some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use privsep::table::Sink;
+
+    use super::*;
+    use crate::audit::tests::{audit, notes};
+    use crate::change::tests::spawner;
+
+    fn ask(spawner: &mut Spawner, request: Request) {
+        let act = admit(Phase::Serving, request, &spawner.sealed.table, &spawner.store);
+        spawner.act(1, act.ok().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_would_leave_no_trace_is_not_done() {
+        let path = std::env::temp_dir().join(format!("untraced-{}", std::process::id()));
+        std::fs::write(&path, "history").unwrap();
+        let mut spawner = spawner();
+        if let Some(Some(Sink::File(log))) = spawner.sealed.table.logs.first_mut() {
+            log.path = path.as_os_str().as_encoded_bytes().to_vec();
+        }
+        spawner.audit = Some(audit());
+        while spawner.noted() {
+            spawner.note(Deed::Signal(1));
+        }
+        ask(&mut spawner, Request::ClearLog { log: 0 });
+        assert!(spawner.jobs.is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), b"history");
+        // With room again it is done, and said first. What takes nothing away is done without room, too.
+        assert!(!notes(&spawner).is_empty() && spawner.noted());
+        spawner
+            .store
+            .keep_log(0, Made::one(std::fs::File::open(&path).unwrap().into()).unwrap())
+            .unwrap();
+        ask(&mut spawner, Request::RotateLog { log: 0 });
+        let said: Vec<_> = notes(&spawner).into_iter().map(|note| note.deed).collect();
+        assert_eq!(said, [Deed::Asked(Request::RotateLog { log: 0 })]);
+        while spawner.noted() {
+            spawner.note(Deed::Signal(1));
+        }
+        ask(&mut spawner, Request::Retire { slot: 0 });
+        assert!(spawner.entry(0).is_none());
+        assert!(spawner.audit.is_some_and(|audit| audit.writer.is_none()));
+        std::fs::remove_file(path).unwrap();
     }
 }

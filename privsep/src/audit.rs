@@ -3,8 +3,8 @@
 //! A note is always [`SIZE`] bytes, so that a pipe takes it whole or not at all.
 //!
 //! The head is a file in memory that outlives a writer. It begins with the anchor, twice, which the spawner copies to its
-//! file as it is where both are the same; then, in 8 bytes, comes the size at which the log is rotated, 0 never; from
-//! [`STATE_AT`] on it is the writer's.
+//! file as it is where both are the same; then, in 8 bytes, comes the size at which the log is rotated, 0 never, and in one whether there is a
+//! rotated file; from [`STATE_AT`] on it is the writer's.
 
 use crate::frame::{self, Error, record, tagged};
 use crate::reply::{Cause, Failure};

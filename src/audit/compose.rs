@@ -31,12 +31,31 @@ pub(super) fn batch(head: Head, source: Source, bytes: &[u8], time: &str) -> Bat
             _ if batch.taken == 0 && !rest.is_empty() => rest.split_at(rest.len().min(MAX)),
             _ => break,
         };
+        let (piece, more) = match source {
+            Source::Broker => rest.split_at(nonsense(rest, piece.len())),
+            _ => (piece, more),
+        };
         let (line, after) = batch.after.next(time, source, &decoded(source, piece));
         batch.text.push_str(&line);
         (batch.after, rest) = (after, more);
         batch.taken += piece.len();
     }
     batch
+}
+
+/// How much of the beginning is no record, where the first piece is none: it becomes one line.
+fn nonsense(bytes: &[u8], first: usize) -> usize {
+    let is_record = |piece: &[u8]| piece.strip_suffix(b"\n").and_then(Told::decode).is_some();
+    let mut length = first;
+    if bytes.get(..first).is_some_and(is_record) {
+        return length;
+    }
+    while let Some((piece, _)) = bytes.get(length..).and_then(|rest| record(Source::Broker, rest))
+        && !is_record(piece)
+    {
+        length += piece.len();
+    }
+    length
 }
 
 /// The first record and what comes after it.
@@ -146,6 +165,7 @@ impl Said {
             }
             Request::Ready => said("broker", "start"),
             Request::ClearLog { .. } => said("log", "clear"),
+            Request::RotateLog { .. } => said("log", "rotate"),
             Request::Retire { .. } => said("config", "retire"),
             Request::Reread => said("config", "reread"),
             Request::End(End::Exit) => said("lifecycle", "stop"),

@@ -82,6 +82,11 @@ impl Head {
         Ok(Anchor::read(&self.bytes::<ANCHOR>(0)?))
     }
 
+    /// Whether there is a file that was rotated.
+    pub(super) fn older(&self) -> io::Result<bool> {
+        Ok(self.bytes::<1>(2 * ANCHOR + 8)? == [1])
+    }
+
     /// The size at which the log is to be rotated; `None` never.
     pub(super) fn limit(&self) -> io::Result<Option<u64>> {
         Ok(Some(u64::from_le_bytes(self.bytes(2 * ANCHOR)?)).filter(|limit| *limit > 0))

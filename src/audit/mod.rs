@@ -7,6 +7,7 @@
 mod compose;
 mod file;
 mod past;
+mod rate;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,15 @@
 use std::io;
 
 use memchr::memmem;
-use policy::audit::{Anchor, Head, Line};
+use policy::audit::{Anchor, Head, Line, TORN};
 
 use super::file::Log;
 
-/// How much of the end of a log is looked at for its last line: more than the longest, and than what can be torn.
-const END: u64 = 1 << 20;
 const CHUNK: usize = 1 << 16;
 /// More than the longest line.
 const LONGEST: usize = 1 << 13;
+/// How much of the end of a log is looked at for its last line. What a crash has torn is no longer than the check takes.
+const END: u64 = (TORN + LONGEST) as u64;
 
 /// Where a log ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Past {
     /// Whether the log goes with what its anchor says.
     pub(super) fn fits(&self, log: &Log, size: u64, anchor: &Anchor) -> io::Result<bool> {
         let Some(last) = self.last else {
-            return Ok(self.torn.is_empty() || anchor.head.seq == 0);
+            return Ok(anchor.head.seq == 0);
         };
         if anchor.head.seq == 0 || last == anchor.head {
             return Ok(true);

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) after: (u64, [u8; 32]),
     /// What they were made from.
     pub(super) from: Option<Origin>,
+    /// How much the broker may still say.
+    pub(super) left: i64,
 }
 
 /// Bytes at the beginning of a pipe.
@@ -39,7 +41,7 @@ pub(super) struct Origin {
 impl State {
     pub(super) fn new(serial: u64, after: Head, text: Vec<u8>, from: Option<Origin>) -> State {
         let after = (after.seq, after.hash);
-        State { serial, file: (0, 0), at: 0, text, after, from }
+        State { serial, file: (0, 0), at: 0, text, after, from, left: 0 }
     }
 
     /// Where the chain stands after it.

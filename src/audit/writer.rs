@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::compose::{self, Batch};
 use super::file::{self, Log};
 use super::past::Past;
+use super::rate::Rate;
 use super::state::{Origin, State};
 
 /// How much of a pipe is looked at in one go.
@@ -25,6 +26,10 @@ const SYNC: Duration = Duration::from_secs(1);
 const STALLED: u8 = 250;
 /// A file that is over its limit at the start could not be rotated: it is asked for again after this.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a log may take nothing when nobody is left but the writer. After this what is in the pipes is given up.
+const ORPHANED: Duration = Duration::from_secs(300);
+/// How long the system's log may be gone before it is looked for anew.
+const DEAF: Duration = Duration::from_secs(60);
 /// Facility authpriv, severity informational.
 const SYSLOG: &str = "<86>supervisor-audit: ";
 
@@ -48,6 +53,10 @@ pub(super) struct Writer {
     open: [bool; 2],
     scratch: Scratch,
     syslog: Option<OwnedFd>,
+    /// Since when the system's log is gone.
+    deaf: Option<Instant>,
+    /// How much the broker may say.
+    rate: Rate,
     head: Head,
     serial: u64,
     /// Since when there is something that is not told.
@@ -72,6 +81,8 @@ impl Writer {
             open: [true; 2],
             scratch,
             syslog,
+            deaf: None,
+            rate: Rate::new(i64::MAX, Instant::now()),
             head: Head::default(),
             serial: 0,
             dirty: None,
@@ -84,11 +95,8 @@ impl Writer {
             Some(state) => self.resume(state)?,
             None => self.first()?,
         }
+        self.carry_on()?;
         let (_, size) = self.log.look()?;
-        if size == 0 && self.head.seq > 0 {
-            let line = members(&Continued::new(&self.head));
-            self.say(&line)?;
-        }
         if self.limit.is_some_and(|limit| size >= limit) {
             self.patient = Instant::now() + PATIENCE;
         }
@@ -99,10 +107,21 @@ impl Writer {
         Ok(())
     }
 
+    /// An empty file says what it continues.
+    fn carry_on(&mut self) -> io::Result<()> {
+        let (_, size) = self.log.look()?;
+        if size > 0 || self.head.seq == 0 {
+            return Ok(());
+        }
+        let line = members(&Continued::new(&self.head));
+        self.say(&line)
+    }
+
     /// After a writer of this daemon's: what it was at is finished, unless it was.
     fn resume(&mut self, state: State) -> io::Result<()> {
         let (file, size) = self.log.look()?;
         (self.serial, self.head) = (state.serial, state.after());
+        self.rate = Rate::new(state.left, Instant::now());
         self.dirty = Some(Instant::now());
         if file == state.file {
             let there = size.checked_sub(state.at).and_then(|n| usize::try_from(n).ok());
@@ -120,8 +139,10 @@ impl Writer {
         let (_, size) = self.log.look()?;
         let past = Past::of(&self.log, size)?;
         let anchor = self.memory.anchor()?;
+        // It was rotated, and whoever did that was killed. Otherwise an empty log was emptied.
+        let rotated = size == 0 && self.memory.older()?;
         let fits = match &anchor {
-            Some(anchor) => past.fits(&self.log, size, anchor)?,
+            Some(anchor) => rotated || past.fits(&self.log, size, anchor)?,
             None => true,
         };
         let anchored = anchor.as_ref().map(|anchor| anchor.head);
@@ -139,6 +160,7 @@ impl Writer {
             let text = if ended { line } else { format!("\n{line}") };
             self.put(Batch { text, after, taken: 0 }, None)?;
         }
+        self.carry_on()?;
         if let Some(anchor) = anchor.filter(|_| !fits) {
             let detail = format!(
                 "the anchor of {} says line {}, {}",
@@ -159,9 +181,16 @@ impl Writer {
                 self.sync();
                 return Ok(());
             }
-            self.wait()?;
-            for pipe in 0..SOURCES.len() {
-                self.serve(pipe)?;
+            let ready = self.wait()?;
+            for (pipe, ready) in ready.into_iter().enumerate() {
+                if ready {
+                    self.serve(pipe)?;
+                }
+            }
+            // There may be a new socket for whoever comes next.
+            if self.deaf.is_some_and(|since| since.elapsed() >= DEAF) {
+                self.sync();
+                return Ok(());
             }
             if self.dirty.is_some_and(|since| since.elapsed() >= SYNC) {
                 self.sync();
@@ -173,22 +202,42 @@ impl Writer {
         let Some(limit) = self.limit.filter(|_| self.patient <= Instant::now()) else {
             return Ok(false);
         };
-        Ok(self.log.look()?.1 >= limit)
+        // Without a spawner nobody would rotate it, and take what is left in the pipes.
+        Ok(self.log.look()?.1 >= limit && !self.orphan())
     }
 
-    fn wait(&self) -> io::Result<()> {
-        let open = self.pipes.iter().zip(self.open).filter(|(_, open)| *open);
+    /// Whether the spawner is gone: nobody can say anything for it any more.
+    fn orphan(&self) -> bool {
+        let Some(pipe) = self.pipes.first() else { return true };
+        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::ZERO);
+        fds.iter().any(|fd| fd.revents().is_some_and(|is| is.contains(PollFlags::POLLHUP)))
+    }
+
+    /// Waits for something to be done. Gives which pipes have something, or have ended. A broker that has said too much
+    /// is not listened to for a while, but what it has left at its end is.
+    fn wait(&mut self) -> io::Result<[bool; 2]> {
+        let held = self.rate.wait(Instant::now());
+        let heard = [
+            PollFlags::POLLIN,
+            if held.is_some() { PollFlags::empty() } else { PollFlags::POLLIN },
+        ];
+        let open = self.pipes.iter().zip(heard).zip(self.open).filter(|(_, open)| *open);
         let mut fds: Vec<_> =
-            open.map(|(pipe, _)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
+            open.map(|((pipe, events), _)| PollFd::new(pipe.as_fd(), events)).collect();
         let due = self.dirty.map(|since| SYNC.saturating_sub(since.elapsed()));
-        let timeout = due.map_or(PollTimeout::NONE, |due| {
-            let millis = due.as_millis().saturating_add(1);
-            u16::try_from(millis).map_or(PollTimeout::MAX, PollTimeout::from)
-        });
+        let deaf = self.deaf.map(|since| DEAF.saturating_sub(since.elapsed()));
+        let timeout =
+            [due, deaf, held].into_iter().flatten().min().map_or(PollTimeout::NONE, |due| {
+                let millis = due.as_millis().saturating_add(1);
+                u16::try_from(millis).map_or(PollTimeout::MAX, PollTimeout::from)
+            });
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
+        let mut said = fds.iter().map(|fd| fd.revents().is_none_or(|is| !is.is_empty()));
+        Ok(self.open.map(|open| open && said.next().unwrap_or(false)))
     }
 
     /// Puts what a pipe has into the log.
@@ -211,6 +260,9 @@ impl Writer {
         let batch = compose::batch(self.head, *source, bytes, &now());
         let taken = batch.taken;
         let hash = digest(&[bytes.get(..taken).unwrap_or_default()]);
+        if *source == Source::Broker {
+            self.rate.take(batch.text.len());
+        }
         self.put(batch, Some(Origin { pipe, taken, hash }))
     }
 
@@ -225,7 +277,7 @@ impl Writer {
         let (file, at) = self.log.look()?;
         self.serial = self.serial.saturating_add(1);
         let state = State::new(self.serial, batch.after, batch.text.into_bytes(), from);
-        let state = State { file, at, ..state };
+        let state = State { file, at, left: self.rate.left(), ..state };
         self.memory.keep(&state)?;
         let stalled = self.append_all(&state.text)?;
         if let Some(from) = from {
@@ -233,16 +285,20 @@ impl Writer {
         }
         self.head = batch.after;
         self.dirty.get_or_insert_with(Instant::now);
-        self.tell(&state.text);
-        match stalled {
-            Some(why) => self.say(&members(&Own { event: "stalled", detail: &why })),
-            None => Ok(()),
+        if let Some(why) = stalled {
+            self.say(&members(&Own { event: "stalled", detail: &why }))?;
         }
+        if !self.tell(&state.text) && self.deaf.is_none() {
+            self.deaf = Some(Instant::now());
+            let detail = "it takes nothing, from about here on; it is looked for again in a minute";
+            self.say(&members(&Own { event: "syslog", detail }))?;
+        }
+        Ok(())
     }
 
     /// Appends it, however long that takes. Gives why it took long, if it did.
     fn append_all(&self, mut text: &[u8]) -> io::Result<Option<String>> {
-        let mut stalled = None;
+        let (mut stalled, since) = (None, Instant::now());
         while !text.is_empty() {
             match self.log.append(text) {
                 Ok(n) if n > 0 => text = text.get(n..).unwrap_or_default(),
@@ -254,6 +310,9 @@ impl Writer {
                             "CRIT the audit log takes nothing: {why}; make room, changes are refused until then\n"
                         ));
                         stalled = Some(why);
+                    }
+                    if since.elapsed() > ORPHANED && self.orphan() {
+                        return Err(error);
                     }
                     pause();
                 }
@@ -289,12 +348,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets the system's log have it, as far as that takes it.
-    fn tell(&self, text: &[u8]) {
-        let Some(socket) = &self.syslog else { return };
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let _ = offer(socket.as_fd(), &[SYSLOG.as_bytes(), line].concat());
-        }
+    /// Lets the system's log have it, as far as that takes it. False where it is gone.
+    fn tell(&self, text: &[u8]) -> bool {
+        let Some(socket) = &self.syslog else { return true };
+        let gone = [Err(Errno::ECONNREFUSED), Err(Errno::ENOTCONN)];
+        let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines
+            .all(|line| !gone.contains(&offer(socket.as_fd(), &[SYSLOG.as_bytes(), line].concat())))
     }
 
     /// What is in the log goes to the disk, and then it is told where the chain stands.

@@ -67,7 +67,11 @@ impl Office for Broker {
     }
 
     fn audit_ready(&self) -> bool {
-        self.audit.ready()
+        let ready = self.audit.ready();
+        if let Some(text) = self.audit.complaint() {
+            self.line(if ready { Level::Info } else { Level::Critical }, text);
+        }
+        ready
     }
 
     fn now(&self) -> Now {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -206,7 +207,8 @@ fn the_chain_goes_on_over_rotated_files() {
 
 /// Kills the daemon after some traffic, and the writer just before, or long before that. Gives what was sent and answered.
 fn ended_by_force(room: &Room, together: bool) -> (u64, u64) {
-    let daemon = started(room, "");
+    // So small that whoever is left to write has to go beyond it.
+    let daemon = started(room, "audit_logfile_maxbytes=64KB\naudit_logfile_backups=900");
     let calls = under_traffic(&daemon, || {
         nap();
         let old = writer(&daemon);
@@ -289,6 +291,72 @@ fn a_log_in_a_directory_of_others_is_refused() {
     assert!(!room.path("theirs/audit.log").exists());
 }
 
+/// Whoever can write to the log can have written to it.
+#[test]
+fn a_log_that_others_may_write_is_refused_and_one_for_others_eyes_is_closed() {
+    let room = Room::new();
+    let outcome = |mode| {
+        fs::write(room.path(LOG), "").expect("a file");
+        room.mode(LOG, mode);
+        let launch = Launch::new(&room, Dist::hooks().supervisord()).config(&config(&room, ""));
+        if mode & 0o022 == 0 {
+            return launch.ready().stop();
+        }
+        let outcome = launch.args(&["-n"]).run();
+        assert!(outcome.stderr.contains("could not open the audit log"), "{}", outcome.stderr);
+        outcome.code()
+    };
+    assert_eq!((outcome(0o606), outcome(0o660)), (2, 2));
+    assert_eq!(outcome(0o644), 0);
+    let mode = fs::metadata(room.path(LOG)).expect("a log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// The whole log is gone before a start: the anchor knows that there was one.
+#[test]
+fn a_log_that_is_emptied_or_removed_while_nobody_is_there_is_known() {
+    for removed in [false, true] {
+        let room = Room::new();
+        let mut daemon = started(&room, "");
+        assert_eq!(daemon.stop(), 0);
+        let file = room.path(LOG);
+        if removed { fs::remove_file(&file) } else { fs::write(&file, "") }.expect("no log");
+        let mut daemon = started(&room, "");
+        assert_eq!(daemon.stop(), 0);
+        assert!(!check(&room).intact());
+        assert!(lines(&room).iter().any(|line| line.contains("\"event\":\"mismatch\"")));
+    }
+}
+
+/// Nothing is moved where the next file cannot be made: here the name for it is taken by a directory.
+#[test]
+fn a_rotation_that_cannot_be_moves_nothing() {
+    let room = Room::new();
+    room.directory(&format!("{LOG}.new"));
+    let mut daemon = started(&room, "audit_logfile_maxbytes=64KB");
+    while fs::metadata(room.path(LOG)).expect("a log").len() < 100 << 10 {
+        under_traffic(&daemon, nap);
+    }
+    under_traffic(&daemon, nap);
+    assert!(!room.path(&format!("{LOG}.1")).exists());
+    fs::remove_dir(room.path(&format!("{LOG}.new"))).expect("room for the next");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(intact(&room).unanchored, 0);
+    each_note_once(&room);
+}
+
+/// The caller of a daemon waits for the end of what it was given as standard error.
+#[test]
+fn a_daemon_with_an_audit_log_lets_its_caller_go() {
+    let room = Room::new();
+    let command = ["/bin/sh", "-c", "said=$(\"$@\" 2>&1)", "sh"];
+    let launch = Launch::new(&room, Dist::hooks().supervisord()).config(&config(&room, ""));
+    let mut daemon = launch.through(&command).background();
+    wait_for("a writer", || writer(&daemon).is_some());
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(intact(&room).unanchored, 0);
+}
+
 /// A file system that is full, until there is room again.
 #[test]
 fn a_full_disk_delays_and_tears_nothing() {
@@ -325,11 +393,17 @@ fn a_full_disk_delays_and_tears_nothing() {
     each_note_once(&room);
 }
 
-/// Takes a file system away at the end.
+/// Takes a file system away at the end, with the writer that still waits for room on it.
 struct Unmount(PathBuf);
 
 impl Drop for Unmount {
     fn drop(&mut self) {
+        for pid in procfs::all() {
+            let log = fs::read_link(format!("/proc/{pid}/fd/5"));
+            if log.is_ok_and(|log| log == self.0.join("audit.log")) {
+                procfs::signal(pid, Signal::SIGKILL);
+            }
+        }
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }

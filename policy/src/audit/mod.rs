@@ -9,4 +9,4 @@ mod verify;
 
 pub use chain::{Anchor, Continued, Head, Line, Source, Torn, digest, hex, members};
 pub use record::{MAX, Record, Told};
-pub use verify::{Problem, Report, Verifier, verify};
+pub use verify::{Problem, Report, TORN, Verifier, verify};

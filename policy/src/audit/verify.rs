@@ -8,7 +8,7 @@ use super::chain::{Anchor, Head, Line, Source, digest};
 const MOST: usize = 100;
 
 /// The most bytes that a crash can leave torn: more than a writer writes in one go.
-const TORN: usize = 1 << 16;
+pub const TORN: usize = 1 << 16;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -309,9 +309,45 @@ async fn wait_for_slot(begun: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
     use tokio::time::advance;
 
     use super::*;
+    use crate::config::settings::{Password, User};
+    use crate::process::world;
+
+    /// Of `password`.
+    const HASH: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    #[tokio::test]
+    async fn who_waits_for_one_that_leaves_has_not_been_wrong() {
+        let gate = Gate::new(Hasher::start(|| Ok(())).expect("thread")).expect("gate");
+        let mut settings = world::settings(Vec::new());
+        let password = Password::Argon2(HASH.to_owned());
+        settings.users = vec![User { name: "alice".to_owned(), password }];
+        let roll = Roll::new(Rc::new(settings));
+        let section = Section { name: "s".into(), key: None };
+        let given = Credentials { name: b"alice".to_vec(), password: b"password".to_vec() };
+        let (keys, here) = (keys(&roll, &section, b"alice"), Source::User(1));
+        let weigh = || Box::pin(gate.weigh(&roll, &section, here, &given, &keys));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..8 {
+            let (mut first, mut twin) = (weigh(), weigh());
+            assert_eq!(first.as_mut().poll(&mut cx), Poll::Pending);
+            assert_eq!(twin.as_mut().poll(&mut cx), Poll::Pending);
+            drop(first);
+            assert_eq!(twin.await, Err(Refusal::Busy));
+            // Until the thread has done with it.
+            let phc = keys.first().and_then(|key| key.secret.slow()).expect("a hash");
+            while gate.hasher.check(b"", phc).await.is_err() {}
+        }
+        // Those who left are charged, with nobody beside them.
+        assert_eq!(gate.throttle.wait(here, gate.name(b"alice")), None);
+        assert_eq!(weigh().await, Ok(Some(0)));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_told_at_the_end_of_a_slot() {

@@ -227,6 +227,45 @@ fn who_was_right_is_not_kept_out_by_others_at_the_same_address() {
 }
 
 #[test]
+fn who_was_right_is_not_kept_out_by_others_who_try_to_be_them_there() {
+    users_in_plain_text().run(async |bed| {
+        let right = call(&basic("bob:bobs"));
+        assert_eq!(status(&over_tcp(&bed, &right).await), 200);
+        let mut statuses = Vec::new();
+        for n in 0..40 {
+            statuses.push(status(&over_tcp(&bed, call(&basic(&format!("bob:{n}")))).await));
+        }
+        assert!(statuses.ends_with(&[429]), "{statuses:?}");
+        for _ in 0..20 {
+            assert_eq!(status(&over_tcp(&bed, &right).await), 200, "on a connection of its own");
+        }
+        assert_eq!(
+            status(&over_tcp(&bed, call(&basic("bob:x"))).await),
+            429,
+            "nor is it forgotten"
+        );
+        // Each look is a guess: who makes more than a few at once gets no more, whoever that is.
+        let flood = async || {
+            let mut flood = Vec::new();
+            for n in 0..10 {
+                let mut client = bed.tcp().await;
+                client.send(call(&basic(&format!("bob:y{n}")))).await;
+                flood.push(client);
+            }
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            flood
+        };
+        let waiting = flood().await;
+        assert_eq!(status(&over_tcp(&bed, &right).await), 429);
+        drop(waiting);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(status(&over_tcp(&bed, &right).await), 200);
+    });
+}
+
+#[test]
 fn a_flood_of_failures_does_not_fill_the_audit_log() {
     users_in_plain_text().run(async |bed| {
         for n in 0..30 {
@@ -432,6 +471,71 @@ fn a_session_ends_with_the_password_that_it_began_with() {
         assert_eq!(log_status(&bed, &logtail).await, 401);
         reread(&bed, |settings| settings.users = vec![alice()]);
         assert_eq!(log_status(&bed, &logtail).await, 401, "it does not come back");
+    });
+}
+
+#[test]
+fn a_session_is_of_the_password_that_was_given() {
+    let named = |text: &str| Some(("bob".to_owned(), Password::Plain(text.to_owned())));
+    let hash = User { name: "bob".to_owned(), ..alice() };
+    for (user, own) in [(bob(), "bobs"), (hash, "password")] {
+        let plan = Plan { credentials: named("section"), users: vec![user], ..Plan::default() };
+        plan.run(async |bed| {
+            bed.site.write(0, "out");
+            let form = |password: &str| format!("user=bob&password={password}");
+            // Once by comparing, once by remembering.
+            for _ in 0..2 {
+                log_in(&bed, &form(own)).await;
+            }
+            let users = log_in(&bed, &form(own)).await;
+            let sections = log_in(&bed, &form("section")).await;
+            let ask = |cookie: &str| get("/logtail/cat", cookie);
+            assert_eq!(log_status(&bed, &ask(&users)).await, 200);
+            reread(&bed, |settings| {
+                settings.users[0].password = Password::Plain("other".to_owned());
+            });
+            assert_eq!(log_status(&bed, &ask(&users)).await, 401);
+            assert_eq!(log_status(&bed, &ask(&sections)).await, 200, "that one has not changed");
+        });
+    }
+}
+
+#[test]
+fn following_ends_with_the_session() {
+    let follow = async |bed: &Bed, cookie: &str| {
+        bed.site.write(0, "before");
+        let mut client = bed.tcp().await;
+        client.send(get("/logtail/cat", cookie)).await;
+        passing(client.until("before")).await;
+        client
+    };
+    users().run(async |bed| {
+        let cookie = log_in(&bed, "user=bob&password=bobs").await;
+        let other = log_in(&bed, "user=bob&password=bobs").await;
+        let mut client = follow(&bed, &cookie).await;
+        let mut stays = follow(&bed, &other).await;
+        bed.site.write(0, "between");
+        passing(client.until("between")).await;
+        let page = over_tcp(&bed, get("/logout.html", &cookie)).await;
+        let token = page.split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let form = format!("token={}", token.expect("a token"));
+        assert_eq!(status(&over_tcp(&bed, post("/logout.html", &cookie, &form)).await), 303);
+        bed.site.write(0, "after");
+        assert!(!passing(client.rest()).await.contains("after"));
+        passing(stays.until("after")).await;
+    });
+    users().run(async |bed| {
+        let cookie = log_in(&bed, "user=bob&password=bobs").await;
+        let mut client = follow(&bed, &cookie).await;
+        // Reading on is no use of it.
+        for n in 0..5 {
+            advance(Duration::from_secs(600)).await;
+            bed.site.write(0, format!("line {n}"));
+            passing(client.until(&format!("line {n}"))).await;
+        }
+        advance(Duration::from_secs(600)).await;
+        bed.site.write(0, "after");
+        assert!(!passing(client.rest()).await.contains("after"));
     });
 }
 

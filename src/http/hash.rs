@@ -126,6 +126,13 @@ impl Hasher {
         Ok(Hasher(sender))
     }
 
+    /// One whose thread never comes to anything, while what is beside it is kept.
+    #[cfg(test)]
+    pub(super) fn asleep() -> (Hasher, impl Sized) {
+        let (sender, jobs) = sync_channel(QUEUE);
+        (Hasher(sender), jobs)
+    }
+
     /// The thread as a broker has it: shut in, and behind the loop.
     pub fn shut_in() -> io::Result<Hasher> {
         Hasher::start(|| {

@@ -93,7 +93,7 @@ fn check_inet(request: &Request<()>, open: bool, ground: Ground) {
             assert!(!asks || ground.users && (route == Route::LogIn || shown), "{route:?}");
         }
     }
-    if !matches!(claim, Claim::Basic(_)) && route != Route::Call {
+    if !matches!(claim, Claim::Basic(_)) {
         let said = headers.get(HOST).map(|value| value.to_str().expect("text"));
         assert!(said.is_none_or(is_own), "{said:?}");
     }

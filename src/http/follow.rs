@@ -63,24 +63,31 @@ impl LogStream {
     }
 }
 
-/// The proof that somebody may read a log, for as long as they may: each reading of the configuration can end that.
+/// The proof that somebody may read a log, for as long as they may: each reading of the configuration can end that, and
+/// so does the end of the session that they have proved themselves by.
 pub(super) struct Leave {
     permit: Permit,
     reading: Rc<Settings>,
+    stays: Box<dyn Fn() -> bool>,
     again: Box<dyn Fn() -> Option<Permit>>,
 }
 
 impl Leave {
-    /// The proof by this reading, and what gives another one by a later reading.
+    /// The proof by this reading, what tells whether a session still lasts, and what gives another proof by a later
+    /// reading.
     pub(super) fn new(
         permit: Permit,
         reading: Rc<Settings>,
+        stays: impl Fn() -> bool + 'static,
         again: impl Fn() -> Option<Permit> + 'static,
     ) -> Leave {
-        Leave { permit, reading, again: Box::new(again) }
+        Leave { permit, reading, stays: Box::new(stays), again: Box::new(again) }
     }
 
     fn lasts(&mut self, site: &impl Site) -> bool {
+        if !(self.stays)() {
+            return false;
+        }
         let latest = site.latest();
         if Rc::ptr_eq(&latest, &self.reading) {
             return true;

@@ -14,7 +14,7 @@ use super::auth::{Credentials, Key, Roll};
 use super::hash::{Busy, Hasher, Phc};
 use super::head::{Claim, Refusal};
 use super::limits::Source;
-use super::logins::{Logins, Seal, Sum};
+use super::logins::{Found, Logins, Seal, Sum};
 use super::sessions::Sessions;
 use super::tally::Tally;
 use super::throttle::{Name, Throttle};
@@ -57,6 +57,7 @@ pub(super) struct Proven {
 }
 
 /// What a server compares with besides users, and what it is called.
+#[derive(Clone)]
 pub(super) struct Section {
     pub(super) name: Rc<str>,
     pub(super) key: Option<Rc<Key>>,
@@ -133,6 +134,12 @@ impl Gate {
         }
     }
 
+    /// Whether the session of this sum goes on.
+    pub(super) fn lasts(&self, site: &impl Site, section: &Section, session: &Sum) -> bool {
+        let roll = self.roll(site);
+        self.sessions.lasts(&section.name, session, |name| keys(&roll, section, name))
+    }
+
     /// Whose name and password these are. A failure is told at the end of a slot.
     pub(super) async fn log_in<S: Site>(
         &self,
@@ -145,7 +152,7 @@ impl Gate {
         let roll = self.roll(&**site);
         let keys = keys(&roll, section, &given.name);
         let refusal = match self.weigh(&roll, section, client.source, given, &keys).await {
-            Ok(()) => match keys.into_iter().next() {
+            Ok(found) => match found.and_then(|key| keys.into_iter().nth(key)) {
                 Some(key) => return Ok(key),
                 None => Refusal::Unauthorized,
             },
@@ -159,7 +166,7 @@ impl Gate {
         Err(refusal)
     }
 
-    /// Whether the password is one of these keys'.
+    /// Which of these keys has this password.
     async fn weigh(
         &self,
         roll: &Roll,
@@ -167,46 +174,51 @@ impl Gate {
         source: Source,
         given: &Credentials,
         keys: &[Rc<Key>],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Found, Refusal> {
         let name = self.name(&given.name);
-        if let Some(wait) = self.throttle.wait(source, name) {
-            return Err(Refusal::TooMany { wait });
-        }
         let sum = self.seal.login(source, given, keys);
-        // Before what others try: behind a proxy all have one address, and who was right is not to be kept out by them.
-        if self.logins.knows(&sum) {
-            return Ok(());
+        if let Some(wait) = self.throttle.wait(source, name) {
+            return self.known(source, name, &sum).map(Some).ok_or(Refusal::TooMany { wait });
         }
-        if let Some(wait) = self.throttle.wait_for_others(source, name) {
-            return Err(Refusal::TooMany { wait });
+        if let Some(key) = self.logins.knows(&sum) {
+            return Ok(Some(key));
         }
         if let Some(mut news) = self.logins.news(&sum) {
-            // The one who asked first pays, unless it fails.
+            // The one who asked first pays, unless it fails. Who leaves, or finds the queue full, tells nobody.
             let told = news.wait_for(Option::is_some).await.ok().and_then(|told| *told);
-            if told == Some(true) {
-                return Ok(());
+            let found = told.ok_or(Refusal::Busy)?;
+            if found.is_none() {
+                self.throttle.begin(source, name);
             }
-            self.throttle.begin(source, name);
-            return Err(Refusal::Unauthorized);
+            return Ok(found);
         }
         let attempt = self.throttle.begin(source, name);
         let pending = self.logins.begin(sum);
         match self.compare(roll, section, source, given, keys).await {
-            Ok(true) => {
+            Ok(Some(key)) => {
                 attempt.void();
-                self.logins.keep(sum);
-                pending.tell(true);
-                Ok(())
+                self.logins.keep(sum, key);
+                pending.tell(Some(key));
+                Ok(Some(key))
             }
-            Ok(false) => {
-                pending.tell(false);
-                Err(Refusal::Unauthorized)
+            Ok(None) => {
+                pending.tell(None);
+                Ok(None)
             }
             Err(Busy) => {
                 attempt.void();
                 Err(Refusal::Busy)
             }
         }
+    }
+
+    /// What was right before, though a try would have to wait: behind a proxy all have one address, and who was right is
+    /// not to be kept out by others there.
+    fn known(&self, source: Source, name: Name, sum: &Sum) -> Found {
+        let look = self.throttle.look(source, name)?;
+        let key = self.logins.knows(sum)?;
+        look.void();
+        Some(key)
     }
 
     /// Compares, at the same cost whether there is such a user or not.
@@ -217,24 +229,30 @@ impl Gate {
         source: Source,
         given: &Credentials,
         keys: &[Rc<Key>],
-    ) -> Result<bool, Busy> {
-        let quick = keys.iter().map(|key| key.secret.matches(&given.password));
-        if quick.fold(false, |right, choice| right | bool::from(choice)) {
-            return Ok(true);
+    ) -> Result<Found, Busy> {
+        // All of them, so that the time says nothing of which it was.
+        let mut found = None;
+        for (at, key) in keys.iter().enumerate() {
+            let right = bool::from(key.secret.matches(&given.password));
+            found = found.or(right.then_some(at));
         }
-        let mut slow: Vec<&Arc<Phc>> = keys.iter().filter_map(|key| key.secret.slow()).collect();
+        if found.is_some() {
+            return Ok(found);
+        }
+        let slow = keys.iter().enumerate().filter_map(|(at, key)| Some((at, key.secret.slow()?)));
+        let mut slow: Vec<(usize, &Arc<Phc>)> = slow.collect();
         let of_section = section.key.as_ref().and_then(|key| key.secret.slow());
         let nobody = of_section.map(|phc| Arc::new(phc.like())).or_else(|| roll.nobody.clone());
         if slow.is_empty() {
-            slow.extend(nobody.as_ref());
+            // What is hashed for nobody can be nobody's: there is no key of this number.
+            slow.extend(nobody.iter().map(|phc| (keys.len(), phc)));
         }
-        let mut right = false;
-        for phc in slow {
+        for (at, phc) in slow {
             let _place = self.place(source).ok_or(Busy)?;
-            right |= self.hasher.check(&given.password, phc).await?;
+            let right = self.hasher.check(&given.password, phc).await?;
+            found = found.or(right.then_some(at));
         }
-        // What was hashed for nobody can be nobody's.
-        Ok(right && !keys.is_empty())
+        Ok(found.filter(|at| *at < keys.len()))
     }
 
     fn place(&self, source: Source) -> Option<Hashing<'_>> {
@@ -291,9 +309,44 @@ async fn wait_for_slot(begun: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
     use tokio::time::advance;
 
     use super::*;
+    use crate::config::settings::{Password, User};
+    use crate::process::world;
+
+    /// Of `password`.
+    const HASH: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    #[tokio::test]
+    async fn who_waits_for_one_that_leaves_has_not_been_wrong() {
+        let (hasher, _thread) = Hasher::asleep();
+        let gate = Gate::new(hasher).expect("gate");
+        let mut settings = world::settings(Vec::new());
+        let password = Password::Argon2(HASH.to_owned());
+        settings.users = vec![User { name: "alice".to_owned(), password }];
+        let roll = Roll::new(Rc::new(settings));
+        let section = Section { name: "s".into(), key: None };
+        let given = Credentials { name: b"alice".to_vec(), password: b"password".to_vec() };
+        let (keys, here) = (keys(&roll, &section, b"alice"), Source::User(1));
+        let weigh = || Box::pin(gate.weigh(&roll, &section, here, &given, &keys));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..8 {
+            let (mut first, mut twin) = (weigh(), weigh());
+            assert_eq!(first.as_mut().poll(&mut cx), Poll::Pending);
+            assert_eq!(twin.as_mut().poll(&mut cx), Poll::Pending);
+            drop(first);
+            assert_eq!(twin.await, Err(Refusal::Busy));
+        }
+        // Those who left are charged, with nobody beside them.
+        assert_eq!(gate.throttle.wait(here, gate.name(b"alice")), None);
+        // And now the queue is full.
+        assert_eq!(weigh().await, Err(Refusal::Busy));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_told_at_the_end_of_a_slot() {

@@ -72,22 +72,29 @@ impl Phc {
         }
     }
 
-    /// Whether it is this password's. The memory grows to what it takes.
-    fn is_of(&self, password: &[u8], memory: &mut Vec<Block>) -> bool {
-        let blocks = self.params.block_count();
-        if memory.len() < blocks {
-            // First without the old block: both at once would be held otherwise.
-            *memory = Vec::new();
-            if memory.try_reserve_exact(blocks).is_err() {
-                return false;
-            }
-            memory.resize(blocks, Block::default());
-        }
+    /// The memory that it takes, in blocks.
+    const fn blocks(&self) -> usize {
+        self.params.block_count()
+    }
+
+    /// Whether it is this password's. There is as much memory as it takes.
+    fn is_of(&self, password: &[u8], memory: &mut [Block]) -> bool {
         let mut sum = vec![0; self.sum.len()];
         let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
         let done = hash.hash_password_into_with_memory(password, &self.salt, &mut sum, memory);
         done.is_ok() && bool::from(sum.ct_eq(&self.sum))
     }
+}
+
+/// Lets the memory grow to so many blocks; nothing where the system does not have them.
+fn grow(memory: &mut Vec<Block>, blocks: usize) -> Option<()> {
+    if memory.len() < blocks {
+        // First without the old block: both at once would be held otherwise.
+        *memory = Vec::new();
+        memory.try_reserve_exact(blocks).ok()?;
+        memory.resize(blocks, Block::default());
+    }
+    Some(())
 }
 
 struct Job {
@@ -119,6 +126,13 @@ impl Hasher {
         Ok(Hasher(sender))
     }
 
+    /// One whose thread never comes to anything, while what is beside it is kept.
+    #[cfg(test)]
+    pub(super) fn asleep() -> (Hasher, impl Sized) {
+        let (sender, jobs) = sync_channel(QUEUE);
+        (Hasher(sender), jobs)
+    }
+
     /// The thread as a broker has it: shut in, and behind the loop.
     pub fn shut_in() -> io::Result<Hasher> {
         Hasher::start(|| {
@@ -139,6 +153,19 @@ impl Hasher {
     }
 }
 
+impl Job {
+    /// Answers, unless there is no memory to tell: who waits is told then that nobody has looked.
+    fn done(
+        self,
+        memory: &mut Vec<Block>,
+        grow: impl FnOnce(&mut Vec<Block>, usize) -> Option<()>,
+    ) {
+        if grow(memory, self.stored.blocks()).is_some() {
+            let _ = self.answer.send(self.stored.is_of(&self.password, memory));
+        }
+    }
+}
+
 fn work(jobs: &Receiver<Job>) {
     let mut memory = Vec::new();
     loop {
@@ -153,8 +180,7 @@ fn work(jobs: &Receiver<Job>) {
         };
         // Nobody waits for what a client that left has asked.
         if !job.answer.is_closed() {
-            let right = job.stored.is_of(&job.password, &mut memory);
-            let _ = job.answer.send(right);
+            job.done(&mut memory, grow);
         }
     }
 }
@@ -174,6 +200,7 @@ mod tests {
     #[test]
     fn the_right_password_is_known_with_memory_of_any_size() {
         let mut memory = Vec::new();
+        grow(&mut memory, known().blocks()).expect("memory");
         assert!(known().is_of(b"password", &mut memory));
         assert_eq!(memory.len(), 256);
         memory.resize(300, Block::default());
@@ -187,8 +214,20 @@ mod tests {
     #[test]
     fn what_is_like_a_hash_costs_the_same_and_is_nobody_s() {
         let like = known().like();
-        assert_eq!((like.cost(), like.params.block_count()), (512, 256));
-        assert!(!like.is_of(b"password", &mut Vec::new()) && !like.is_of(b"", &mut Vec::new()));
+        assert_eq!((like.cost(), like.blocks()), (512, 256));
+        let mut memory = vec![Block::default(); like.blocks()];
+        assert!(!like.is_of(b"password", &mut memory) && !like.is_of(b"", &mut memory));
+    }
+
+    #[test]
+    fn without_memory_nothing_is_said_about_a_password() {
+        assert_eq!(grow(&mut Vec::new(), usize::MAX), None);
+        for (room, told) in [(Some(()), Ok(true)), (None, Err(()))] {
+            let (answer, mut answered) = oneshot::channel();
+            let job = Job { password: b"password".to_vec(), stored: Arc::new(known()), answer };
+            job.done(&mut Vec::new(), |memory, blocks| room.and_then(|()| grow(memory, blocks)));
+            assert_eq!(answered.try_recv().map_err(|_| ()), told);
+        }
     }
 
     #[test]

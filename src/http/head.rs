@@ -108,11 +108,6 @@ impl Route {
         }
     }
 
-    /// Whether a browser may be made to ask for it by a page whose name was bound to this machine.
-    fn is_readable_by_pages(&self) -> bool {
-        !matches!(self, Route::Health | Route::Call)
-    }
-
     /// Whether nobody has to be anybody for it: the page to log in at, and what it looks like.
     fn is_open(&self, ground: Ground) -> bool {
         match self {
@@ -158,7 +153,7 @@ impl Policy {
             }
         };
         // A browser has no password for a name that it was lured to, so who gives one may call the server by any name.
-        if !matches!(claim, Claim::Basic(_)) && route.is_readable_by_pages() {
+        if !matches!(claim, Claim::Basic(_)) {
             self.check_host(request)?;
         }
         if route == Route::Call && *request.method() == Method::POST {

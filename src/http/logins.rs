@@ -58,12 +58,20 @@ impl Seal {
     }
 }
 
+/// Which of the keys it was compared with a login was good for, if it was.
+pub(super) type Found = Option<usize>;
+
 /// What became of a login that others wait for, too: nothing while it is not known.
-pub(super) type News = watch::Receiver<Option<bool>>;
+pub(super) type News = watch::Receiver<Option<Found>>;
+
+struct Good {
+    key: usize,
+    used: u64,
+}
 
 #[derive(Default)]
 struct Memory {
-    good: BTreeMap<Sum, u64>,
+    good: BTreeMap<Sum, Good>,
     clock: u64,
 }
 
@@ -78,13 +86,13 @@ pub(super) struct Logins {
 pub(super) struct Pending<'a> {
     logins: &'a Logins,
     sum: Sum,
-    news: watch::Sender<Option<bool>>,
+    news: watch::Sender<Option<Found>>,
 }
 
 impl Pending<'_> {
     /// Tells all who wait.
-    pub(super) fn tell(self, right: bool) {
-        self.news.send_replace(Some(right));
+    pub(super) fn tell(self, found: Found) {
+        self.news.send_replace(Some(found));
     }
 }
 
@@ -95,24 +103,26 @@ impl Drop for Pending<'_> {
 }
 
 impl Logins {
-    /// Whether it was good.
-    pub(super) fn knows(&self, sum: &Sum) -> bool {
+    /// For which key it was good, if it was.
+    pub(super) fn knows(&self, sum: &Sum) -> Found {
         let mut memory = self.memory.borrow_mut();
         let Memory { good, clock } = &mut *memory;
         *clock = clock.wrapping_add(1);
-        good.get_mut(sum).map(|used| *used = *clock).is_some()
+        let good = good.get_mut(sum)?;
+        good.used = *clock;
+        Some(good.key)
     }
 
-    /// It is good.
-    pub(super) fn keep(&self, sum: Sum) {
+    /// It is good for this key.
+    pub(super) fn keep(&self, sum: Sum, key: usize) {
         let mut memory = self.memory.borrow_mut();
         memory.clock = memory.clock.wrapping_add(1);
         if memory.good.len() >= KEPT && !memory.good.contains_key(&sum) {
-            let oldest = memory.good.iter().min_by_key(|(_, used)| **used).map(|(sum, _)| *sum);
+            let oldest = memory.good.iter().min_by_key(|(_, good)| good.used).map(|(sum, _)| *sum);
             oldest.map(|sum| memory.good.remove(&sum));
         }
-        let clock = memory.clock;
-        memory.good.insert(sum, clock);
+        let used = memory.clock;
+        memory.good.insert(sum, Good { key, used });
     }
 
     /// News of the same login, if somebody has it looked at.
@@ -180,13 +190,13 @@ mod tests {
             sum
         };
         for n in 0..KEPT {
-            logins.keep(sum(n));
+            logins.keep(sum(n), n);
         }
-        assert!(logins.knows(&sum(0)));
-        logins.keep(sum(KEPT));
-        logins.keep(sum(0));
-        assert!(logins.knows(&sum(0)) && logins.knows(&sum(KEPT)));
-        assert!(!logins.knows(&sum(1)));
+        assert_eq!(logins.knows(&sum(0)), Some(0));
+        logins.keep(sum(KEPT), 1);
+        logins.keep(sum(0), 2);
+        assert_eq!((logins.knows(&sum(0)), logins.knows(&sum(KEPT))), (Some(2), Some(1)));
+        assert_eq!(logins.knows(&sum(1)), None);
         assert_eq!(logins.memory.borrow().good.len(), KEPT);
     }
 
@@ -196,8 +206,8 @@ mod tests {
         let pending = logins.begin([1; 32]);
         let mut news = logins.news(&[1; 32]).expect("news");
         assert!(logins.news(&[2; 32]).is_none());
-        pending.tell(true);
-        assert_eq!(*news.wait_for(Option::is_some).await.expect("told"), Some(true));
+        pending.tell(Some(3));
+        assert_eq!(*news.wait_for(Option::is_some).await.expect("told"), Some(Some(3)));
         assert!(logins.news(&[1; 32]).is_none());
         // One who leaves tells nobody, and leaves nothing behind.
         let pending = logins.begin([1; 32]);

@@ -138,7 +138,7 @@ fn advice(status: StatusCode) -> &'static str {
         StatusCode::MISDIRECTED_REQUEST => {
             "<p>This server answers to its addresses, to localhost and to the name of its machine. To reach it by \
              another name, list the name in allowed_hosts of its section [inet_http_server] in the configuration of \
-             supervisord, or give a name and a password with the request.\r\n"
+             supervisord, or set a password there and give it with the request.\r\n"
         }
         StatusCode::FORBIDDEN => {
             "<p>A web page has sent this request, so it is not carried out.\r\n"

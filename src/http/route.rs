@@ -10,11 +10,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
-use policy::access::{Action, Permit, Who};
+use policy::access::{Action, Permit, Proof, Who};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Site;
+use super::auth::cookie;
 use super::connection::Door;
 use super::follow::{Leave, LogStream};
 use super::gate::Client;
@@ -22,6 +23,7 @@ use super::head::{Route, Visit};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::login;
 use super::reply::Answer;
+use super::sessions;
 use crate::config::settings::{Level, User};
 use crate::rpc;
 use crate::rpc::caller::Caller;
@@ -75,10 +77,10 @@ async fn lead<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(site, &caller, request, move |site, caller| process_log(site, caller, &rest))
+            follow(door, &caller, request, move |site, caller| process_log(site, caller, &rest))
                 .await
         }
-        (Route::MainLog, &Method::GET) => follow(site, &caller, request, main_log).await,
+        (Route::MainLog, &Method::GET) => follow(door, &caller, request, main_log).await,
         (Route::LogIn, &Method::GET | &Method::HEAD | &Method::POST) => {
             let (ask, _share) = read(&place, request).await?;
             Ok(Answer::shown(login::enter(door, client, &ask).await))
@@ -233,11 +235,12 @@ async fn read_body(
 
 /// A log that the caller may read, and what goes on in it, for as long as they may.
 async fn follow<S: Site>(
-    site: &Rc<S>,
+    door: &Door<S>,
     caller: &Caller,
     request: &Request<Incoming>,
     find: impl Fn(&S, &Caller) -> Result<(Option<u32>, Permit), Fault> + 'static,
 ) -> Result<Answer, StatusCode> {
+    let site = &door.site;
     let found = find(&**site, caller);
     let (log, permit) = found.map_err(|fault| match Code::from_number(fault.code.into()) {
         Some(Code::AccessDenied) => StatusCode::FORBIDDEN,
@@ -252,7 +255,7 @@ async fn follow<S: Site>(
             same.then_some(permit)
         }
     };
-    let leave = Leave::new(permit, site.latest(), again);
+    let leave = Leave::new(permit, site.latest(), stays(door, caller, request), again);
     LogStream::open(site, log, leave, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
@@ -262,6 +265,20 @@ async fn follow<S: Site>(
         site.log(Level::Error, format!("could not open log {path} to follow it: {e}"));
         StatusCode::INTERNAL_SERVER_ERROR
     })
+}
+
+/// What tells whether the session that the caller has proved themselves by, if it is one, still lasts. Reading on is no
+/// use of it: a page that is left open is to end as any other.
+fn stays<S: Site>(
+    door: &Door<S>,
+    caller: &Caller,
+    request: &Request<Incoming>,
+) -> impl Fn() -> bool + 'static {
+    let id = cookie(request.headers(), door.policy.cookie());
+    let session = id.filter(|_| caller.principal.proof() == Proof::Session).map(sessions::sum);
+    let (site, gate) = (Rc::clone(&door.site), Rc::clone(&door.gate));
+    let section = door.section.clone();
+    move || session.is_none_or(|session| gate.lasts(&*site, &section, &session))
 }
 
 /// The `[user:NAME]` that somebody is: with another password it is somebody else.

@@ -22,7 +22,7 @@ const MOST: usize = 256;
 const MOST_OF_ONE: usize = 16;
 
 /// What stands for the id: whoever reads this memory is not to have the ids.
-type Sum = [u8; 32];
+pub(super) type Sum = [u8; 32];
 
 struct Session {
     /// The server that it was begun at.
@@ -43,7 +43,8 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Sessions(RefCell<BTreeMap<Sum, Session>>);
 
-fn sum(id: &str) -> Sum {
+/// The sum of an id.
+pub(super) fn sum(id: &str) -> Sum {
     Sha256::digest(id.as_bytes()).into()
 }
 
@@ -78,19 +79,34 @@ impl Sessions {
         id: &str,
         current: impl FnOnce(&[u8]) -> Vec<Rc<Key>>,
     ) -> Option<Rc<Principal>> {
-        let now = Instant::now();
-        let mut sessions = self.0.borrow_mut();
         let sum = sum(id);
-        let session = sessions.get_mut(&sum).filter(|session| *session.server == *server)?;
-        let stays = current(session.key.name.as_bytes())
-            .iter()
-            .any(|key| key.stamp() == session.key.stamp());
-        if session.is_over(now) || !stays {
-            sessions.remove(&sum);
+        if !self.lasts(server, &sum, current) {
             return None;
         }
-        session.used = now;
+        let mut sessions = self.0.borrow_mut();
+        let session = sessions.get_mut(&sum)?;
+        session.used = Instant::now();
         Some(Rc::clone(&session.principal))
+    }
+
+    /// Whether one goes on, by its sum. It does not count as a use of it; one that does not go on is over for good.
+    pub(super) fn lasts(
+        &self,
+        server: &str,
+        sum: &Sum,
+        current: impl FnOnce(&[u8]) -> Vec<Rc<Key>>,
+    ) -> bool {
+        let mut sessions = self.0.borrow_mut();
+        let Some(session) = sessions.get(sum).filter(|session| *session.server == *server) else {
+            return false;
+        };
+        let keys = current(session.key.name.as_bytes());
+        let stays = keys.iter().any(|key| key.stamp() == session.key.stamp());
+        let lasts = stays && !session.is_over(Instant::now());
+        if !lasts {
+            sessions.remove(sum);
+        }
+        lasts
     }
 
     /// Ends one. Whether there was one.

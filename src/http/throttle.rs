@@ -4,6 +4,9 @@
 //! back when the password was right, so that only failures count, and tries that run beside one another do too. The more
 //! of them have failed, the longer it takes until another one is let through; but the wait has a bound, so that nobody is
 //! locked out for long, and an address that has not failed itself is let through whatever others do to the name.
+//!
+//! Who has to wait may still have been right before, from the same address: a proxy has one for all. That is looked up
+//! meanwhile, but not often either, since each look is a guess.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,8 +20,6 @@ use super::limits::Source;
 const ENTRIES: usize = 1024;
 /// For which nothing may have been tried until failures are forgotten.
 const FORGET: Duration = Duration::from_secs(120);
-/// The most doublings of the time that a try costs.
-const DOUBLINGS: u32 = 5;
 
 /// The figures of a count.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +28,15 @@ struct Rate {
     each: Duration,
     /// Tries that need not wait; after as many failures the time doubles, and doubles again.
     at_once: u32,
+    /// The most doublings of the time that a try costs.
+    doublings: u32,
 }
 
-const OF_ADDRESS: Rate = Rate { each: Duration::from_millis(500), at_once: 40 };
-const OF_NAME: Rate = Rate { each: Duration::from_millis(250), at_once: 60 };
-const OF_BOTH: Rate = Rate { each: Duration::from_secs(1), at_once: 10 };
+const OF_ADDRESS: Rate = Rate { each: Duration::from_millis(500), at_once: 40, doublings: 5 };
+const OF_NAME: Rate = Rate { each: Duration::from_millis(250), at_once: 60, doublings: 5 };
+const OF_BOTH: Rate = Rate { each: Duration::from_secs(1), at_once: 10, doublings: 5 };
+/// Of looks at what was right before, while a try would have to wait.
+const OF_LOOKS: Rate = Rate { each: Duration::from_millis(200), at_once: 5, doublings: 0 };
 
 /// What stands for a name: part of a keyed sum, so that nobody can choose two names that are one here.
 pub(super) type Name = [u8; 16];
@@ -69,7 +74,7 @@ impl<K: Ord + Copy> Table<K> {
     /// Takes for one try. Gives what was taken.
     fn charge(&mut self, key: K, now: Instant) -> Duration {
         let count = self.count(key, now);
-        let doublings = (count.failures / self.1.at_once).min(DOUBLINGS);
+        let doublings = (count.failures / self.1.at_once).min(self.1.doublings);
         let cost = self.1.each * (1 << doublings);
         let due = count.due.max(now) + cost;
         if !self.0.contains_key(&key) && self.0.len() >= ENTRIES {
@@ -97,6 +102,7 @@ struct Tables {
     addresses: Table<Source>,
     names: Table<Name>,
     both: Table<(Source, Name)>,
+    looks: Table<(Source, Name)>,
 }
 
 /// The counts of one broker.
@@ -108,6 +114,7 @@ impl Default for Throttle {
             addresses: Table::new(OF_ADDRESS),
             names: Table::new(OF_NAME),
             both: Table::new(OF_BOTH),
+            looks: Table::new(OF_LOOKS),
         }))
     }
 }
@@ -131,29 +138,46 @@ impl Try<'_> {
     }
 }
 
-impl Throttle {
-    /// How long this source has to wait with this name because of what it has tried with it; nothing where it need not.
-    pub(super) fn wait(&self, source: Source, name: Name) -> Option<Duration> {
-        let wait = self.0.borrow().both.wait((source, name), Instant::now());
-        Some(wait).filter(|wait| !wait.is_zero())
-    }
+/// A look at those who were right before: a guess unless it is said to be none.
+pub(super) struct Look<'a> {
+    throttle: &'a Throttle,
+    source: Source,
+    name: Name,
+    cost: Duration,
+}
 
-    /// The same because of what it has tried with other names, or others with this one. Whoever is made to wait by this
-    /// has been looked up among those who were right before, so it counts as a try with this name.
-    pub(super) fn wait_for_others(&self, source: Source, name: Name) -> Option<Duration> {
+impl Look<'_> {
+    /// It was one of them.
+    pub(super) fn void(self) {
+        let mut tables = self.throttle.0.borrow_mut();
+        tables.looks.refund((self.source, self.name), self.cost);
+    }
+}
+
+impl Throttle {
+    /// How long this source has to wait with this name because of what it has tried with it or with other names, or
+    /// others with this one; nothing where it need not.
+    pub(super) fn wait(&self, source: Source, name: Name) -> Option<Duration> {
         let now = Instant::now();
-        let mut tables = self.0.borrow_mut();
-        let own = tables.addresses.wait(source, now);
+        let tables = self.0.borrow();
         let of_name = match tables.addresses.has_failed(source, now) {
             true => tables.names.wait(name, now),
             false => Duration::ZERO,
         };
-        let wait = own.max(of_name);
-        if wait.is_zero() {
+        let own = tables.addresses.wait(source, now).max(tables.both.wait((source, name), now));
+        Some(own.max(of_name)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Whether somebody who has to wait may be looked up among those who were right before: nothing if not. A look that
+    /// finds nobody has been a guess.
+    pub(super) fn look(&self, source: Source, name: Name) -> Option<Look<'_>> {
+        let now = Instant::now();
+        let mut tables = self.0.borrow_mut();
+        if !tables.looks.wait((source, name), now).is_zero() {
             return None;
         }
-        tables.both.charge((source, name), now);
-        Some(wait)
+        let cost = tables.looks.charge((source, name), now);
+        Some(Look { throttle: self, source, name, cost })
     }
 
     /// Counts a try.
@@ -185,10 +209,7 @@ mod tests {
     async fn fail(throttle: &Throttle, source: Source, name: u8, count: usize) -> Duration {
         let begun = Instant::now();
         for _ in 0..count {
-            while let Some(wait) = throttle
-                .wait(source, [name; 16])
-                .or_else(|| throttle.wait_for_others(source, [name; 16]))
-            {
+            while let Some(wait) = throttle.wait(source, [name; 16]) {
                 advance(wait).await;
             }
             throttle.begin(source, [name; 16]);
@@ -225,7 +246,6 @@ mod tests {
         assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
         // Whoever has not failed need not wait for them.
         assert_eq!(throttle.wait(address(99), [1; 16]), None);
-        assert_eq!(throttle.wait_for_others(address(99), [1; 16]), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -257,11 +277,45 @@ mod tests {
             throttle.begin(address(1), name);
         }
         let bob = [255; 16];
+        let looks = |most: usize| (0..most).filter(|_| throttle.look(address(1), bob).is_some());
+        assert!(throttle.wait(address(1), bob).is_some());
+        assert_eq!(looks(100).count(), 5, "or it could be guessed at as fast as can be");
         for _ in 0..10 {
-            assert_eq!(throttle.wait(address(1), bob), None);
-            assert!(throttle.wait_for_others(address(1), bob).is_some());
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(looks(100).count(), 5, "no more, and no fewer: nobody is locked out");
         }
-        assert!(throttle.wait(address(1), bob).is_some(), "or it could be guessed at for ever");
+        assert!(throttle.look(address(2), bob).is_some());
+        assert!(throttle.look(address(1), [254; 16]).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_finds_somebody_is_no_guess() {
+        let throttle = Throttle::default();
+        for _ in 0..100 {
+            throttle.look(address(1), [1; 16]).expect("a look").void();
+        }
+        assert!(throttle.0.borrow().looks.0.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_pushes_nothing_out_of_the_tables() {
+        let throttle = Throttle::default();
+        fail(&throttle, address(2), 2, 30).await;
+        while throttle.wait(address(1), [1; 16]).is_none() {
+            throttle.begin(address(1), [1; 16]);
+        }
+        for n in 0..5_000u32 {
+            let name = [(n + 1000).to_be_bytes(); 4].concat().try_into().expect("a name");
+            if throttle.wait(address(1), name).is_none() {
+                throttle.begin(address(1), name);
+            }
+            throttle.look(address(1), name);
+        }
+        let tables = throttle.0.borrow();
+        assert!(tables.both.0.len() < 100, "{}", tables.both.0.len());
+        assert!(tables.looks.0.len() <= ENTRIES);
+        drop(tables);
+        assert!(throttle.wait(address(2), [2; 16]).is_some());
     }
 
     #[tokio::test(start_paused = true)]

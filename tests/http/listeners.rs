@@ -94,14 +94,18 @@ fn an_open_listener_answers_to_names_that_nobody_else_can_have() {
         assert_eq!(status(place, &get("/healthz", "")), 400);
         assert_eq!(status(place, &get("/healthz", "Host: balancer\r\n")), 200);
     }
-    // Clients are scripts, which use names; pages that call say where they come from.
+    // Calls as pages; those that prove who makes them go by any name.
     let evil = |more: &str| {
         let text = String::from_utf8(call("supervisor.getState", more)).expect("text");
         text.replace("Host: localhost", "Host: evil.example\r\nConnection: close").into_bytes()
     };
-    assert_eq!(status(&open, &evil("")), 200);
-    assert_eq!(status(&open, &evil("Origin: http://evil.example\r\n")), 403);
-    assert_eq!(status(&open, &evil("Sec-Fetch-Site: cross-site\r\n")), 403);
+    assert_eq!(status(&open, &evil("")), 421);
+    assert_eq!(status(&open, &call("supervisor.getState", "Connection: close\r\n")), 200);
+    let user = "Authorization: Basic dXNlcjp0aGVwYXNzd29yZA==\r\n";
+    assert_eq!(status(&closed, &evil(user)), 200);
+    for page in ["Origin: http://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        assert_eq!(status(&closed, &evil(&format!("{user}{page}"))), 403, "{page}");
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_head_that_drips_is_cut_and_its_clock_is_not_reset() {
 fn a_body_that_drips_is_cut() {
     run(async |bed| {
         let mut client = bed.tcp().await;
-        client.send("POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n").await;
+        client.send("POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n").await;
         settle().await;
         for _ in 0..BODY_TIME.as_secs() {
             client.send("x").await;

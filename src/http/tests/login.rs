@@ -1,16 +1,19 @@
 //! Who may pass, by what, and what becomes of those who may not.
 
+use std::mem::discriminant;
 use std::rc::Rc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use policy::access::{Access, Grants, Member, Pattern, Role};
-use tokio::time::{Instant, advance};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, advance, timeout};
 
-use super::bed::{Bed, Plan, header, passing};
-use crate::config::settings::{Password, Settings, User};
-use crate::http::head::Route;
+use super::bed::{Bed, Client, Plan, header, passing};
+use crate::config::settings::{Password, Server, Settings, User};
+use crate::http::auth::Ground;
+use crate::http::head::{Policy, Route};
 
 const CALL: &str = "<methodCall><methodName>supervisor.getVersion</methodName></methodCall>";
 /// Of `password`, cheap.
@@ -227,6 +230,45 @@ fn who_was_right_is_not_kept_out_by_others_at_the_same_address() {
 }
 
 #[test]
+fn who_was_right_is_not_kept_out_by_others_who_try_to_be_them_there() {
+    users_in_plain_text().run(async |bed| {
+        let right = call(&basic("bob:bobs"));
+        assert_eq!(status(&over_tcp(&bed, &right).await), 200);
+        let mut statuses = Vec::new();
+        for n in 0..40 {
+            statuses.push(status(&over_tcp(&bed, call(&basic(&format!("bob:{n}")))).await));
+        }
+        assert!(statuses.ends_with(&[429]), "{statuses:?}");
+        for _ in 0..20 {
+            assert_eq!(status(&over_tcp(&bed, &right).await), 200, "on a connection of its own");
+        }
+        assert_eq!(
+            status(&over_tcp(&bed, call(&basic("bob:x"))).await),
+            429,
+            "nor is it forgotten"
+        );
+        // Each look is a guess: who makes more than a few at once gets no more, whoever that is.
+        let flood = async || {
+            let mut flood = Vec::new();
+            for n in 0..10 {
+                let mut client = bed.tcp().await;
+                client.send(call(&basic(&format!("bob:y{n}")))).await;
+                flood.push(client);
+            }
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            flood
+        };
+        let waiting = flood().await;
+        assert_eq!(status(&over_tcp(&bed, &right).await), 429);
+        drop(waiting);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(status(&over_tcp(&bed, &right).await), 200);
+    });
+}
+
+#[test]
 fn a_flood_of_failures_does_not_fill_the_audit_log() {
     users_in_plain_text().run(async |bed| {
         for n in 0..30 {
@@ -436,6 +478,77 @@ fn a_session_ends_with_the_password_that_it_began_with() {
 }
 
 #[test]
+fn a_session_is_of_the_password_that_was_given() {
+    let named = |text: &str| Some(("bob".to_owned(), Password::Plain(text.to_owned())));
+    let hash = User { name: "bob".to_owned(), ..alice() };
+    for (user, own) in [(bob(), "bobs"), (hash, "password")] {
+        let plan = Plan { credentials: named("section"), users: vec![user], ..Plan::default() };
+        plan.run(async |bed| {
+            bed.site.write(0, "out");
+            let form = |password: &str| format!("user=bob&password={password}");
+            // Once by comparing, once by remembering.
+            for _ in 0..2 {
+                log_in(&bed, &form(own)).await;
+            }
+            let users = log_in(&bed, &form(own)).await;
+            let sections = log_in(&bed, &form("section")).await;
+            let ask = |cookie: &str| get("/logtail/cat", cookie);
+            assert_eq!(log_status(&bed, &ask(&users)).await, 200);
+            reread(&bed, |settings| {
+                settings.users[0].password = Password::Plain("other".to_owned());
+            });
+            assert_eq!(log_status(&bed, &ask(&users)).await, 401);
+            assert_eq!(log_status(&bed, &ask(&sections)).await, 200, "that one has not changed");
+        });
+    }
+}
+
+/// What a log that is followed still tells, and that it ends then.
+async fn ends(client: &mut Client<TcpStream>) -> String {
+    let rest = passing(timeout(Duration::from_secs(60), client.rest()));
+    rest.await.expect("the end of the log")
+}
+
+#[test]
+fn following_ends_with_the_session() {
+    let follow = async |bed: &Bed, cookie: &str| {
+        bed.site.write(0, "before");
+        let mut client = bed.tcp().await;
+        client.send(get("/logtail/cat", cookie)).await;
+        passing(client.until("before")).await;
+        client
+    };
+    users().run(async |bed| {
+        let cookie = log_in(&bed, "user=bob&password=bobs").await;
+        let other = log_in(&bed, "user=bob&password=bobs").await;
+        let mut client = follow(&bed, &cookie).await;
+        let mut stays = follow(&bed, &other).await;
+        bed.site.write(0, "between");
+        passing(client.until("between")).await;
+        let page = over_tcp(&bed, get("/logout.html", &cookie)).await;
+        let token = page.split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let form = format!("token={}", token.expect("a token"));
+        assert_eq!(status(&over_tcp(&bed, post("/logout.html", &cookie, &form)).await), 303);
+        bed.site.write(0, "after");
+        assert!(!ends(&mut client).await.contains("after"));
+        passing(stays.until("after")).await;
+    });
+    users().run(async |bed| {
+        let cookie = log_in(&bed, "user=bob&password=bobs").await;
+        let mut client = follow(&bed, &cookie).await;
+        // Reading on is no use of it.
+        for n in 0..5 {
+            advance(Duration::from_secs(600)).await;
+            bed.site.write(0, format!("line {n}"));
+            passing(client.until(&format!("line {n}"))).await;
+        }
+        advance(Duration::from_secs(600)).await;
+        bed.site.write(0, "after");
+        assert!(!ends(&mut client).await.contains("after"));
+    });
+}
+
+#[test]
 fn a_login_gives_an_id_of_its_own() {
     users().run(async |bed| {
         bed.site.write(0, "out");
@@ -585,14 +698,15 @@ fn following_ends_when_the_right_to_is_taken_away() {
     }
 }
 
-/// Every route, and ways to ask for it. Who adds a route comes by here and adds it to the walk.
+/// Every route, and ways to ask for it. Who adds a route comes by here and adds it to the walk, which checks that each way
+/// leads there.
 fn next(route: Option<&Route>) -> Option<(Route, &'static [&'static str])> {
     let named = String::new;
     Some(match route {
         None => (Route::Health, &["GET /healthz", "HEAD /healthz"]),
         Some(Route::Health) => (Route::Call, &["POST /RPC2", "POST /RPC2/x"]),
         Some(Route::Call) => {
-            (Route::ProcessLog(named()), &["GET /logtail/cat", "GET /logtail/cat/stderr"])
+            (Route::ProcessLog(named()), &["GET /logtail/cat", "GET /logtailx/cat:cat/stderr"])
         }
         Some(Route::ProcessLog(_)) => (Route::MainLog, &["GET /mainlogtail", "GET /mainlogtail/x"]),
         Some(Route::MainLog) => (Route::LogIn, &["GET /login.html", "POST /login.html"]),
@@ -616,10 +730,46 @@ fn next(route: Option<&Route>) -> Option<(Route, &'static [&'static str])> {
     })
 }
 
-/// Whether nobody has to be anybody for it: it tells nothing of what is supervised.
-fn is_for_all(ask: &str) -> bool {
-    let open = ["/healthz", "/login.html", "/logout.html", "/ok.html", "/stylesheets/"];
-    open.iter().any(|path| ask.contains(path)) || cfg!(supervisor_hooks) && ask.contains("/hook/")
+/// The route that a server leads to.
+fn route_of(ask: &str) -> Route {
+    let (method, target) = ask.split_once(' ').expect("method and target");
+    let mut request = hyper::Request::builder().method(method).uri(target);
+    for (name, value) in [("host", "localhost"), ("content-type", "text/xml")] {
+        request = request.header(name, value);
+    }
+    let server = Server {
+        section: String::new(),
+        socket: 0,
+        credentials: None,
+        hosts: Vec::new(),
+        legacy_get_actions: false,
+        guarded: false,
+    };
+    let ground = Ground { users: true, roles: true, anonymous: true };
+    let request = request.body(()).expect("a request");
+    Policy::new(&server, Some(9001)).judge(&request, ground).expect("a visit").route
+}
+
+/// What is answered to whom: to somebody without a role, to nobody, and to who may do everything.
+fn answers(ask: &str) -> [u16; 3] {
+    match ask {
+        // Nobody has to be anybody for these: they tell nothing of what is supervised.
+        "GET /healthz" | "HEAD /healthz" | "GET /login.html" => [200, 200, 200],
+        "GET /stylesheets/supervisor.css" => [200, 200, 200],
+        // An empty form is nobody's.
+        "POST /login.html" => [403, 403, 403],
+        // For whoever has logged in.
+        "GET /ok.html" | "GET /logout.html" | "POST /logout.html" => [200, 401, 200],
+        "GET /nothing" => [404, 401, 404],
+        "GET /hook/open" if cfg!(supervisor_hooks) => [200, 401, 200],
+        "GET /hook/open" => [404, 401, 404],
+        // The fault is in the answer, and what is hidden is missing.
+        "POST /RPC2" | "POST /RPC2/x" => [200, 401, 200],
+        "GET /logtail/cat" | "GET /logtailx/cat:cat/stderr" => [404, 401, 200],
+        // Without a token nothing is ordered, whoever asks.
+        ask if ask.starts_with("POST ") && ask.contains("action=") => [403, 401, 403],
+        _ => [403, 401, 200],
+    }
 }
 
 #[test]
@@ -629,39 +779,50 @@ fn no_route_leads_past_the_decision() {
         for log in [0, 1, 2] {
             bed.site.write(log, "secret");
         }
+        let shows = |answer: &str| answer.contains("secret") || answer.contains("processname=cat");
         let mut route = None;
-        let mut walked = 0;
         while let Some((at, asks)) = next(route.as_ref()) {
             for ask in asks {
-                // Alice can log in, and has no role; nobody can be anybody without a name.
-                for (proof, refused) in [(basic("alice:password"), 403), (String::new(), 401)] {
-                    let call = matches!(at, Route::Call);
-                    let body = if call { CALL } else { "" };
-                    let kind = if call { "Content-Type: text/xml\r\n" } else { "" };
-                    let length = body.len();
-                    let request = format!(
-                        "{ask} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{kind}{proof}Content-Length: {length}\r\n\r\n{body}"
-                    );
-                    let mut client = bed.tcp().await;
-                    client.send(request).await;
-                    let answer = passing(client.rest()).await;
-                    assert!(!answer.contains("secret"), "{ask}: {answer}");
-                    assert!(!answer.contains("processname=cat"), "{ask}: {answer}");
-                    let denied = match status(&answer) {
-                        200 => answer.contains("ACCESS_DENIED"),
-                        404 => ask.contains("nothing") || ask.contains("logtail/") || ask.contains("hook"),
-                        other => other == refused,
-                    };
-                    assert!(denied || is_for_all(ask), "{ask} {proof}: {answer}");
-                    walked += 1;
+                assert_eq!(discriminant(&route_of(ask)), discriminant(&at), "{ask}");
+                // Alice can log in, and has no role; nobody can be anybody without a name; bob may do all.
+                let proofs = [basic("alice:password"), String::new(), basic("bob:bobs")];
+                let mut seen = Vec::new();
+                for (proof, expected) in proofs.iter().zip(answers(ask)) {
+                    let opened = bed.site.opened.get();
+                    let answer = walk(&bed, &at, ask, proof).await;
+                    assert_eq!(status(&answer), expected, "{ask} {proof}: {answer}");
+                    let log_opened = bed.site.opened.get() > opened;
+                    assert!(seen.len() == 2 || !log_opened && !shows(&answer), "{ask}: {answer}");
+                    seen.push(answer);
+                }
+                if matches!(at, Route::Call) {
+                    let denied = |n: usize| seen[n].contains("ACCESS_DENIED");
+                    assert!(denied(0) && !denied(2), "{ask}: {seen:?}");
+                } else if answers(ask)[0] != answers(ask)[2] {
+                    assert!(shows(&seen[2]), "{ask}: there was something to see");
                 }
             }
             route = Some(at);
         }
-        assert!(walked > 30);
-        assert_eq!((bed.site.commands.get(), bed.site.opened.get()), (0, 0), "nothing was done");
-        // The same for somebody who may: the walk would see it.
-        assert_eq!(log_status(&bed, &get("/logtail/cat", &basic("bob:bobs"))).await, 200);
-        assert_eq!(bed.site.opened.get(), 1);
+        assert_eq!(bed.site.commands.get(), 0, "nothing was done");
     });
+}
+
+/// What comes of an ask; of a log that goes on, its head and what is there.
+async fn walk(bed: &Bed, at: &Route, ask: &str, proof: &str) -> String {
+    let (body, kind) = match at {
+        Route::Call => (CALL, "Content-Type: text/xml\r\n"),
+        _ if ask.starts_with("POST") => ("", FORM),
+        _ => ("", ""),
+    };
+    let length = body.len();
+    let mut client = bed.tcp().await;
+    let head = format!("{ask} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    client.send(format!("{head}{kind}{proof}Content-Length: {length}\r\n\r\n{body}")).await;
+    let head = passing(client.until("\r\n\r\n")).await;
+    let rest = match header(&head, "transfer-encoding") {
+        Some(_) => passing(client.chunked("secret".len())).await,
+        None => passing(client.rest()).await,
+    };
+    head + &rest
 }

@@ -22,7 +22,7 @@ fn a_call_is_answered_and_the_connection_kept() {
     run(async |bed| {
         let mut client = bed.tcp().await;
         for _ in 0..3 {
-            client.send(post("")).await;
+            client.send(post("").replace("Host: h", "Host: localhost")).await;
             let answer = client.answer().await;
             assert_eq!(first_line(&answer), "HTTP/1.1 200 OK");
             assert_eq!(header(&answer, "server"), Some("Medusa/1.12"));
@@ -65,13 +65,30 @@ fn a_page_that_was_bound_to_this_machine_reads_nothing() {
         let mut client = bed.tcp().await;
         client.send(ask("GET /logtail/cat", "127.0.0.1:9001")).await;
         client.until("secret").await;
-        // What a browser cannot be made to send, or what tells nothing.
+        // What tells nothing.
         let mut client = bed.tcp().await;
         client.send(ask("GET /healthz", "whatever")).await;
         assert!(client.rest().await.starts_with("HTTP/1.1 200 OK"));
-        let mut client = bed.tcp().await;
-        client.send(post("").replace("Host: h", "Host: supervisor.example")).await;
-        assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK");
+        // A call that proves nothing, whatever it brings that nobody has asked for.
+        for (host, status) in [
+            ("supervisor.example", "421 Misdirected Request"),
+            ("evil.example:9001", "421 Misdirected Request"),
+            ("localhost:9001", "200 OK"),
+            ("127.0.0.1", "200 OK"),
+            ("[::1]:9001", "200 OK"),
+        ] {
+            for extra in ["", "Authorization: Basic dTpw\r\n"] {
+                let mut client = bed.tcp().await;
+                let named = post(extra).replace("Host: h\r\n", &format!("Host: {host}\r\n"));
+                client.send(&named).await;
+                let answer = client.answer().await;
+                assert_eq!(first_line(&answer), format!("HTTP/1.1 {status}"), "{host}");
+                assert_eq!(answer.contains("allowed_hosts"), status.starts_with("421"), "{answer}");
+                let mut client = bed.unix().await;
+                client.send(&named).await;
+                assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK", "{host}");
+            }
+        }
     });
 }
 
@@ -103,6 +120,10 @@ fn with_a_password_every_name_is_good() {
         let mut client = bed.tcp().await;
         client.send(format!("{start}\r\n")).await;
         assert_eq!(first_line(&client.rest().await), "HTTP/1.1 401 Unauthorized");
+        let mut client = bed.tcp().await;
+        let call = post("Authorization: Basic dTpw\r\n");
+        client.send(call.replace("Host: h\r\n", "Host: proc.example.com\r\n")).await;
+        assert_eq!(first_line(&client.answer().await), "HTTP/1.1 200 OK");
     });
 }
 

@@ -48,6 +48,7 @@ impl Heart {
         }
         for input in rest {
             self.step(now, input, out);
+            self.go_on(now, out);
         }
         self.advance(now, out);
     }
@@ -130,7 +131,10 @@ impl Proc {
         record.spawning &= matches!(record.state, State::Starting | State::Stopping);
         record.halted |= record.state == State::Stopping;
         record.halted &= !matches!(record.state, State::Starting | State::Running | State::Backoff);
+        // The client who waited for the restart is gone: each goes its own way.
+        record.renewing |= record.owed;
         record.renewing &= record.state == State::Stopping;
+        record.owed &= record.state.is_stopped() && record.state != State::Unknown;
         if record.state == State::Starting && record.start.is_none() {
             record.start = Some(now);
         }
@@ -149,7 +153,10 @@ impl Proc {
             self.end(desk, -1, "unknown termination cause", at);
         }
         let never = self.record.state == State::Stopped && self.record.start.is_none();
-        if never && self.rule.autostart && !desk.is_stopping() && self.pid == 0 {
+        let state = self.record.state;
+        let owed = std::mem::take(&mut self.record.owed) && state.is_stopped();
+        let wanted = (never && self.rule.autostart) || owed;
+        if wanted && !desk.is_stopping() && self.pid == 0 {
             self.spawn(desk);
         }
     }

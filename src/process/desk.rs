@@ -40,14 +40,34 @@ impl Alarm {
 pub(super) struct Errand {
     pub ticket: Ticket,
     pub wait: bool,
-    /// Processes without an outcome.
+    /// Processes without an outcome, of the stops while a restart stops.
     pub left: usize,
+    /// What a restart does.
+    pub restart: Option<Restart>,
     /// When each was known, with its place in the request.
     pub outcomes: Vec<(Duration, usize, Outcome)>,
     /// Places of the processes in the request.
     pub places: BTreeMap<Slot, usize>,
     /// Starts whose executable is being looked at, in starting order.
     pub line: std::collections::VecDeque<Candidate>,
+}
+
+impl Errand {
+    /// What came of it so far: what was known at the same moment is told in the order of the request.
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.sort_by_key(|(at, place, _)| (*at, *place));
+        outcomes.into_iter().map(|(.., outcome)| outcome).collect()
+    }
+}
+
+/// How far a restart is.
+#[derive(Debug)]
+pub(super) enum Restart {
+    /// It waits for the stops of some of these.
+    Stops(Vec<Slot>),
+    /// These stops are done, and it starts.
+    Starts(Vec<Outcome>),
 }
 
 /// A start that waits for its turn.
@@ -72,6 +92,8 @@ pub(super) struct Book {
     pub alarms: BTreeSet<(Duration, Alarm)>,
     pub errands: BTreeMap<u64, Errand>,
     pub last_errand: u64,
+    /// Restarts of which all stops are done.
+    pub stopped: Vec<u64>,
     /// Errands that wait for the answer to a probe.
     pub probes: BTreeMap<Slot, Vec<u64>>,
     /// Cells of the journal that are out of date.
@@ -175,19 +197,34 @@ impl Desk<'_> {
     }
 
     fn note(&mut self, errand: u64, slot: Slot, result: Result<(), Trouble>, at: Duration) {
+        if let Some(open) = self.book.errands.get_mut(&errand) {
+            let place = open.places.get(&slot).copied().unwrap_or_default();
+            open.outcomes.push((at, place, (slot, result)));
+        }
+        self.leave_out(errand);
+    }
+
+    /// A process that an errand has nothing more to tell of. With the last one the errand is answered, or, if it is a
+    /// restart that was stopping, goes on.
+    pub(super) fn leave_out(&mut self, errand: u64) {
         let Some(open) = self.book.errands.get_mut(&errand) else {
             return;
         };
-        let place = open.places.get(&slot).copied().unwrap_or_default();
-        open.outcomes.push((at, place, (slot, result)));
         open.left = open.left.saturating_sub(1);
-        if open.left == 0
-            && let Some(mut done) = self.book.errands.remove(&errand)
-        {
-            // What was known at the same moment is told in the order of the request.
-            done.outcomes.sort_by_key(|(at, place, _)| (*at, *place));
-            let outcomes = done.outcomes.into_iter().map(|(.., outcome)| outcome);
-            self.out.push(Output::Reply(done.ticket, outcomes.collect()));
+        if open.left > 0 {
+            return;
+        }
+        if matches!(open.restart, Some(Restart::Stops(_))) {
+            return self.book.stopped.push(errand);
+        }
+        if let Some(mut done) = self.book.errands.remove(&errand) {
+            let starts = done.take_outcomes();
+            let mut outcomes = match done.restart {
+                Some(Restart::Starts(stops)) => stops,
+                _ => Vec::new(),
+            };
+            outcomes.extend(starts);
+            self.out.push(Output::Reply(done.ticket, outcomes));
         }
     }
 }

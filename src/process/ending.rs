@@ -61,12 +61,7 @@ impl Proc {
             let level = self.level(status);
             desk.log(level, format!("stopped: {name} ({text})"));
             self.record.exitstatus = Some(status);
-            let renew = self.record.renewing && !desk.is_stopping();
-            self.down(desk);
-            self.pid = 0;
-            if renew {
-                self.spawn(desk);
-            }
+            self.stopped(desk);
         } else if quick && self.record.state != State::Unknown {
             desk.log(Level::Warn, format!("exited: {name} ({text}; not expected)"));
             desk.leave_socket(self.slot, self.rule.socket.as_ref());

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use privsep::reply::{Failure, Stage};
 use privsep::request::{Request, Slot};
 
-use super::desk::{Candidate, Desk, Errand};
+use super::desk::{Candidate, Desk, Errand, Restart};
 use super::proc::Proc;
 use super::{Command, Heart, Now, Output, Ticket, Trouble, texts};
 
@@ -18,7 +18,9 @@ impl Heart {
         out: &mut Vec<Output>,
     ) {
         let (slots, wait) = match &command {
-            Command::Start { slots, wait } | Command::Stop { slots, wait } => (slots, *wait),
+            Command::Start { slots, wait }
+            | Command::Stop { slots, wait }
+            | Command::Restart { slots, wait } => (slots, *wait),
             Command::Signal { slots, .. } => (slots, true),
         };
         if slots.is_empty() {
@@ -30,6 +32,10 @@ impl Heart {
             ticket,
             wait,
             left: slots.len(),
+            restart: match &command {
+                Command::Restart { slots, .. } => Some(Restart::Stops(slots.clone())),
+                _ => None,
+            },
             outcomes: Vec::new(),
             places: slots.iter().copied().zip(0..).collect(),
             line: VecDeque::new(),
@@ -43,8 +49,28 @@ impl Heart {
                     self.with(slot, now, out, Proc::report_stop);
                 }
             }
+            Command::Restart { slots, .. } => {
+                self.each(now, id, &slots, out, |p, d| p.restart_for(d, id));
+                for slot in slots {
+                    self.with(slot, now, out, Proc::report_stop);
+                }
+            }
             Command::Signal { slots, signo } => {
                 self.each(now, id, &slots, out, |p, d| p.signal_for(d, id, signo));
+            }
+        }
+    }
+
+    /// Restarts of which all stops are done begin to start.
+    pub(super) fn go_on(&mut self, now: Now, out: &mut Vec<Output>) {
+        for id in std::mem::take(&mut self.book.stopped) {
+            let Some(errand) = self.book.errands.get_mut(&id) else {
+                continue;
+            };
+            let stops = Restart::Starts(errand.take_outcomes());
+            if let Some(Restart::Stops(slots)) = errand.restart.replace(stops) {
+                errand.left = slots.len();
+                self.line_up(now, id, &slots, out);
             }
         }
     }
@@ -128,8 +154,11 @@ impl Heart {
             && let Some(&Candidate { slot, probe: Some(failure) }) = errand.line.front()
         {
             errand.line.pop_front();
-            let wait = errand.wait;
+            let (wait, restart) = (errand.wait, errand.restart.is_some());
             self.each(now, id, &[slot], out, |p, d| match unfit(p, failure) {
+                _ if restart && !p.is_due(d) => {
+                    d.prompt(id, p.slot, Err(Trouble::AbnormalTermination))
+                }
                 Some(trouble) if !d.is_stopping() => d.prompt(id, p.slot, Err(trouble)),
                 _ => p.start_for(d, id, wait),
             });

@@ -110,7 +110,9 @@ impl Heart {
             (Phase::Before { waiting, .. }, input) => waiting.push(input),
             (_, input) => {
                 self.step(now, input, out);
+                self.go_on(now, out);
                 self.advance(now, out);
+                self.go_on(now, out);
             }
         }
     }
@@ -220,9 +222,9 @@ impl Heart {
         self.proc(slot).map(|p| p.record.state)
     }
 
-    /// Whether it is being stopped only to be started again, which a stop that a client asks for prevents.
+    /// Whether it is stopped, or being stopped, only to be started again, which a stop that a client asks for prevents.
     pub fn comes_back(&self, slot: Slot) -> bool {
-        self.proc(slot).is_some_and(|p| p.record.renewing)
+        self.proc(slot).is_some_and(|p| p.record.renewing || p.record.owed)
     }
 
     /// What there is to know of a process.

@@ -26,6 +26,8 @@ mod rows_of_events;
 #[cfg(test)]
 mod rows_of_groups;
 #[cfg(test)]
+mod rows_of_restart;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 pub(crate) mod world;
@@ -70,6 +72,16 @@ pub enum Command {
         /// Which, in stopping order.
         slots: Vec<Slot>,
         /// Whether to wait for the outcome.
+        wait: bool,
+    },
+    /// Stop those of these that run, wait until all are down, then start all; with `wait`, answer when they run or failed.
+    /// One act: a successor of a broker that dies goes on with it. A stop that a client asks for meanwhile prevails.
+    ///
+    /// The answer has the outcomes of the stops first, then one outcome of a start for each of these.
+    Restart {
+        /// Which, in the order in which they are stopped and started.
+        slots: Vec<Slot>,
+        /// Whether to wait for the outcome of the starts.
         wait: bool,
     },
     /// Send a signal to these processes, not to their groups.

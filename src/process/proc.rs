@@ -117,6 +117,7 @@ impl Proc {
     pub(super) fn spawn(&mut self, desk: &mut Desk<'_>) {
         self.record.halted = false;
         self.record.renewing = false;
+        self.record.owed = false;
         self.record.mishap = Mishap::None;
         self.record.exitstatus = None;
         self.record.start = Some(desk.now);
@@ -226,9 +227,19 @@ impl Proc {
         if stopping {
             self.record.backoff = self.record.backoff.saturating_add(1);
             self.pass(desk, State::Backoff);
-            self.down(desk);
+            self.stopped(desk);
         } else {
             self.back_off(desk, desk.now.mono);
+        }
+    }
+
+    /// The end of a stop: it starts again if that is what it was stopped for.
+    pub(super) fn stopped(&mut self, desk: &mut Desk<'_>) {
+        let renew = self.record.renewing && !desk.is_stopping();
+        self.down(desk);
+        self.pid = 0;
+        if renew {
+            self.spawn(desk);
         }
     }
 
@@ -364,7 +375,7 @@ impl Proc {
             (State::Starting, 0) => {}
             (State::Starting, _) => self.succeed(desk),
             (State::Backoff, _) if !desk.is_stopping() => self.spawn(desk),
-            (State::Stopping, 0) if !self.asked => self.down(desk),
+            (State::Stopping, 0) if !self.asked => self.stopped(desk),
             (State::Stopping, pid) if pid != 0 => self.kill_at_last(desk),
             _ => {}
         }

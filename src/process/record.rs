@@ -42,6 +42,8 @@ pub(super) struct Record {
     pub halted: bool,
     /// It is being stopped in order to be started again.
     pub renewing: bool,
+    /// A restart is to start it as soon as all that it stops are down.
+    pub owed: bool,
     /// The last start.
     pub start: Option<Now>,
     /// The last end, since the epoch.
@@ -64,6 +66,7 @@ impl Default for Record {
             spawning: false,
             halted: false,
             renewing: false,
+            owed: false,
             start: None,
             stop: None,
             deadline: Duration::ZERO,
@@ -82,6 +85,7 @@ const STARTED: u8 = 4;
 const ENDED: u8 = 8;
 const STATUS: u8 = 16;
 const RENEWING: u8 = 32;
+const OWED: u8 = 64;
 
 impl Record {
     /// The cell's bytes.
@@ -92,7 +96,8 @@ impl Record {
             | bit(self.start.is_some(), STARTED)
             | bit(self.stop.is_some(), ENDED)
             | bit(self.exitstatus.is_some(), STATUS)
-            | bit(self.renewing, RENEWING);
+            | bit(self.renewing, RENEWING)
+            | bit(self.owed, OWED);
         let start = self.start.unwrap_or(Now { mono: Duration::ZERO, wall: Duration::ZERO });
         let (kind, stage, number) = match self.mishap {
             Mishap::None => (0, 0, 0),
@@ -148,6 +153,7 @@ impl Record {
             spawning: on(SPAWNING),
             halted: on(HALTED),
             renewing: on(RENEWING),
+            owed: on(OWED),
             start: on(STARTED).then_some(start),
             stop: on(ENDED).then_some(stop),
             deadline,
@@ -198,6 +204,7 @@ mod tests {
             spawning: true,
             halted: true,
             renewing: true,
+            owed: true,
             start: Some(Now {
                 mono: Duration::from_millis(1_500),
                 wall: Duration::from_secs(1_795_226_180),

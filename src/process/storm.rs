@@ -3,6 +3,7 @@
 mod check;
 mod death;
 mod groups;
+mod restart;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -116,6 +117,10 @@ struct Storm {
     trace: Vec<(Duration, Request)>,
     added: u64,
     removed: u64,
+    /// Slots that a restart still has to start, or to say why not; each with the client's number.
+    owed: Vec<(Slot, u64)>,
+    /// Starts that were owed and done.
+    restarted: u64,
 }
 
 fn pid(instance: Instance) -> i32 {
@@ -135,6 +140,8 @@ impl Storm {
             shelf: Vec::new(),
             jumps: None,
             trace: Vec::new(),
+            owed: Vec::new(),
+            restarted: 0,
             added: 0,
             removed: 0,
             settings,
@@ -181,6 +188,7 @@ impl Storm {
             Input::SpawnFailed { slot, .. } => Some((*slot, self.now.mono)),
             _ => None,
         };
+        self.expect(&input);
         let by_client = matches!(input, Input::Command { .. });
         let up = |slot: &Slot| {
             let state = self.states[*slot as usize];
@@ -201,6 +209,7 @@ impl Storm {
         }
         self.check_retries(about, &out);
         self.check_events(&out);
+        self.check_restarts(&out);
         if let Some((slot, instance)) = stopped {
             let kill = Request::Signal { slot, instance, signo: 9, whom: Whom::Tree };
             let at = |ask| out.iter().position(|output| *output == Output::Ask(ask));
@@ -398,15 +407,21 @@ impl Storm {
     fn command(&mut self) {
         let slots = (0..=self.dice.below(3)).map(|_| self.dice.slot()).collect();
         let wait = self.dice.percent(60);
-        let command = match self.dice.below(5) {
+        let command = match self.dice.below(7) {
             0 | 1 => Command::Start { slots, wait },
             2 | 3 => Command::Stop { slots, wait },
+            4 | 5 => Command::Restart { slots, wait },
             _ => Command::Signal { slots, signo: 1 },
         };
         self.tickets += 1;
         self.open.insert(self.tickets);
         let ticket = Ticket(self.tickets);
+        let stops = match &command {
+            Command::Stop { slots, .. } => slots.clone(),
+            _ => Vec::new(),
+        };
         self.send(Input::Command { ticket, command });
+        assert!(!stops.into_iter().any(|slot| self.heart.comes_back(slot)), "a stop prevails");
     }
 
     fn step(&mut self) {
@@ -435,8 +450,29 @@ impl Storm {
         }
     }
 
+    /// Nothing but time passes, until every restart has come to something.
+    fn calm(&mut self) {
+        // What refuses its signal is waited for without end.
+        let waits = |heart: &Heart, slot| {
+            heart.comes_back(slot) && heart.state(slot) != Some(State::Unknown)
+        };
+        let owed = |storm: &Storm| (0..SLOTS).any(|slot| waits(&storm.heart, slot));
+        for _ in 0..2_000 {
+            if self.forged || self.heart.shutting_down() || !owed(self) {
+                return;
+            }
+            while !self.mail.is_empty() {
+                self.deliver();
+            }
+            self.ring();
+        }
+        let states = (0..SLOTS).map(|slot| self.heart.info(slot, self.now)).collect::<Vec<_>>();
+        panic!("a restart comes to nothing: {states:?}");
+    }
+
     /// Everything that is due happens; then nothing waits.
     fn finish(&mut self) {
+        self.calm();
         self.send(Input::Shutdown);
         let begun = self.now.mono;
         for _ in 0..10_000 {
@@ -466,7 +502,7 @@ impl Storm {
 
 /// Storms until this many inputs were handled.
 fn rage(wanted: u64) {
-    let (mut handled, mut removed) = (0, 0);
+    let (mut handled, mut removed, mut restarted) = (0, 0, 0);
     for seed in 1.. {
         println!("seed {seed}");
         let mut storm = Storm::new(seed);
@@ -477,11 +513,13 @@ fn rage(wanted: u64) {
         storm.finish();
         handled += storm.handled;
         removed += storm.removed;
+        restarted += storm.restarted;
         if handled >= wanted {
             break;
         }
     }
     assert!(removed > handled / 2_000, "groups come and go: {removed}");
+    assert!(restarted > handled / 200, "restarts start: {restarted}");
 }
 
 #[test]
@@ -554,10 +592,10 @@ fn nonsense_does_no_harm() {
                     open.insert(ticket);
                     let slots = vec![slot, dice.below(9) as u32];
                     let wait = dice.percent(50);
-                    let command = if dice.percent(50) {
-                        Command::Start { slots, wait }
-                    } else {
-                        Command::Stop { slots, wait }
+                    let command = match dice.below(3) {
+                        0 => Command::Start { slots, wait },
+                        1 => Command::Stop { slots, wait },
+                        _ => Command::Restart { slots, wait },
                     };
                     let ticket = Ticket(ticket);
                     Input::Command { ticket, command }

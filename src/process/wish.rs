@@ -66,8 +66,9 @@ impl Proc {
 
     /// A client wants it down.
     pub(super) fn stop_for(&mut self, desk: &mut Desk<'_>, errand: u64, wait: bool) {
-        if std::mem::take(&mut self.record.renewing) {
-            // It is being stopped already; now it is to stay so.
+        let record = &mut self.record;
+        if std::mem::take(&mut record.renewing) | std::mem::take(&mut record.owed) {
+            // It is stopped or being stopped already; now it is to stay so.
         } else if !self.record.state.is_running() {
             return desk.outcome(errand, self.slot, Err(Trouble::NotRunning));
         } else {
@@ -78,6 +79,37 @@ impl Proc {
         } else {
             desk.outcome(errand, self.slot, Ok(()));
         }
+    }
+
+    /// A client wants it down, and up again as soon as all others are down that are restarted with it.
+    pub(super) fn restart_for(&mut self, desk: &mut Desk<'_>, errand: u64) {
+        let state = self.record.state;
+        // Whatever it is being stopped for, this is the last word.
+        self.record.renewing = false;
+        self.record.owed = state != State::Unknown && !desk.is_stopping();
+        if state.is_stopped() {
+            return desk.leave_out(errand);
+        }
+        if state.is_running() {
+            self.stop(desk);
+        }
+        if self.record.state.is_stopped() {
+            desk.outcome(errand, self.slot, Ok(()));
+        } else {
+            self.stoppers.push(errand);
+        }
+    }
+
+    /// Whether a restart may start it now. One that somebody wanted down meanwhile stays so; of one that runs, or of which
+    /// nobody knows what it does, a start says that itself.
+    pub(super) fn is_due(&mut self, desk: &Desk<'_>) -> bool {
+        let state = self.record.state;
+        if state == State::Stopping {
+            // By somebody else, who may be restarting it.
+            return desk.is_stopping();
+        }
+        let owed = std::mem::take(&mut self.record.owed);
+        owed || state.is_running() || state == State::Unknown || desk.is_stopping()
     }
 
     /// It is to be stopped and started again, if it is still this life of it and nobody wants it down.

@@ -14,6 +14,9 @@ use super::xml::Value;
 use crate::config::settings::{Process, Settings};
 use crate::process::{Command, Outcome, State, Trouble, texts};
 
+/// The outcome in the record of what has been begun.
+const BEGUN: &str = "begun";
+
 /// What is to be done to processes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Order<'a> {
@@ -35,6 +38,11 @@ impl Order<'_> {
             Order::Stop { .. } => state.is_running(),
             Order::Signal(_) => state.is_signallable(),
         }
+    }
+
+    /// Whether it is known only after a while what came of it.
+    fn waits(self) -> bool {
+        matches!(self, Order::Start { wait: true } | Order::Stop { wait: true })
     }
 
     fn signo(self) -> Result<u8, Fault> {
@@ -109,10 +117,13 @@ async fn these(
     let mut rows: Vec<Value> = refused.map(|(process, no)| result(process, Err(no))).collect();
     match order.command(slots.clone()) {
         Ok(command) => {
+            let of: Vec<_> = slots.iter().copied().zip(&permits).collect();
+            if order.waits() {
+                begun(guard, order.action(), &settings, &of);
+            }
             let outcomes = guard.office().command(&permits, command).await;
             let outcomes = told(&settings, outcomes);
-            let records = recorded(guard, order.action(), &outcomes, &slots, &permits);
-            guard.record_all(records);
+            guard.record_all(recorded(guard, order.action(), &outcomes, &of));
             rows.extend(outcomes.into_iter().map(|(_, process, outcome)| result(process, outcome)));
         }
         // A bad signal is said once a process: where there is none to signal, nobody hears of it.
@@ -125,11 +136,7 @@ async fn these(
 }
 
 /// Those of the processes that an order to several is about.
-pub(super) fn meant(
-    guard: &Guard<'_, impl Office>,
-    slots: Vec<Slot>,
-    order: Order<'_>,
-) -> Vec<Slot> {
+fn meant(guard: &Guard<'_, impl Office>, slots: Vec<Slot>, order: Order<'_>) -> Vec<Slot> {
     guard.office().heart(|heart| {
         let meant = |slot: &Slot| {
             let stop = matches!(order, Order::Stop { .. }) && heart.comes_back(*slot);
@@ -179,15 +186,30 @@ pub(super) fn told(settings: &Settings, outcomes: Vec<Outcome>) -> Vec<Told<'_>>
     told.collect()
 }
 
+/// Records what is about to be done and takes its time, so that it is known who asked for it whatever happens meanwhile.
+pub(super) fn begun(
+    guard: &Guard<'_, impl Office>,
+    action: Action,
+    settings: &Settings,
+    permits: &[(Slot, &Permit)],
+) {
+    let record = |(slot, permit): &(Slot, &Permit)| {
+        let target = &names::full(settings.process(*slot)?);
+        Some(guard.effect(Attempt { action, target }, permit, &Ok::<_, Fault>(())))
+    };
+    let records = permits.iter().filter_map(record);
+    let begun = |record| Record { outcome: Some(BEGUN.to_owned()), ..record };
+    guard.record_all(records.map(begun).collect());
+}
+
 /// The records of what was done to several processes.
-fn recorded(
+pub(super) fn recorded(
     guard: &Guard<'_, impl Office>,
     action: Action,
     outcomes: &[Told<'_>],
-    slots: &[Slot],
-    permits: &[Permit],
+    permits: &[(Slot, &Permit)],
 ) -> Vec<Record> {
-    let permits: BTreeMap<Slot, &Permit> = slots.iter().copied().zip(permits).collect();
+    let permits: BTreeMap<Slot, &Permit> = permits.iter().copied().collect();
     let record = |(slot, process, outcome): &Told<'_>| {
         let target = &names::full(process);
         Some(guard.effect(Attempt { action, target }, permits.get(slot)?, outcome))
@@ -205,6 +227,10 @@ async fn single(
     let command = order.command(vec![slot])?;
     let permit = guard.permit(order.action(), slot, process)?;
     let permits = [permit];
+    if order.waits() && !meant(guard, vec![slot], order).is_empty() {
+        let of: Vec<_> = [slot].into_iter().zip(&permits).collect();
+        begun(guard, order.action(), &guard.office().settings(), &of);
+    }
     let result = match guard.office().command(&permits, command).await.pop() {
         Some((_, Ok(()))) => Ok(Value::Bool(true)),
         Some((_, Err(trouble))) => Err(fault(trouble, name)),

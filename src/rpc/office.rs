@@ -96,19 +96,27 @@ pub trait Office {
     fn shutdown(&self, permit: &Permit);
 }
 
-/// Whether permits are those for a command: one for each process, for what is done to it. For checks in debug builds.
+/// Whether permits are those for a command: one for each process, for what is done to it; for a restart two, one for the
+/// stop and one for the start.
 pub(crate) fn fit(permits: &[Permit], command: &Command) -> bool {
-    let (slots, fits): (_, fn(Action, u8) -> bool) = match command {
-        Command::Start { slots, .. } => {
-            (slots, |action, _| matches!(action, Action::Start | Action::Restart))
-        }
-        Command::Stop { slots, .. } => {
-            (slots, |action, _| matches!(action, Action::Stop | Action::Restart))
-        }
-        Command::Signal { slots, .. } => (slots, |action, signo| action == Action::Signal(signo)),
+    let all = |slots: &[Slot], action| {
+        permits.len() == slots.len() && permits.iter().all(|permit| permit.action() == action)
     };
-    let signo = if let Command::Signal { signo, .. } = command { *signo } else { 0 };
-    permits.len() == slots.len() && permits.iter().all(|permit| fits(permit.action(), signo))
+    match command {
+        Command::Start { slots, .. } => all(slots, Action::Start),
+        Command::Stop { slots, .. } => all(slots, Action::Stop),
+        Command::Signal { slots, signo } => all(slots, Action::Signal(*signo)),
+        Command::Restart { slots, .. } => {
+            let fits = |both: &[Permit]| match both {
+                [stop, start] => matches!(
+                    (stop.action(), start.action()),
+                    (Action::Restart, Action::Restart) | (Action::Stop, Action::Start)
+                ),
+                _ => false,
+            };
+            permits.len() == slots.len().saturating_mul(2) && permits.chunks(2).all(fits)
+        }
+    }
 }
 
 /// Whether permits are those for putting a group in or out of force. One that has no processes takes an admin.

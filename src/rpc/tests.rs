@@ -59,6 +59,8 @@ pub(crate) struct Desk {
     room: Cell<usize>,
     /// What the audit writer was told.
     pub(crate) records: RefCell<Vec<Record>>,
+    /// How many records there were when the last command came.
+    recorded: Cell<usize>,
     /// The effects, each with what was permitted.
     pub(crate) effects: RefCell<Vec<(&'static str, Action)>>,
     dir: TempDir,
@@ -104,6 +106,7 @@ impl Desk {
             caller: RefCell::new(Caller::anonymous()),
             room: Cell::new(usize::MAX),
             records: RefCell::default(),
+            recorded: Cell::default(),
             effects: RefCell::default(),
             dir,
         };
@@ -303,6 +306,7 @@ impl Office for Desk {
     async fn command(&self, permits: &[Permit], command: Command) -> Vec<Outcome> {
         assert!(fit(permits, &command), "{permits:?} for {command:?}");
         self.effect("command", permits);
+        self.recorded.set(self.records.borrow().len());
         let ticket = Ticket(1);
         let mut reply = self.feed(Input::Command { ticket, command });
         while reply.is_none() {

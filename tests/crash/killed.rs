@@ -1,11 +1,13 @@
 //! `kill -9` of the broker while programs write, exit and change state.
 
+use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use system_tests::dist::Dist;
 use system_tests::lines;
-use system_tests::{Config, Daemon, Launch, Room, Value, poll_until, procfs, wait_for};
+use system_tests::{Client, Config, Daemon, Launch, Room, Value, poll_until, procfs, wait_for};
 
 const KILLS: usize = 10;
 
@@ -197,6 +199,47 @@ fn a_stop_that_was_begun_is_finished() {
     let info = daemon.wait_state("stubborn", "STOPPED");
     assert_eq!(info.get("pid").int(), 0);
     assert!(!procfs::alive(pid));
+}
+
+#[test]
+fn a_restart_that_was_begun_is_finished_and_it_is_known_who_asked() {
+    let room = Room::new();
+    let slow = "/bin/sh -c \"trap '' TERM; echo ready; while :; do sleep 1000; done\"";
+    let audit = format!("audit_logfile={}", room.text("audit.log"));
+    let lines = "stopwaitsecs=3\nkillasgroup=true\nstartsecs=0";
+    let config = Config::new(&room).daemon(&audit).program("slow", slow, lines);
+    let daemon =
+        Launch::new(&room, Dist::hooks().supervisord()).config(&config.write(&room)).ready();
+    let pid = daemon.wait_running("slow");
+    wait_for("the trap to be set", || {
+        let said =
+            daemon.ask("supervisor.readProcessStdoutLog", &["slow".into(), 0.into(), 0.into()]);
+        said.str() == "ready\n"
+    });
+    thread::scope(|scope| {
+        let socket = room.path("supervisord.sock");
+        // Its answer dies with the broker.
+        let client = scope.spawn(move || {
+            Client::new(&socket).call("supervisor.restartProcess", &["slow".into()])
+        });
+        wait_for("the stop to begin", || daemon.state("slow") == "STOPPING");
+        daemon.replace_broker();
+        assert!(client.join().expect("a client").is_err());
+    });
+    assert!(procfs::alive(pid), "the next broker finds it being stopped");
+    let again = daemon.wait_running("slow");
+    assert_ne!(again, pid);
+    assert!(!procfs::alive(pid));
+    wait_for("who asked", || {
+        let log = fs::read_to_string(room.path("audit.log")).unwrap_or_default();
+        let told = |line: &str, text| line.contains(text);
+        log.lines().any(|line| {
+            told(line, r#""action":"restart""#)
+                && told(line, r#""target":"slow:slow""#)
+                && told(line, r#""outcome":"begun""#)
+                && told(line, r#""who":"#)
+        })
+    });
 }
 
 #[test]

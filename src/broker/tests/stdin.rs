@@ -93,6 +93,7 @@ async fn a_slow_program_gets_all_of_it() {
         drop(writer);
         let text = vec![b'x'; 300_000];
         assert_eq!(broker.write_stdin(&free(Action::Stdin), 0, &text), Ok(()));
+        assert_eq!(broker.write_stdin(&free(Action::View), 0, b"no"), Err(Unwritten::Closed));
         assert_eq!(broker.write_stdin(&free(Action::Stdin), 0, b"end"), Ok(()));
         assert_eq!(broker.write_stdin(&free(Action::Stdin), 1, b"x"), Err(Unwritten::Closed));
         let read = reads(&ends.input, 300_003).await;

@@ -36,7 +36,8 @@ impl Storm {
             let says = |text: &str| ends.iter().any(|end| text.starts_with(end));
             let ended =
                 out.iter().any(|output| matches!(output, Output::Log(_, text) if says(text)));
-            if spawns && (ended || before.is_stopped()) {
+            let renewed = before == State::Stopping && after != State::Stopping;
+            if spawns && (ended || renewed || before.is_stopped()) {
                 // An end and a new start within one input: the count begins anew.
                 expected.fails = 0;
             }

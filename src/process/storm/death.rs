@@ -9,6 +9,7 @@ use crate::process::{Heart, Input, State};
 impl Storm {
     /// The next broker: clients are gone, messages are made anew from what is the case.
     pub(super) fn broker_dies(&mut self) {
+        self.remember_owed();
         self.open.clear();
         self.fresh.clear();
         // What was not written yet is forgotten: groups that were removed are there again, and the reverse.

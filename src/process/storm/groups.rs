@@ -62,6 +62,7 @@ impl Storm {
         if let Ok(slots) = removed {
             self.removed += 1;
             self.fresh.retain(|slot| !slots.contains(slot));
+            self.owed.retain(|(slot, _)| !slots.contains(slot));
             let mut alone = self.settings.clone();
             alone.groups.retain(|other| other.name == group.name);
             alone.processes.retain(|_, process| process.group == group.name);
@@ -73,6 +74,7 @@ impl Storm {
         }
         self.check_retries(None, &out);
         self.check_events(&out);
+        self.check_restarts(&out);
         self.carry_out_all(out);
     }
 

@@ -80,11 +80,13 @@ fn who_may_stop_and_start_may_restart() {
 }
 
 #[test]
-fn a_slot_that_has_become_another_s_is_not_started() {
-    let (before, mut now) = ((*Desk::new().settings()).clone(), (*Desk::new().settings()).clone());
-    now.processes.get_mut(&0).unwrap().name = "other".to_owned();
-    now.processes.get_mut(&1).unwrap().group = "other".to_owned();
-    now.processes.remove(&3);
-    let left = crate::rpc::restart::still(&before, &now, vec![0, 1, 2, 3]);
-    assert_eq!(left, [2]);
+fn who_asked_is_on_record_before_anything_is_done() {
+    let desk = Desk::new();
+    desk.grant("cat", "restart");
+    desk.call("restartProcess", &[s("cat")]).unwrap();
+    let told = |record: Record| (record.action, record.target, record.outcome);
+    let line = |outcome: &str| (Some("restart"), Some("cat:cat".into()), Some(outcome.into()));
+    let expected = [line("begun"), line("ok")];
+    assert_eq!(desk.records.take().into_iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(desk.recorded.get(), 1, "records when the command was given");
 }

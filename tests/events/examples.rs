@@ -31,7 +31,7 @@ fn hears_of_failures(room: &Room, listener: &Path) {
         .program("gone", "/nonexistent/program", "startretries=0");
     let mut daemon = launch(room, &config);
     let told = || fs::read_to_string(room.path("told")).unwrap_or_default();
-    wait_for("both failures", || told().lines().count() == 2);
+    wait_for("both failures, to their ends", || told().matches('\n').count() == 2);
     let mut lines: Vec<String> = told().lines().map(str::to_owned).collect();
     lines.sort();
     let expected =

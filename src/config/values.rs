@@ -1,5 +1,7 @@
 //! The value types: text to value, with the reference's error texts.
 
+use policy::access::signals::NAMES;
+
 use super::settings::{Autorestart, Level};
 use super::text::{is_space, repr, strip};
 
@@ -96,50 +98,10 @@ pub fn exit_codes(text: &str) -> Read<Vec<u8>> {
         .ok_or_else(|| format!("not a valid list of exit codes: {}", repr(text)))
 }
 
-/// Signal names of Linux as Python knows them, without SIG.
-const SIGNALS: &[(&str, u8)] = &[
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ILL", 4),
-    ("TRAP", 5),
-    ("ABRT", 6),
-    ("IOT", 6),
-    ("BUS", 7),
-    ("FPE", 8),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("SEGV", 11),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("STKFLT", 16),
-    ("CHLD", 17),
-    ("CLD", 17),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("TSTP", 20),
-    ("TTIN", 21),
-    ("TTOU", 22),
-    ("URG", 23),
-    ("XCPU", 24),
-    ("XFSZ", 25),
-    ("VTALRM", 26),
-    ("PROF", 27),
-    ("WINCH", 28),
-    ("IO", 29),
-    ("POLL", 29),
-    ("PWR", 30),
-    ("SYS", 31),
-    ("RTMIN", 34),
-    ("RTMAX", 64),
-];
-
 /// A signal by name or number.
 pub fn signal(text: &str) -> Read<u8> {
     if let Some(number) = int(text, 10) {
-        return SIGNALS
+        return NAMES
             .iter()
             .map(|(_, n)| *n)
             .find(|n| i64::from(*n) == number)
@@ -147,7 +109,7 @@ pub fn signal(text: &str) -> Read<u8> {
     }
     let upper = strip(text).to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    SIGNALS
+    NAMES
         .iter()
         .find(|(n, _)| *n == name)
         .map(|(_, n)| *n)

@@ -28,6 +28,10 @@ mod rows_of_groups;
 #[cfg(test)]
 mod rows_of_restart;
 #[cfg(test)]
+mod rows_of_shutdown;
+#[cfg(test)]
+mod rows_of_succession;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 pub(crate) mod world;

@@ -1,25 +1,25 @@
 //! Tests: one a row of the transition tables.
 
 use privsep::reply::Stage;
-use privsep::request::{End, Request, Slot, Whom};
+use privsep::request::{Request, Slot, Whom};
 
 use super::world::{World, alone, failure, millis, moment, program, settings};
 use super::{Command, Input, State, Trouble};
 use crate::config::settings::{Autorestart, Process};
 
-fn spawn(slot: Slot) -> Request {
+pub(super) fn spawn(slot: Slot) -> Request {
     Request::Spawn { slot }
 }
 
-fn ack(slot: Slot, instance: u32) -> Request {
+pub(super) fn ack(slot: Slot, instance: u32) -> Request {
     Request::Ack { slot, instance }
 }
 
-fn signal(slot: Slot, instance: u32, signo: u8, whom: Whom) -> Request {
+pub(super) fn signal(slot: Slot, instance: u32, signo: u8, whom: Whom) -> Request {
     Request::Signal { slot, instance, signo, whom }
 }
 
-const EXIT_1: i32 = 0x100;
+pub(super) const EXIT_1: i32 = 0x100;
 
 #[test]
 fn autostart_starts_what_was_never_started_in_group_then_listed_order() {
@@ -432,238 +432,4 @@ fn stale_and_unknown_exits_change_nothing() {
     world.start(1, &[77], true);
     world.stop(2, &[], true);
     assert_eq!(world.take_replies().len(), 2);
-}
-
-#[test]
-fn shutdown_goes_down_by_group_priority_equal_ones_side_by_side() {
-    let at = |name, priority| Process { priority, ..program(name) };
-    let mut world = World::running(settings(vec![
-        ("low", 1, vec![at("l", 1)]),
-        ("x", 5, vec![at("x1", 1), at("x2", 2)]),
-        ("y", 5, vec![at("y1", 7)]),
-        ("top", 9, vec![at("t", 1)]),
-    ]));
-    world.send(Input::Shutdown);
-    let term = |slot| signal(slot, 1, 15, Whom::Process);
-    assert_eq!(world.take_asks(), [term(4)]);
-    assert_eq!(world.take_lines(), ["INFO waiting for l, x1, x2, y1, t to die"]);
-    world.until(5_000);
-    assert_eq!(world.take_lines(), ["INFO waiting for l, x1, x2, y1, t to die"]);
-    world.send(Input::Shutdown);
-    world.exited(4, 1, 15);
-    assert_eq!(world.take_asks(), [ack(4, 1), term(3), term(2), term(1)]);
-    world.exited(2, 1, 15);
-    world.exited(3, 1, 15);
-    world.forget();
-    world.exited(1, 1, 15);
-    assert_eq!(world.take_asks(), [ack(1, 1), term(0)]);
-    world.exited(0, 1, 15);
-    assert_eq!(world.take_asks(), [ack(0, 1), Request::End(End::Exit)]);
-    assert_eq!(world.heart.next(), None);
-}
-
-#[test]
-fn shutdown_starts_nothing_and_gives_up_what_waits() {
-    let mut world = World::new(settings(vec![
-        ("a", 1, vec![program("backoff"), program("exits")]),
-        ("b", 2, vec![program("stays")]),
-    ]));
-    world.spawn_failed(0, Stage::Fork, 12);
-    world.spawned(1, 1);
-    world.spawned(2, 1);
-    world.until(500);
-    world.start(1, &[0], true);
-    world.forget();
-    world.send(Input::Shutdown);
-    assert_eq!(world.take_replies(), [(1, vec![(0, Err(Trouble::ShuttingDown))])]);
-    world.until(2_600);
-    assert_eq!(world.state(0), State::Backoff);
-    world.exited(1, 1, EXIT_1);
-    assert_eq!(world.state(1), State::Exited);
-    world.forget();
-    world.start(2, &[1], true);
-    assert_eq!(world.take_replies(), [(2, vec![(1, Err(Trouble::ShuttingDown))])]);
-    world.exited(2, 1, 0);
-    assert_eq!(world.state(0), State::Fatal);
-    assert_eq!(world.take_asks(), [ack(2, 1), Request::End(End::Exit)]);
-    assert_eq!(world.take_lines().len(), 1, "no line for what is given up");
-}
-
-#[test]
-fn what_turns_up_during_a_shutdown_is_stopped_too() {
-    let programs = vec![program("a"), program("b")];
-    let mut world = World::running(settings(vec![("g", 1, programs)]));
-    world.exited(0, 1, 0);
-    world.send(Input::Shutdown);
-    world.forget();
-    world.spawned(0, 2);
-    assert_eq!(world.take_asks(), [signal(0, 2, 15, Whom::Process)]);
-    world.exited(1, 1, 0);
-    world.exited(0, 2, 0);
-    assert_eq!(world.asks.last(), Some(&Request::End(End::Exit)));
-}
-
-#[test]
-fn an_empty_house_ends_at_once() {
-    let mut world = World::new(alone(Process { autostart: false, ..program("a") }));
-    world.send(Input::Shutdown);
-    assert_eq!(world.take_asks(), [Request::End(End::Exit)]);
-    assert_eq!(world.lines, [""; 0]);
-    world.send(Input::Shutdown);
-    assert_eq!(world.asks, []);
-}
-
-/// The broker dies with one process in each state; the next one goes on exactly as before.
-#[test]
-fn a_new_broker_goes_on_as_before() {
-    let names = ["run", "start", "back", "stopping", "stopped", "fatal", "exited", "never"];
-    let programs = names.map(|name| Process {
-        startretries: if name == "fatal" { 0 } else { 3 },
-        startsecs: if name == "start" { 10 } else { 1 },
-        autostart: name != "never",
-        ..program(name)
-    });
-    let mut world = World::new(settings(vec![("g", 1, programs.to_vec())]));
-    for slot in [0, 1, 2, 3, 4, 6] {
-        world.spawned(slot, 1);
-    }
-    world.until(500);
-    world.exited(2, 1, 0);
-    world.spawn_failed(5, Stage::Find, 2);
-    world.until(2_500);
-    world.exited(6, 1, 0);
-    world.stop(1, &[3, 4], false);
-    world.exited(4, 1, 0);
-    let before: Vec<_> = (0..8).map(|slot| world.info(slot)).collect();
-    world.die();
-    world.ms = 4_000;
-    for slot in [0, 1, 3] {
-        world.heart.adopt(slot, 1, before[slot as usize].pid);
-    }
-    world.send(Input::Begin);
-    assert_eq!(world.take_asks(), [], "a spawn is in doubt, all else as it was");
-    world.ms = 2_500;
-    let after: Vec<_> = (0..8).map(|slot| world.info(slot)).collect();
-    assert_eq!(before, after);
-    // The retry of slot 2 was due at 1,500 and was asked for then: nobody knows what came of it.
-    world.ms = 4_000;
-    world.until(6_000);
-    assert_eq!(world.take_asks(), [spawn(2)]);
-    world.until(10_000);
-    assert_eq!(world.state(1), State::Starting);
-    world.until(10_001);
-    assert_eq!(world.state(1), State::Running, "ten seconds after its start");
-    world.until(12_500);
-    assert_eq!(world.take_asks(), [signal(3, 1, 9, Whom::Process)]);
-}
-
-#[test]
-fn a_retry_comes_on_time_in_the_next_broker() {
-    let mut world = World::new(alone(program("a")));
-    world.spawn_failed(0, Stage::Fork, 12);
-    world.until(400);
-    world.die();
-    world.send(Input::Begin);
-    world.until(999);
-    assert_eq!(world.asks, []);
-    world.until(1_000);
-    assert_eq!(world.take_asks(), [spawn(0)]);
-    world.spawn_failed(0, Stage::Fork, 12);
-    assert_eq!(world.heart.next(), Some(moment(3_000).mono), "the second wait");
-}
-
-#[test]
-fn exits_while_no_broker_was_there_count() {
-    for adopt in [false, true] {
-        let mut world = World::running(alone(program("a")));
-        world.die();
-        if adopt {
-            world.heart.adopt(0, 1, 101);
-        }
-        world.exited(0, 1, EXIT_1);
-        assert_eq!(world.asks, []);
-        world.send(Input::Begin);
-        assert_eq!(world.take_asks(), [ack(0, 1), spawn(0)]);
-        assert_eq!(world.lines, ["WARN exited: a (exit status 1; not expected)"]);
-    }
-}
-
-#[test]
-fn an_end_that_was_noted_but_not_acknowledged_is_told_once_more() {
-    let mut world = World::running(alone(program("a")));
-    world.exited(0, 1, EXIT_1);
-    // It was started again in the journal; neither the ack nor the spawn was sent.
-    world.die();
-    world.heart.adopt(0, 1, 101);
-    world.send(Input::Begin);
-    assert_eq!(world.asks, [], "not beside the one that is not acknowledged");
-    world.exited(0, 1, EXIT_1);
-    assert_eq!(world.take_asks(), [ack(0, 1), spawn(0)]);
-    assert_eq!(world.lines, [""; 0], "it was logged before");
-}
-
-#[test]
-fn what_the_last_start_came_to_is_taken_over() {
-    let mut world = World::new(alone(program("a")));
-    world.die();
-    world.ms = 3_000;
-    world.heart.adopt(0, 1, 101);
-    world.send(Input::Begin);
-    assert_eq!(world.take_lines(), ["INFO spawned: 'a' with pid 101"]);
-    world.until(3_000);
-    assert_eq!(world.state(0), State::Running, "it has been up for three seconds");
-    // Later than the beginning works too.
-    let mut world = World::new(alone(program("a")));
-    world.die();
-    world.send(Input::Begin);
-    world.spawned(0, 1);
-    world.until(60_000);
-    assert_eq!((world.state(0), world.take_asks()), (State::Running, vec![]));
-}
-
-#[test]
-fn what_vanished_is_started_by_rule() {
-    for (rule, asks) in [(Autorestart::Never, vec![]), (Autorestart::Always, vec![spawn(0)])] {
-        let mut world = World::running(alone(Process { autorestart: rule, ..program("a") }));
-        world.die();
-        world.send(Input::Begin);
-        assert_eq!(world.take_asks(), asks);
-        assert_eq!(world.info(0).pid, 0);
-    }
-}
-
-#[test]
-fn a_shutdown_goes_on_in_the_next_broker() {
-    let mut world =
-        World::running(settings(vec![("a", 1, vec![program("a")]), ("b", 2, vec![program("b")])]));
-    world.send(Input::Shutdown);
-    world.die();
-    world.heart.adopt(0, 1, 101);
-    world.exited(1, 1, 15);
-    world.send(Input::Begin);
-    assert!(world.heart.shutting_down());
-    assert_eq!(world.take_asks(), [ack(1, 1), signal(0, 1, 15, Whom::Process)]);
-    world.exited(0, 1, 15);
-    assert_eq!(world.take_asks(), [ack(0, 1), Request::End(End::Exit)]);
-}
-
-#[test]
-fn the_spawner_is_right_and_the_journal_is_not() {
-    // It says that this one was stopped; the spawner hands it back and tells of no end.
-    let mut world = World::running(alone(program("a")));
-    world.stop(1, &[0], false);
-    world.exited(0, 1, 0);
-    world.die();
-    world.heart.adopt(0, 1, 101);
-    world.send(Input::Begin);
-    world.until(12_000);
-    assert_eq!(world.state(0), State::Stopping, "the last word was a stop");
-    // A life that it does not know.
-    let mut world = World::running(alone(program("a")));
-    world.die();
-    world.heart.adopt(0, 7, 107);
-    world.send(Input::Begin);
-    assert_eq!((world.state(0), world.info(0).pid), (State::Starting, 107));
-    world.until(3_001);
-    assert_eq!(world.state(0), State::Running);
 }

@@ -3,20 +3,20 @@
 mod check;
 mod death;
 mod groups;
+mod nonsense;
 mod restart;
 mod settings;
+mod spawner;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use privsep::journal::Payload;
-use privsep::reply::Stage;
 use privsep::request::{Instance, Request, Slot, Whom};
 
 use settings::some_settings;
 
-use super::record::Record;
-use super::world::{self, failure, millis, program};
+use super::world::{self, millis, program};
 use super::{Command, Heart, Input, Now, Output, State, Ticket};
 use crate::config::settings::{Process, Settings};
 
@@ -243,135 +243,6 @@ impl Storm {
         asks
     }
 
-    fn carry_out(&mut self, request: Request) {
-        let at = |slot: Slot| slot as usize;
-        self.trace.push((self.now.mono, request));
-        match request {
-            Request::Spawn { slot } => {
-                // The broker leaves the settings in force to its successor before it starts anything.
-                assert!(self.settings.process(slot).is_some(), "slot {slot} is in no group");
-                self.written = self.settings.clone();
-                let cell = &mut self.cells[at(slot)];
-                let busy = cell.flight || cell.live.is_some() || cell.ended.is_some();
-                if busy {
-                    assert!(self.forged, "two instances of slot {slot}");
-                    let failure = failure(Stage::Fork, 17);
-                    self.mail.push(Message::Input(Input::SpawnFailed { slot, failure }));
-                } else {
-                    assert!(!self.heart.shutting_down(), "started while going down");
-                    cell.flight = true;
-                    self.mail.push(Message::Flight(slot));
-                }
-            }
-            Request::Probe { slot } => {
-                let failure = self.dice.percent(10).then(|| failure(Stage::Find, 2));
-                self.mail.push(Message::Input(Input::Probed { slot, failure }));
-            }
-            Request::Signal { slot, instance, signo, .. } => self.signal(slot, instance, signo),
-            Request::Ack { slot, instance } => {
-                let cell = &mut self.cells[at(slot)];
-                assert!(instance <= cell.lives);
-                if cell.ended.is_some_and(|(ended, ..)| ended == instance) {
-                    cell.ended = None;
-                }
-            }
-            Request::End(_) => {
-                assert!(!self.ended, "the end is asked for once");
-                self.ended = true;
-                for (slot, cell) in (0..).zip(&self.cells) {
-                    // In no group: it is killed when it shows, whoever sees that.
-                    let unknown = matches!(self.heart.state(slot), None | Some(State::Unknown));
-                    let gone = cell.live.is_none() && !cell.flight;
-                    assert!(gone || unknown || self.forged, "slot {slot} is left");
-                }
-            }
-            other => panic!("never asked for: {other:?}"),
-        }
-    }
-
-    fn signal(&mut self, slot: Slot, instance: Instance, signo: u8) {
-        // A stop that a client asked for goes its own way.
-        if self.heart.shutting_down() && signo == 15 && self.by_shutdown.contains(&slot) {
-            let priority = |slot: u32| {
-                let process = self.settings.process(slot);
-                process.map(|p| self.settings.group(&p.group).unwrap().priority)
-            };
-            for other in 0..SLOTS {
-                let higher = priority(other) > priority(slot);
-                let stopped = self.heart.state(other).is_none_or(State::is_stopped);
-                assert!(!higher || stopped, "{other} is to stop before {slot}");
-            }
-        }
-        let alive = self.cells[slot as usize].live == Some(instance);
-        let errno = if !alive {
-            3
-        } else if self.refuses && self.dice.percent(20) {
-            1
-        } else {
-            0
-        };
-        if errno != 0 {
-            self.mail.push(Message::Input(Input::SignalFailed { slot, instance, errno }));
-        } else if signo == 9 || self.dice.percent(60) {
-            self.dies(slot, signo.into());
-        }
-    }
-
-    /// The instance that lives in this slot ends now.
-    fn dies(&mut self, slot: Slot, status: i32) {
-        let cell = &mut self.cells[slot as usize];
-        if let Some(instance) = cell.live.take() {
-            let at = self.now.mono;
-            cell.ended = Some((instance, status, at));
-            self.mail.push(Message::Input(Input::Exited { slot, instance, status, at }));
-        }
-    }
-
-    /// Delivers a message at random. An instance's start always comes before its end.
-    fn deliver(&mut self) {
-        if self.mail.is_empty() {
-            return;
-        }
-        let pick = self.dice.below(self.mail.len() as u64) as usize;
-        let slot_of = |message: &Message| match message {
-            Message::Flight(slot)
-            | Message::Input(Input::Spawned { slot, .. } | Input::Exited { slot, .. }) => {
-                Some(*slot)
-            }
-            Message::Input(_) => None,
-        };
-        let slot = slot_of(&self.mail[pick]);
-        let first = self.mail.iter().position(|m| slot.is_some() && slot_of(m) == slot);
-        match self.mail.remove(first.unwrap_or(pick)) {
-            Message::Input(input) => {
-                self.send(input);
-            }
-            Message::Flight(slot) => {
-                let input = self.land(slot);
-                self.send(input);
-            }
-        }
-    }
-
-    /// Decides what becomes of a start.
-    fn land(&mut self, slot: Slot) -> Input {
-        let cell = &mut self.cells[slot as usize];
-        cell.flight = false;
-        if self.dice.percent(15) {
-            let failure = failure(Stage::Pipes, 24);
-            return Input::SpawnFailed { slot, failure };
-        }
-        cell.lives += 1;
-        let instance = cell.lives;
-        cell.live = Some(instance);
-        if self.dice.percent(15) {
-            self.dies(slot, 0x7f00);
-        }
-        let failure = None;
-        let pid = pid(instance);
-        Input::Spawned { slot, instance, pid, failure }
-    }
-
     fn pass(&mut self, time: Duration) {
         // What the next broker finds in flight lands before that one asks again.
         if self.now.mono + time >= self.died + millis(1_900) {
@@ -549,75 +420,6 @@ fn the_clock_on_the_wall_moves_nothing() {
         });
         assert!(!still.is_empty());
         assert_eq!(still, jumping);
-    }
-}
-
-#[test]
-fn nonsense_does_no_harm() {
-    for seed in 1..=200 {
-        println!("seed {seed}");
-        let mut dice = Dice::new(seed);
-        let settings = some_settings(&mut dice);
-        let journal: Vec<Option<Payload>> = (0..dice.below(12))
-            .map(|_| {
-                let bytes = std::array::from_fn(|_| dice.next() as u8);
-                let known = Record::default().encode();
-                Some(if dice.percent(50) { bytes } else { known })
-            })
-            .collect();
-        let mut heart = Heart::new(&settings, &journal);
-        let mut now = Now { mono: Duration::ZERO, wall: Duration::ZERO };
-        let mut open = BTreeSet::new();
-        for ticket in 0..400u64 {
-            now.mono = now.mono.saturating_add(millis(dice.below(3_000)));
-            let slot = dice.below(9) as u32;
-            let instance = [0, 1, 2, 3, u32::MAX][dice.below(5) as usize];
-            let number = dice.next() as i32;
-            let broken = failure(Stage::Find, number);
-            let input = match dice.below(12) {
-                0 | 1 => Input::Spawned { slot, instance, pid: number, failure: None },
-                2 => Input::SpawnFailed { slot, failure: broken },
-                3 => Input::Probed { slot, failure: dice.percent(50).then_some(broken) },
-                4 | 5 => Input::Exited {
-                    slot,
-                    instance,
-                    status: number,
-                    at: Duration::from_nanos(dice.next()),
-                },
-                6 => Input::SignalFailed { slot, instance, errno: number % 5 },
-                7 => Input::Begin,
-                8 if dice.percent(10) => Input::Shutdown,
-                8 => Input::Renew { slot, instance },
-                9 | 10 => {
-                    open.insert(ticket);
-                    let slots = vec![slot, dice.below(9) as u32];
-                    let wait = dice.percent(50);
-                    let command = match dice.below(3) {
-                        0 => Command::Start { slots, wait },
-                        1 => Command::Stop { slots, wait },
-                        _ => Command::Restart { slots, wait },
-                    };
-                    let ticket = Ticket(ticket);
-                    Input::Command { ticket, command }
-                }
-                _ => Input::Timer,
-            };
-            let mut out = Vec::new();
-            heart.handle(now, input, &mut out);
-            if dice.percent(5) {
-                let name = ["one", "two", "three", "new"][dice.below(4) as usize];
-                let _ = heart.remove(now, name, &mut out);
-            }
-            heart.dirty();
-            for output in out {
-                if let Output::Reply(Ticket(ticket), _) = output {
-                    assert!(open.remove(&ticket), "answered twice");
-                }
-            }
-            for slot in 0..9 {
-                heart.info(slot, now);
-            }
-        }
     }
 }
 

@@ -3,8 +3,11 @@
 mod access;
 mod audit;
 mod bytes;
+mod configuration;
+mod control;
 mod hidden;
 mod input;
+mod logs;
 mod restart;
 mod system;
 
@@ -463,122 +466,6 @@ fn all_info_is_by_name() {
 }
 
 #[test]
-fn one_process_starts_and_stops() {
-    let desk = Desk::new();
-    let w1 = [s("web:w1")];
-    assert_eq!(desk.call("startProcess", &w1), Ok(Value::Bool(true)));
-    assert_eq!(desk.heart(|h| h.state(1)), Some(State::Running));
-    let again = (60, "ALREADY_STARTED: web:w1".to_owned());
-    assert_eq!(desk.fault("startProcess", &w1), again);
-    assert_eq!(desk.call("stopProcess", &w1), Ok(Value::Bool(true)));
-    let down = (70, "NOT_RUNNING: web:w1".to_owned());
-    assert_eq!(desk.fault("stopProcess", &w1), down);
-    let missing = (20, "NO_FILE: can't find command '/bin/gone'".to_owned());
-    assert_eq!(desk.fault("startProcess", &[s("gone")]), missing);
-    let unwaited = [s("web:w1"), Value::Int(0)];
-    assert_eq!(desk.call("startProcess", &unwaited), Ok(Value::Bool(true)));
-    assert_eq!(desk.heart(|h| h.state(1)), Some(State::Starting));
-    assert_eq!(desk.fault("startProcess", &[s("x:y")]), (10, "BAD_NAME: x:y".to_owned()));
-}
-
-#[test]
-fn groups_start_by_priority_and_stop_alike() {
-    let desk = Desk::new();
-    let ok = |name: &str| (name.to_owned(), 80, "OK".to_owned());
-    let started = desk.call("startProcess", &[s("web:*")]).unwrap();
-    assert_eq!(results(&started), [ok("web:w2"), ok("web:w1")]);
-    let none = desk.call("startProcessGroup", &[s("web")]).unwrap();
-    assert_eq!(none, Value::Array(vec![]));
-    let stopped = desk.call("stopProcessGroup", &[s("web")]).unwrap();
-    assert_eq!(results(&stopped), [ok("web:w2"), ok("web:w1")]);
-    for method in ["startProcessGroup", "stopProcessGroup"] {
-        assert_eq!(desk.fault(method, &[s("web:*")]), (10, "BAD_NAME: web:*".to_owned()));
-    }
-    let all = desk.call("startAllProcesses", &[]).unwrap();
-    let missing = "NO_FILE: can't find command '/bin/gone'".to_owned();
-    let gone = ("gone:gone".to_owned(), 20, missing);
-    assert_eq!(results(&all), [gone, ok("web:w2"), ok("web:w1")]);
-    let all = desk.call("stopAllProcesses", &[]).unwrap();
-    assert_eq!(results(&all), [ok("web:w2"), ok("web:w1"), ok("cat:cat")]);
-}
-
-#[test]
-fn signals_are_checked_before_the_state() {
-    let desk = Desk::new();
-    let call = |name: &str, signal: Value| desk.call("signalProcess", &[s(name), signal]);
-    assert_eq!(call("cat", s("hup")), Ok(Value::Bool(true)));
-    assert_eq!(call("cat", Value::Int(1)), Ok(Value::Bool(true)));
-    let text = |r: Result<Value, Fault>| r.unwrap_err().text;
-    assert_eq!(text(call("web:w1", s("FOO"))), "BAD_SIGNAL: FOO");
-    assert_eq!(text(call("web:w1", Value::Int(99))), "BAD_SIGNAL: 99");
-    assert_eq!(text(call("web:w1", s("HUP"))), "NOT_RUNNING: web:w1");
-    assert_eq!(call("web:*", s("FOO")), Ok(Value::Array(vec![])));
-    let all = desk.call("signalAllProcesses", &[s("FOO")]).unwrap();
-    let bad = ("cat:cat".to_owned(), 11, "BAD_SIGNAL: FOO".to_owned());
-    assert_eq!(results(&all), [bad]);
-    let all = desk.call("signalProcessGroup", &[s("cat"), s("HUP")]).unwrap();
-    assert_eq!(results(&all), [("cat:cat".to_owned(), 80, "OK".to_owned())]);
-}
-
-#[test]
-fn logs_are_read_as_text_that_xml_can_carry() {
-    let desk = Desk::new();
-    let read = |offset, length| {
-        let params = [s("cat"), Value::Int(offset), Value::Int(length)];
-        desk.call("readProcessStdoutLog", &params)
-    };
-    assert_eq!(read(0, 0).unwrap_err().text, format!("NO_FILE: {}", desk.log(1)));
-    fs::write(desk.path("cat.out"), "grün\x1b[1m\u{0}\n".as_bytes()).unwrap();
-    assert_eq!(read(0, 0), Ok(s("grün\u{fffd}[1m\u{fffd}\n")));
-    assert_eq!(read(-4, 0), Ok(s("1m\u{fffd}\n")));
-    assert_eq!(read(3, 2), Ok(s("\u{fffd}n")), "a character cut in two");
-    assert_eq!(read(0, -1).unwrap_err().text, "BAD_ARGUMENTS");
-    assert_eq!(read(-1, 1).unwrap_err().text, "BAD_ARGUMENTS");
-    fs::write(desk.path("main.log"), "0123456789").unwrap();
-    let main = |a: Value, b| desk.call("readLog", &[a, Value::Int(b)]);
-    assert_eq!(main(Value::Int(4), 3), Ok(s("456")));
-    assert_eq!(main(s("-4"), 0), Ok(s("6789")));
-    let none = [s("web:w1"), Value::Int(0), Value::Int(0)];
-    assert_eq!(desk.fault("readProcessLog", &none), (20, "NO_FILE".to_owned()));
-    let group = [s("web:*"), Value::Int(0), Value::Int(0)];
-    assert_eq!(desk.fault("readProcessLog", &group).0, 10);
-}
-
-#[test]
-fn tails_give_text_offset_and_overflow() {
-    let desk = Desk::new();
-    let tail = |name: &str, offset, length| {
-        let params = [s(name), Value::Int(offset), Value::Int(length)];
-        desk.call("tailProcessStderrLog", &params)
-    };
-    let triple = |text: &str, offset, overflow| {
-        Ok(Value::Array(vec![s(text), Value::Int(offset), Value::Bool(overflow)]))
-    };
-    assert_eq!(tail("cat", 3, 5), triple("", 0, false));
-    assert_eq!(tail("web:w1", 3, 5), triple("", 0, false));
-    fs::write(desk.path("cat.err"), "0123456789").unwrap();
-    assert_eq!(tail("cat", 0, 5), triple("56789", 10, true));
-    assert_eq!(tail("cat", 5, 100), triple("56789", 10, false));
-    assert_eq!(tail("cat", 10, 5), triple("", 10, false));
-}
-
-#[test]
-fn logs_are_cleared_whether_the_process_runs_or_not() {
-    let desk = Desk::new();
-    desk.call("stopProcess", &[s("cat")]).unwrap();
-    fs::write(desk.path("cat.out"), "something").unwrap();
-    assert_eq!(desk.call("clearProcessLogs", &[s("cat")]), Ok(Value::Bool(true)));
-    assert_eq!(fs::read(desk.path("cat.out")).unwrap(), b"");
-    fs::remove_file(desk.path("cat.out")).unwrap();
-    fs::create_dir(desk.path("cat.out")).unwrap();
-    assert_eq!(desk.fault("clearProcessLog", &[s("cat")]), (30, "FAILED: cat".to_owned()));
-    let all = desk.call("clearAllProcessLogs", &[]).unwrap();
-    let ok = |name: &str| (name.to_owned(), 80, "OK".to_owned());
-    let failed = ("cat:cat".to_owned(), 30, "FAILED: cat".to_owned());
-    assert_eq!(results(&all), [ok("gone:gone"), ok("web:w2"), ok("web:w1"), failed]);
-}
-
-#[test]
 fn going_down_is_said_to_every_call() {
     let desk = Desk::new();
     assert_eq!(desk.call("shutdown", &[]), Ok(Value::Bool(true)));
@@ -638,91 +525,6 @@ fn lists(value: &Value) -> [Vec<String>; 3] {
     let [inner] = <[Value; 1]>::try_from(items(value)).unwrap();
     let lists = <[Value; 3]>::try_from(items(&inner)).unwrap();
     lists.map(|list| items(&list).iter().map(|name| name.as_str().unwrap().to_owned()).collect())
-}
-
-#[test]
-fn a_reading_tells_what_differs_and_changes_nothing() {
-    let desk = Desk::new();
-    let same = (*desk.settings()).clone();
-    desk.readings.borrow_mut().extend([Ok(same), Ok(edited(&desk))]);
-    let none: [Vec<String>; 3] = Default::default();
-    assert_eq!(lists(&desk.call("reloadConfig", &[]).unwrap()), none);
-    let changes = desk.call("reloadConfig", &[]).unwrap();
-    assert_eq!(lists(&changes), [vec!["more"], vec!["web"], vec!["cat"]]);
-    assert_eq!(desk.heart(|h| h.state(0)), Some(State::Running));
-    assert_eq!(desk.call("getProcessInfo", &[s("more:m")]).unwrap_err().code, 10);
-    desk.readings.borrow_mut().push_back(Err("no such key: x".into()));
-    let refused = (92, "CANT_REREAD: no such key: x".to_owned());
-    assert_eq!(desk.fault("reloadConfig", &[]), refused);
-    desk.readings.borrow_mut().push_back(Err("no such key: x".into()));
-    assert_eq!(desk.fault("restart", &[]), refused);
-    assert!(!desk.shut.get(), "nothing was stopped");
-}
-
-#[test]
-fn groups_are_put_in_and_out_of_force() {
-    let desk = Desk::new();
-    desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
-    desk.call("reloadConfig", &[]).unwrap();
-    let name = |name: &str| [s(name)];
-    let fault = |code, text: &str| (code, text.to_owned());
-    assert_eq!(desk.fault("addProcessGroup", &name("x")), fault(10, "BAD_NAME: x"));
-    assert_eq!(desk.fault("addProcessGroup", &name("web")), fault(90, "ALREADY_ADDED: web"));
-    // In force, but not in the last reading.
-    assert_eq!(desk.fault("addProcessGroup", &name("cat")), fault(10, "BAD_NAME: cat"));
-    assert_eq!(desk.fault("removeProcessGroup", &name("more")), fault(10, "BAD_NAME: more"));
-    assert_eq!(desk.fault("removeProcessGroup", &name("cat")), fault(91, "STILL_RUNNING: cat"));
-    desk.call("stopProcessGroup", &name("cat")).unwrap();
-    assert_eq!(desk.call("removeProcessGroup", &name("cat")), Ok(Value::Bool(true)));
-    assert_eq!(desk.fault("getProcessInfo", &name("cat")), fault(10, "BAD_NAME: cat"));
-    // The new group has the slot that the old one had: another life, another log.
-    assert_eq!(desk.call("addProcessGroup", &name("more")), Ok(Value::Bool(true)));
-    let info = desk.call("getProcessInfo", &name("more:m")).unwrap();
-    assert_eq!(info.member("statename"), Some(&s("STARTING")));
-    assert_eq!(info.member("stop"), Some(&Value::Int(0)));
-    assert_eq!(info.member("logfile"), Some(&s(desk.path("m.log").to_str().unwrap())));
-    assert_eq!(desk.call("removeProcessGroup", &name("web")), Ok(Value::Bool(true)));
-    assert_eq!(desk.call("addProcessGroup", &name("web")), Ok(Value::Bool(true)));
-    assert_eq!(desk.heart(|h| (h.state(2), h.state(4))), (None, Some(State::Stopped)));
-    desk.readings.borrow_mut().push_back(Ok((*desk.latest()).clone()));
-    let none: [Vec<String>; 3] = Default::default();
-    assert_eq!(lists(&desk.call("reloadConfig", &[]).unwrap()), none);
-}
-
-#[test]
-fn configuration_info_has_twenty_nine_members_in_order() {
-    let desk = Desk::new();
-    let all = |desk: &Desk| match desk.call("getAllConfigInfo", &[]) {
-        Ok(Value::Array(all)) => all,
-        other => panic!("no array: {other:?}"),
-    };
-    let first = all(&desk).remove(0);
-    let Value::Struct(members) = &first else { panic!("no struct") };
-    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = "autostart directory uid command exitcodes group group_prio inuse killasgroup name process_prio \
-                    redirect_stderr startretries startsecs stdout_capture_maxbytes stdout_events_enabled \
-                    stdout_logfile stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stopsignal \
-                    stopwaitsecs stderr_capture_maxbytes stderr_events_enabled stderr_logfile \
-                    stderr_logfile_backups stderr_logfile_maxbytes stderr_syslog serverurl";
-    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(first.member("stdout_logfile"), Some(&s(&desk.log(1))), "its file is there");
-    assert_eq!(first.member("directory"), Some(&s("none")));
-    assert_eq!(first.member("uid"), Some(&s("none")));
-    assert_eq!(first.member("serverurl"), Some(&s("none")));
-    assert_eq!(first.member("exitcodes"), Some(&Value::Array(vec![Value::Int(0)])));
-    assert_eq!(first.member("stopsignal"), Some(&Value::Int(15)));
-    assert_eq!(first.member("inuse"), Some(&Value::Bool(true)));
-    desk.readings.borrow_mut().push_back(Ok(edited(&desk)));
-    desk.call("reloadConfig", &[]).unwrap();
-    let infos = all(&desk);
-    let names: Vec<_> = infos.iter().map(|info| info.member("name").unwrap().as_str()).collect();
-    assert_eq!(names, [Some("gone"), Some("m"), Some("w1"), Some("w2")]);
-    assert_eq!(infos[1].member("inuse"), Some(&Value::Bool(false)));
-    assert_eq!(infos[1].member("stdout_logfile"), Some(&s("auto")));
-    assert_eq!(infos[3].member("startsecs"), Some(&Value::Int(i32::MAX.into())), "capped");
-    desk.call("addProcessGroup", &[s("more")]).unwrap();
-    let path = s(desk.path("m.log").to_str().unwrap());
-    assert_eq!(all(&desk)[1].member("stdout_logfile"), Some(&path));
 }
 
 /// Adds a group `many` of so many processes, from slot 10 on.

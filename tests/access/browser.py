@@ -6,19 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "web"))
 
-from chromium import Chromium, Trouble  # noqa: E402
-
-SCENARIOS = {}
-
-
-def scenario(function):
-    SCENARIOS[function.__name__] = function
-    return function
-
-
-def expect(what, condition, browser):
-    if not condition:
-        raise Trouble(f"{what}; the page is:\n{browser.value('document.documentElement.outerHTML')}")
+from chromium import SCENARIOS, Chromium, expect, scenario  # noqa: E402
 
 
 def fill(browser, selector, text):

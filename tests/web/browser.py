@@ -9,19 +9,7 @@ import urllib.parse
 import urllib.request
 import xmlrpc.client
 
-from chromium import Chromium, Trouble
-
-SCENARIOS = {}
-
-
-def scenario(function):
-    SCENARIOS[function.__name__] = function
-    return function
-
-
-def expect(what, condition, browser):
-    if not condition:
-        raise Trouble(f"{what}; the page is:\n{browser.value('document.documentElement.outerHTML')}")
+from chromium import SCENARIOS, Chromium, Trouble, expect, scenario
 
 
 def elsewhere(page):

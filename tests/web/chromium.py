@@ -211,3 +211,17 @@ class Chromium:
         data = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
+
+
+# Of a browser.py, by name.
+SCENARIOS = {}
+
+
+def scenario(function):
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def expect(what, condition, browser):
+    if not condition:
+        raise Trouble(f"{what}; the page is:\n{browser.value('document.documentElement.outerHTML')}")

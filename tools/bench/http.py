@@ -217,11 +217,8 @@ def malformed(daemon):
         client.close()
 
 
-def beside(daemon, name, work, seconds):
-    other = multiprocessing.Process(target=work, args=(daemon,), daemon=True)
-    other.start()
-    time.sleep(1)
-    client = Client(daemon.unix)
+def answers(client, seconds):
+    """How long each answer takes, shortest first."""
     times, next_at = [], time.monotonic()
     end = next_at + seconds
     while next_at < end:
@@ -230,10 +227,18 @@ def beside(daemon, name, work, seconds):
         client.ask()
         times.append(time.monotonic() - next_at)
         next_at += 0.02
+    return sorted(times)
+
+
+def beside(daemon, name, work, seconds):
+    other = multiprocessing.Process(target=work, args=(daemon,), daemon=True)
+    other.start()
+    time.sleep(1)
+    client = Client(daemon.unix)
+    times = answers(client, seconds)
     assert other.is_alive(), f"{name}: the others have ended"
     other.kill()
     other.join()
-    times.sort()
     print(
         f"beside {name:28}p50 {percentile(times, 0.5):8.3f} ms   p99 {percentile(times, 0.99):8.3f} ms   "
         f"longest {times[-1] * 1e3:8.3f} ms   memory so far {daemon.memory():,} KiB",

@@ -65,17 +65,6 @@ def flood(daemon, kind):
         threading.Thread(target=one, args=(n,), daemon=True).start()
 
 
-def answers(client, seconds):
-    times, next_at = [], time.monotonic()
-    end = next_at + seconds
-    while next_at < end:
-        time.sleep(max(0, next_at - time.monotonic()))
-        client.ask()
-        times.append(time.monotonic() - next_at)
-        next_at += 0.02
-    return sorted(times)
-
-
 def beside(daemon, name, kind, seconds, known):
     others = None
     if kind:
@@ -84,7 +73,7 @@ def beside(daemon, name, kind, seconds, known):
         time.sleep(1)
     worst = 0
     for who, client in (("a user", known), ("a peer", bench.Client(daemon.unix))):
-        times = answers(client, seconds)
+        times = bench.answers(client, seconds)
         worst = max(worst, bench.percentile(times, 0.99))
         print(
             f"beside {name:34}{who}: p50 {bench.percentile(times, 0.5):7.3f} ms   "

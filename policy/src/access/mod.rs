@@ -15,7 +15,7 @@ mod names;
 mod pattern;
 mod principal;
 mod rules;
-mod signals;
+pub mod signals;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -1,7 +1,8 @@
 //! Names of signals.
 
-/// Signals of Linux by the names that configurations and clients use, without SIG. The first name of a number is the one shown.
-const NAMES: &[(&str, u8)] = &[
+/// Signals of Linux by the names that configurations and clients use, which are those that Python knows, without SIG. The
+/// first name of a number is the one shown.
+pub const NAMES: &[(&str, u8)] = &[
     ("HUP", 1),
     ("INT", 2),
     ("QUIT", 3),

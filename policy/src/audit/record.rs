@@ -6,28 +6,34 @@ use serde::{Deserialize, Serialize};
 pub const MAX: usize = 4_000;
 
 /// One line to be, without its time, number and hash, which the writer adds. Never holds a secret or a log's content.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Record {
+/// `W` is what a word is kept in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record<W = &'static str> {
+    /// Which broker of the daemon's; [`Record::encode`] sets it.
+    pub broker: u32,
+    /// Which record of its, likewise.
+    pub n: u64,
     /// What kind of thing happened: `access`, `login`, `config`, `lifecycle`.
-    pub event: &'static str,
+    pub event: W,
     /// Who: `user:alice`, `unix:1000`, `anonymous`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
     /// How that was known: `none`, `peer`, `password`, `session`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth: Option<&'static str>,
+    pub auth: Option<W>,
     /// Where from: `127.0.0.1:40312`, or `unix` with the server's section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
     /// What was asked: the word of `actions=`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<&'static str>,
+    pub action: Option<W>,
     /// Of what: `group:name`, `daemon`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// `allow` or `deny`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<&'static str>,
+    pub decision: Option<W>,
     /// What decided: `role:web /etc/supervisord.conf:12`, `no roles`, `owner`, `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -47,25 +53,17 @@ impl Record {
     /// counts its records: no two that are told are the same. Text that would make it longer is cut.
     pub fn encode(&self, broker: u32, n: u64) -> Vec<u8> {
         for most in [usize::MAX, 1_000, 250, 60] {
-            let line = self.shortened(most).line(broker, n);
+            let line = Record { broker, n, ..self.shortened(most) }.line();
             if line.len() <= MAX {
                 return line;
             }
         }
-        Record { event: self.event, ..Record::default() }.line(broker, n)
+        Record { broker, n, event: self.event, ..Record::default() }.line()
     }
 
-    fn line(&self, broker: u32, n: u64) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Numbered<'a> {
-            broker: u32,
-            n: u64,
-            #[serde(flatten)]
-            record: &'a Record,
-        }
+    fn line(&self) -> Vec<u8> {
         // Numbers, words and text: there is nothing in it that JSON could not say.
-        let mut line =
-            serde_json::to_vec(&Numbered { broker, n, record: self }).unwrap_or_default();
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
         line
     }
@@ -90,46 +88,7 @@ impl Record {
 }
 
 /// A record as it came through the pipe: input, of which only these members go into the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Told {
-    /// Which broker of the daemon's.
-    pub broker: u32,
-    /// Which record of its.
-    pub n: u64,
-    /// See [`Record`].
-    pub event: String,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub who: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peer: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<u64>,
-    /// See [`Record`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
+pub type Told = Record<String>;
 
 impl Told {
     /// Reads one line of a pipe, without its end. `None` where it is no record.
@@ -156,6 +115,7 @@ mod tests {
             outcome: text(),
             request: Some(u64::MAX),
             detail: text(),
+            ..Record::default()
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the actions do. They are declared in [`super::table`].
 
 pub mod audit;
+pub mod can;
 pub mod control;
 pub mod groups;
 pub mod help;
@@ -16,6 +17,7 @@ pub mod tail;
 pub mod update;
 mod verify;
 mod wait;
+pub mod whoami;
 
 use super::infos;
 use super::server::{Call, Info};

@@ -1,7 +1,7 @@
 //! The actions.
 
 use super::super::actions::{
-    audit, control, groups, help, logs, passwd, restart, rights, show, tail, update,
+    audit, can, control, groups, help, logs, passwd, restart, show, tail, update, whoami,
 };
 use super::super::{fg, shell};
 use super::Operand::{
@@ -81,7 +81,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "can",
-        run: rights::can,
+        run: can::can,
         summary: "tell whether somebody may do something, and by which rule",
         forms: &[(
             "can <user> <action> <target> ...",
@@ -397,7 +397,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         name: "whoami",
-        run: rights::whoami,
+        run: whoami::whoami,
         summary: "show who supervisord takes the caller for, and what that one may do",
         forms: &[(
             "whoami",

@@ -1,8 +1,11 @@
 //! The servers as their clients meet them: real sockets, bytes as written, a broker that is not real, a clock that
 //! stands still unless a test moves it.
 
+mod asks;
 mod bed;
 mod follow;
 mod limits;
 mod login;
+mod page;
 mod protocol;
+mod routes;

@@ -269,7 +269,7 @@ pub static METHODS: &[Method] = &[
         params: &[NAME_OR_GROUP, AFTER],
         faults: GROUP_FAULTS,
         target: Target::Process,
-        help: "Stops a process, if it runs, and starts it, as one act: what was begun goes on to its end though the client leaves. One that does not run has NOT_RUNNING for the stop. For `group:*` it does what supervisor.restartProcessGroup does.",
+        help: "Stops a process, if it runs, and starts it, as one act: what was begun goes on to its end though the client leaves. One that does not run has NOT_RUNNING for the stop. One that is being stopped already is waited for and then started, and one that somebody else starts in the midst has ALREADY_STARTED for the start. A restart that was begun when the broker ended is finished by the next one. For `group:*` it does what supervisor.restartProcessGroup does.",
         ..RESTART
     },
     Method {

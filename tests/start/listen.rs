@@ -47,6 +47,8 @@ fn variable(pid: i32, name: &str) -> Option<String> {
 /// The program has exactly these sockets from descriptor 3 on, and knows; nobody else has them.
 fn assert_passed(daemon: &Daemon, name: &str, names: &str, count: u32) -> Vec<u64> {
     let pid = daemon.wait_running(name);
+    // In the midst of an exec there is none.
+    wait_for("its environment", || variable(pid, "LISTEN_FDS").is_some());
     assert_eq!(variable(pid, "LISTEN_FDS"), Some(count.to_string()));
     assert_eq!(variable(pid, "LISTEN_PID"), Some(pid.to_string()));
     assert_eq!(variable(pid, "LISTEN_FDNAMES").as_deref(), Some(names));

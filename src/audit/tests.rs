@@ -52,10 +52,14 @@ impl Bed {
     }
 
     fn run_on(&self, pipes: [&OwnedFd; 2]) {
+        self.run_with(pipes, None);
+    }
+
+    fn run_with(&self, pipes: [&OwnedFd; 2], syslog: Option<OwnedFd>) {
         let pipes = pipes.map(|pipe| pipe.try_clone().unwrap());
         let log = Log::lock(self.log().into()).unwrap();
         let head = file::Head::new(self.memory.try_clone().unwrap().into());
-        let mut writer = Writer::new(log, head, pipes, Scratch::new().unwrap(), None).unwrap();
+        let mut writer = Writer::new(log, head, pipes, Scratch::new().unwrap(), syslog).unwrap();
         writer.begin(&[]).unwrap();
         writer.run().unwrap();
     }
@@ -338,6 +342,16 @@ fn state_of(bed: &Bed) -> State {
     let memory = content(&bed.memory);
     let place = privsep::audit::STATE_AT + newest(&memory) * PLACE;
     State::decode(&memory[place..place + PLACE]).unwrap()
+}
+
+#[test]
+fn that_the_system_s_log_is_gone_is_said_once() {
+    let bed = Bed::new(0);
+    let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    drop(theirs);
+    bed.run_with([&pipe(&noted(1..9)), &pipe(&said(1..3))], Some(ours.into()));
+    let lines = expect(&bed, 8, 2);
+    assert_eq!(lines.iter().filter(|line| line["event"] == "syslog").count(), 1);
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Writer {
                 }
             }
             // There may be a new socket for whoever comes next.
-            if self.deaf.is_some_and(|since| since.elapsed() >= DEAF) {
+            if self.deaf.is_some_and(|since| since.elapsed() >= DEAF) && !self.orphan() {
                 self.sync();
                 return Ok(());
             }
@@ -226,7 +226,7 @@ impl Writer {
         let mut fds: Vec<_> =
             open.map(|((pipe, events), _)| PollFd::new(pipe.as_fd(), events)).collect();
         let due = self.dirty.map(|since| SYNC.saturating_sub(since.elapsed()));
-        let deaf = self.deaf.map(|since| DEAF.saturating_sub(since.elapsed()));
+        let deaf = self.deaf.map(|since| DEAF.saturating_sub(since.elapsed()).max(SYNC));
         let timeout =
             [due, deaf, held].into_iter().flatten().min().map_or(PollTimeout::NONE, |due| {
                 let millis = due.as_millis().saturating_add(1);

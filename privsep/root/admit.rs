@@ -63,6 +63,7 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
             ensure(told && of.instance == instance, Refusal::Moot)?;
         }
         Request::Retire { slot } => drop(known(slot)?),
+        Request::Authenticate => ensure(table.pam, Refusal::Misbehaved)?,
         Request::Reread | Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}
     }
     Ok(Act(request))
@@ -99,6 +100,7 @@ mod tests {
             Request::ClearLog { log: 0 },
             Request::Ack { slot: 7, instance: 0 },
             Request::Retire { slot: 1 },
+            Request::Authenticate,
         ] {
             assert!(refused(Phase::Serving, request), "{request:?}");
         }

@@ -226,6 +226,7 @@ impl Spawner {
             }
             Request::Reread => self.reread(seq, now),
             Request::Retire { slot } => self.retire(slot, now),
+            Request::Authenticate => self.done(seq, Err(Errno::ENOSYS)),
             Request::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
         }
     }

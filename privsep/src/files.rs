@@ -16,6 +16,8 @@ pub const MAX_PATH: usize = 4_095;
 pub const MAX_DIRS: u16 = 256;
 /// The most files in one reading.
 pub const MAX_FILES: u32 = 4_096;
+/// The most files that one reading names itself.
+pub const MAX_NAMED: u32 = 256;
 
 tagged! {
 /// One request of the reader.
@@ -36,6 +38,8 @@ pub enum Ask {
     4 Accept,
     /// Nothing is to be started; the reader has said why. The daemon leaves with this exit status.
     5 Leave(status: u8),
+    /// A regular file that the configuration names: a certificate, a key, the tokens. By absolute path.
+    6 Named(path: Vec<u8>),
 }
 }
 
@@ -44,7 +48,9 @@ impl Ask {
     pub fn read(bytes: &[u8]) -> Result<Ask, Error> {
         let ask = Ask::decode(bytes)?;
         let sound = match &ask {
-            Ask::Main(path) | Ask::Dir(path) => path.starts_with(b"/") && path.len() <= MAX_PATH,
+            Ask::Main(path) | Ask::Dir(path) | Ask::Named(path) => {
+                path.starts_with(b"/") && path.len() <= MAX_PATH
+            }
             Ask::File { name, .. } => {
                 !name.contains(&b'/') && ![&b""[..], b".", b".."].contains(&name.as_slice())
             }

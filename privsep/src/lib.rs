@@ -20,6 +20,7 @@ pub mod audit;
 pub mod files;
 pub mod frame;
 pub mod journal;
+pub mod login;
 pub mod reply;
 pub mod request;
 pub mod start;

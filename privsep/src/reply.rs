@@ -201,6 +201,11 @@ pub enum Reply {
         /// The reader's exit status: 0 with the settings, otherwise with its complaints.
         status: u8,
     },
+    /// Answer to `Authenticate`, with the end of a SEQPACKET socket to the helper: see [`crate::login`].
+    13 Helper {
+        /// The request that it answers.
+        seq: u32,
+    },
 }
 }
 
@@ -211,7 +216,10 @@ impl Reply {
             Reply::Hello { stdout, audit, .. } => {
                 2 + usize::from(*stdout) + usize::from(audit.is_some())
             }
-            Reply::Listener { .. } | Reply::Opened { .. } | Reply::Reading { .. } => 1,
+            Reply::Listener { .. }
+            | Reply::Opened { .. }
+            | Reply::Reading { .. }
+            | Reply::Helper { .. } => 1,
             Reply::Spawned { pipes, .. } => ENDS.iter().filter(|bit| pipes & **bit != 0).count(),
             _ => 0,
         }
@@ -268,6 +276,7 @@ mod tests {
             Reply::SignalReceived { signo: 15 },
             Reply::Stranger { pid: 5, status: 256 },
             Reply::Reading { seq: 1, epoch: 2, status: 0 },
+            Reply::Helper { seq: 1 },
         ]
     }
 

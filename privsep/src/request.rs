@@ -119,6 +119,8 @@ tagged! {
             /// Which.
             slot: Slot,
         },
+        /// Start a PAM helper for one attempt; EAGAIN while the spawner's bound on attempts is reached.
+        13 Authenticate,
     }
 }
 
@@ -158,7 +160,7 @@ impl Wire for Numbered {
 mod tests {
     use super::*;
 
-    const ALL: [Request; 19] = [
+    const ALL: [Request; 20] = [
         Request::Ready,
         Request::Spawn { slot: 7 },
         Request::Probe { slot: u32::MAX },
@@ -178,6 +180,7 @@ mod tests {
         Request::Spawn { slot: 0 },
         Request::Reread,
         Request::Retire { slot: 3 },
+        Request::Authenticate,
     ];
 
     #[test]

@@ -203,6 +203,8 @@ pub struct Table {
     pub broker: Option<Identity>,
     /// The audit log, where there is one; decided for the daemon's life.
     pub audit: Option<Audit>,
+    /// Whether the broker may ask for PAM helpers.
+    pub pam: bool,
     /// Refuse to start where a layer of the sandbox is missing.
     pub sandbox_required: bool,
     /// Limit of open descriptors for programs.
@@ -447,6 +449,7 @@ mod tests {
                 },
                 syslog: true,
             }),
+            pam: true,
             sandbox_required: true,
             nofile: Some((1024, 20_000)),
             nproc: None,

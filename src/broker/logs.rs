@@ -112,7 +112,10 @@ impl Broker {
                 return;
             }
             Some(Pending::Reopen(_) | Pending::Rotate(_)) => {}
-            Some(Pending::Signal { .. } | Pending::Clear(..) | Pending::Reread) | None => return,
+            Some(
+                Pending::Signal { .. } | Pending::Clear(..) | Pending::Reread | Pending::Helper(_),
+            )
+            | None => return,
         }
         if !self.settings().logs.contains_key(&log) {
             // Whose it was has been removed meanwhile; the number may become another log's.
@@ -162,7 +165,7 @@ impl Broker {
                 self.state.borrow_mut().logs.release(log, Ok(()), Instant::now());
                 let _ = client.send(result.map_err(io::Error::from));
             }
-            Pending::Signal { .. } | Pending::Reread => {}
+            Pending::Signal { .. } | Pending::Reread | Pending::Helper(_) => {}
         }
         self.after_logs();
     }
@@ -358,7 +361,9 @@ fn request_of(pending: &Pending) -> Option<Request> {
         Pending::Reopen(log) | Pending::ReopenToClear(log, _) => {
             Request::OpenLog { log: *log, mode: Mode::Reopen }
         }
-        Pending::Read(_) | Pending::Signal { .. } | Pending::Reread => return None,
+        Pending::Read(_) | Pending::Signal { .. } | Pending::Reread | Pending::Helper(_) => {
+            return None;
+        }
         Pending::Rotate(log) => Request::RotateLog { log: *log },
         Pending::Clear(log, _) => Request::ClearLog { log: *log },
     })

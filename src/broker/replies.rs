@@ -51,6 +51,14 @@ impl Broker {
                     self.read(ours, status, fd);
                 }
             }
+            Reply::Helper { seq } => {
+                let pending = self.state.borrow_mut().pending.remove(&seq);
+                if let (Some(Pending::Helper(asker)), Some(fd)) = (pending, fds.into_iter().next())
+                {
+                    // One who has left closes it, and the helper ends.
+                    let _ = asker.send(Ok(fd));
+                }
+            }
             // Only at the beginning, where they are read one by one.
             Reply::Hello { .. } | Reply::Listener { .. } => {}
         }
@@ -107,6 +115,11 @@ impl Broker {
                 self.input(Input::SignalFailed { slot, instance, errno });
             }
             Some(Pending::Reread) => self.not_read(Errno::from_raw(errno)),
+            Some(Pending::Helper(asker)) => {
+                // Without an error number it came without the helper.
+                let refused = result.err().unwrap_or(Errno::EPROTO);
+                let _ = asker.send(Err(refused.into()));
+            }
             Some(Pending::Signal { .. }) | None => {}
             Some(pending) => self.log_done(pending, result),
         }

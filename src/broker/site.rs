@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use jiff::tz::TimeZone;
@@ -203,6 +203,12 @@ impl Site for Broker {
     async fn changed(&self, log: u32) {
         let notify = self.state.borrow_mut().logs.follow(log);
         notify.notified().await;
+    }
+
+    async fn helper(&self) -> io::Result<OwnedFd> {
+        let (asker, answer) = oneshot::channel();
+        self.send(Request::Authenticate, Pending::Helper(asker));
+        answer.await.map_err(|_| io::Error::from(ErrorKind::BrokenPipe))?
     }
 
     fn log_identity(&self, file: &File) -> io::Result<(u64, u64)> {

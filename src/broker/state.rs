@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ pub(super) enum Pending {
     Clear(Log, oneshot::Sender<io::Result<()>>),
     /// A reading of the configuration.
     Reread,
+    /// A PAM helper.
+    Helper(oneshot::Sender<io::Result<OwnedFd>>),
 }
 
 /// An exit that waits for its pipes.

@@ -266,6 +266,10 @@ pub struct Server {
     pub insecure_no_auth: bool,
     /// See the settings.
     pub guarded: bool,
+    /// `auth=pam`.
+    pub pam: bool,
+    /// What it needs to speak TLS.
+    pub tls: Option<super::settings::Tls>,
 }
 
 /// A `[user:NAME]`.

@@ -93,6 +93,8 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         legacy_get_actions,
         insecure_no_auth,
         guarded: false,
+        pam: false,
+        tls: None,
     })
 }
 
@@ -169,6 +171,8 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         legacy_get_actions,
         insecure_no_auth: false,
         guarded: false,
+        pam: false,
+        tls: None,
     })
 }
 

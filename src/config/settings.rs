@@ -81,6 +81,53 @@ pub struct Server {
     /// It can be reached from other machines, and nobody has said that this is to be without a password: it serves nobody
     /// who has not logged in, not even where a later reading leaves no one who could. A role's `anonymous` is an exception.
     pub guarded: bool,
+    /// `auth=pam`: names that are no `[user:NAME]` are the system's accounts.
+    pub pam: bool,
+    /// Certificate and key, where it speaks TLS.
+    pub tls: Option<Tls>,
+}
+
+/// What a server needs to speak TLS. The reader has checked that certificate and key belong together.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// The certificate and what leads from it to its authority, in DER.
+    pub chain: Vec<Vec<u8>>,
+    /// The certificate's key, in DER: PKCS #8, PKCS #1 or SEC 1.
+    pub key: Vec<u8>,
+    /// Whom it asks for a certificate.
+    pub clients: Option<Clients>,
+}
+
+/// `tls_client_ca` and its companions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clients {
+    /// Authorities whose certificates are good, in DER.
+    pub authorities: Vec<Vec<u8>>,
+    /// Lists of revoked certificates, in DER.
+    pub revoked: Vec<Vec<u8>>,
+    /// Whether a client without a certificate is turned away.
+    pub required: bool,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls(..)")
+    }
+}
+
+/// A token of the tokens file, or one that a program was given by `token=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its name; `program:GROUP:NAME` for a program's.
+    pub name: String,
+    /// The role that it has.
+    pub role: String,
+    /// Who made it, as a member is written (`user:alice`, `unix:1000(1000,33)`, …); nothing for root and for the daemon's user.
+    pub maker: Option<String>,
+    /// From when on it is no good: seconds since 1970.
+    pub expires: Option<u64>,
+    /// SHA-256 of its text.
+    pub digest: [u8; 32],
 }
 
 /// A `[user:NAME]` section: somebody who logs in.
@@ -271,6 +318,8 @@ pub struct Settings {
     pub users: Vec<User>,
     /// Who may do what.
     pub access: Rules,
+    /// Tokens of machines.
+    pub tokens: Vec<Token>,
     /// Where decisions and changes are recorded; `None` nowhere.
     pub audit: Option<AuditLog>,
     /// Logs by number.

@@ -154,6 +154,7 @@ fn settings(facts: &Facts, daemon: &Daemon) -> Settings {
         shutdown_timeout: daemon.shutdown_timeout,
         servers: Vec::new(),
         users: Vec::new(),
+        tokens: Vec::new(),
         access: Rules::default(),
         audit: None,
         logs: BTreeMap::new(),
@@ -182,6 +183,8 @@ fn listed(servers: &[Server]) -> Vec<settings::Server> {
         hosts: server.hosts.clone(),
         legacy_get_actions: server.legacy_get_actions,
         guarded: server.guarded,
+        pam: server.pam,
+        tls: server.tls.clone(),
     };
     (0..).zip(servers).map(each).collect()
 }

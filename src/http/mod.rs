@@ -26,6 +26,7 @@ mod throttle;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 
 pub use accept::{Listener, serve};
 pub use gate::Gate;
@@ -40,6 +41,8 @@ pub trait Site: Office + 'static {
     fn changed(&self, log: u32) -> impl Future<Output = ()>;
     /// What tells an open log file from every other one that exists: device and inode.
     fn log_identity(&self, file: &File) -> io::Result<(u64, u64)>;
+    /// One end of a socket to a PAM helper, for one attempt; EAGAIN while too many are under way.
+    fn helper(&self) -> impl Future<Output = io::Result<OwnedFd>>;
     /// Writes a line to the activity log.
     fn log(&self, level: Level, text: String) {
         self.note(level, text);

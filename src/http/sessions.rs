@@ -130,6 +130,8 @@ mod tests {
             hosts: Vec::new(),
             legacy_get_actions: false,
             guarded: false,
+            pam: false,
+            tls: None,
         };
         Rc::new(Key::of(&server).expect("a key"))
     }

@@ -77,6 +77,7 @@ pub(crate) fn settings(groups: Vec<(&str, i64, Vec<Process>)>) -> Settings {
         shutdown_timeout: None,
         servers: Vec::new(),
         users: Vec::new(),
+        tokens: Vec::new(),
         access: Rules::default(),
         audit: None,
         logs: BTreeMap::new(),

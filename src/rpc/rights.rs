@@ -103,6 +103,9 @@ fn subject(guard: &Guard<'_, impl Office>, user: &str) -> Result<Principal, Faul
         Who::Anonymous => Proof::None,
         Who::Unix { .. } => Proof::Peer,
         Who::User(_) => Proof::Password,
+        Who::Account { .. } => Proof::Pam,
+        Who::Certificate { .. } => Proof::Certificate,
+        Who::Token { .. } => Proof::Token,
     };
     Ok(Principal::new(who, proof))
 }

@@ -14,6 +14,8 @@ fn visitors() -> Visitors {
         hosts: Vec::new(),
         legacy_get_actions: false,
         guarded: false,
+        pam: false,
+        tls: None,
     })
 }
 

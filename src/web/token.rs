@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use policy::access::{Principal, Proof, Who};
+use policy::access::{Principal, Who};
 use sha2::Sha256;
 
 /// For which a form can be sent after its page was made.
@@ -51,14 +51,12 @@ impl Mint {
             Who::Anonymous => ("anonymous", Vec::new()),
             Who::Unix { uid, .. } => ("unix", uid.to_be_bytes().to_vec()),
             Who::User(name) => ("user", name.as_bytes().to_vec()),
+            Who::Account { name, .. } => ("account", name.as_bytes().to_vec()),
+            Who::Certificate { names } => ("certificate", names.join("\n").into_bytes()),
+            Who::Token { name, .. } => ("token", name.as_bytes().to_vec()),
         };
-        let proof = match principal.proof() {
-            Proof::None => "none",
-            Proof::Peer => "peer",
-            Proof::Password => "password",
-            Proof::Session => "session",
-        };
-        Mint(self.0.clone()).and(kind.as_bytes()).and(&who).and(proof.as_bytes())
+        let proof = principal.proof().word().as_bytes();
+        Mint(self.0.clone()).and(kind.as_bytes()).and(&who).and(proof)
     }
 
     /// The part, with its length, so that no two rows of parts look the same.
@@ -93,6 +91,8 @@ impl Mint {
 
 #[cfg(test)]
 mod tests {
+    use policy::access::Proof;
+
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100_000);

@@ -23,6 +23,9 @@ pub(super) struct Index {
     uids: HashMap<u32, Bits>,
     gids: HashMap<u32, Bits>,
     anonymous: Option<Bits>,
+    certificates: HashMap<String, Bits>,
+    /// By the role's name: what a token has.
+    named: HashMap<String, Bits>,
     /// By signal; 0 is any. Empty where no role grants one.
     signals: Vec<Bits>,
     actions: HashMap<Action, Bits>,
@@ -78,6 +81,8 @@ impl Index {
                 index.everything.insert(number);
             }
             role.members.iter().for_each(|member| index.member(number, member));
+            let none = index.none();
+            index.named.entry(role.name.clone()).or_insert(none).insert(number);
             role.programs.iter().for_each(|pattern| index.pattern(number, pattern));
         }
         index
@@ -94,6 +99,7 @@ impl Index {
             Member::Uid(uid) => self.uids.entry(*uid).or_insert(none),
             Member::Gid(gid) => self.gids.entry(*gid).or_insert(none),
             Member::Anonymous => self.anonymous.get_or_insert(none),
+            Member::Certificate(name) => self.certificates.entry(name.clone()).or_insert(none),
         };
         bits.insert(role);
     }
@@ -144,10 +150,14 @@ impl Index {
         match who {
             Who::Anonymous => join(self.anonymous.as_ref()),
             Who::User(name) => join(self.users.get(&**name)),
-            Who::Unix { uid, groups } => {
+            Who::Unix { uid, groups } | Who::Account { uid, groups, .. } => {
                 join(self.uids.get(uid));
                 groups.iter().for_each(|gid| join(self.gids.get(gid)));
             }
+            Who::Certificate { names } => {
+                names.iter().for_each(|name| join(self.certificates.get(&**name)));
+            }
+            Who::Token { role, .. } => join(self.named.get(&**role)),
         }
         bits
     }

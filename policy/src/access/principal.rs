@@ -20,6 +20,29 @@ pub enum Who {
     },
     /// A `[user:NAME]`, or the `username=` of a server section.
     User(Rc<str>),
+    /// An account of the system that PAM has let in.
+    Account {
+        /// The name that it logged in by.
+        name: Rc<str>,
+        /// Its user id.
+        uid: u32,
+        /// Its groups: the primary one and the supplementary ones.
+        groups: Rc<[u32]>,
+    },
+    /// Whoever holds the key of a client certificate that the server's authority has signed.
+    Certificate {
+        /// What it says of its holder, as members are written: `CN=…`, `DNS:…`, `URI:…`, `EMAIL:…`. Never empty.
+        names: Rc<[Rc<str>]>,
+    },
+    /// A machine with a token: it has one role, and of that no more than its maker may do.
+    Token {
+        /// The token's name.
+        name: Rc<str>,
+        /// The role's name.
+        role: Rc<str>,
+        /// Who made it; nothing for an owner of the daemon, who may do all.
+        maker: Option<Rc<Who>>,
+    },
 }
 
 /// How it is known.
@@ -33,6 +56,12 @@ pub enum Proof {
     Password,
     /// By a session that a password began.
     Session,
+    /// By a password that PAM has checked.
+    Pam,
+    /// By the key of a certificate.
+    Certificate,
+    /// By a token.
+    Token,
 }
 
 /// Somebody who has been authenticated, or who did not need to be.
@@ -89,18 +118,26 @@ impl fmt::Display for Who {
             Who::Anonymous => f.write_str(ANONYMOUS),
             Who::Unix { uid, .. } => write!(f, "unix:{uid}"),
             Who::User(name) => write!(f, "user:{name}"),
+            Who::Account { name, .. } => write!(f, "pam:{name}"),
+            Who::Certificate { names } => {
+                write!(f, "cert:{}", names.first().map_or("", |name| name))
+            }
+            Who::Token { name, .. } => write!(f, "token:{name}"),
         }
     }
 }
 
 impl Proof {
-    /// `none`, `peer`, `password`, `session`.
+    /// `none`, `peer`, `password`, `session`, `pam`, `certificate`, `token`.
     pub const fn word(self) -> &'static str {
         match self {
             Proof::None => "none",
             Proof::Peer => "peer",
             Proof::Password => "password",
             Proof::Session => "session",
+            Proof::Pam => "pam",
+            Proof::Certificate => "certificate",
+            Proof::Token => "token",
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Member {
     Gid(u32),
     /// Whoever reaches a server that asks nothing.
     Anonymous,
+    /// Whoever has the key of a certificate with exactly this name: `CN=…`, `DNS:…`, `URI:…`, `EMAIL:…`.
+    Certificate(String),
 }
 
 impl Role {
@@ -59,6 +61,7 @@ impl fmt::Display for Member {
             Member::Uid(uid) => write!(f, "unix:{uid}"),
             Member::Gid(gid) => write!(f, "@{gid}"),
             Member::Anonymous => f.write_str(ANONYMOUS),
+            Member::Certificate(name) => write!(f, "cert:{name}"),
         }
     }
 }

@@ -58,6 +58,10 @@ fn principal(r: &mut Reading<'_>, member: &Member) -> (Principal, Option<String>
         Member::User(name) => {
             (Principal::new(Who::User(name.as_str().into()), Proof::Password), None)
         }
+        Member::Certificate(name) => {
+            let names = [name.as_str().into()].into();
+            (Principal::new(Who::Certificate { names }, Proof::Certificate), None)
+        }
         Member::Uid(uid) => {
             let account = r.host.account(&host::Who::Id(*uid));
             let groups = account.as_ref().map_or(Vec::new(), |account| account.groups.clone());

@@ -178,6 +178,10 @@ impl Site for Fake {
         }
     }
 
+    async fn helper(&self) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     fn log_identity(&self, file: &File) -> io::Result<(u64, u64)> {
         let metadata = file.metadata()?;
         Ok((metadata.dev(), metadata.ino()))
@@ -257,6 +261,8 @@ impl Bed {
                 hosts: Vec::new(),
                 legacy_get_actions,
                 guarded,
+                pam: false,
+                tls: None,
             };
             spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }

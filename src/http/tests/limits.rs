@@ -385,6 +385,8 @@ fn a_socket_that_cannot_accept_is_said_once_and_not_tried_at_once() {
             hosts: Vec::new(),
             legacy_get_actions: false,
             guarded: false,
+            pam: false,
+            tls: None,
         };
         let mut serving =
             Box::pin(serve(Rc::clone(&bed.site), Rc::clone(&bed.gate), Listener::from(fd), server));

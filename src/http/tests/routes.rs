@@ -101,6 +101,8 @@ fn route_of(ask: &str) -> Route {
         hosts: Vec::new(),
         legacy_get_actions: false,
         guarded: false,
+        pam: false,
+        tls: None,
     };
     let ground = Ground { users: true, roles: true, anonymous: true };
     let request = request.body(()).expect("a request");

@@ -37,7 +37,8 @@ impl Visitor {
             return None;
         }
         let name = match principal.who() {
-            Who::User(name) => Some((**name).to_owned()),
+            Who::User(name) | Who::Account { name, .. } => Some((**name).to_owned()),
+            who @ (Who::Certificate { .. } | Who::Token { .. }) => Some(who.to_string()),
             Who::Unix { uid, .. } => Some(format!("unix:{uid}")),
             Who::Anonymous => None,
         };

@@ -12,6 +12,7 @@ pub mod lines;
 pub mod net;
 pub mod netns;
 pub mod people;
+pub mod pki;
 pub mod procfs;
 pub mod room;
 pub mod rpc;

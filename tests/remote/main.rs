@@ -1,0 +1,5 @@
+//! Clients on other machines: TLS, certificates, tokens, accounts; with the clients that people have.
+
+mod reload;
+mod site;
+mod tls;

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 # For accounts and networks that tests make.
 need useradd passwd
 need ip iproute2
+# For certificates that tests make, and as clients.
+need openssl openssl
+need curl curl
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 { cargo test --no-fail-fast -p system-tests 2>&1 && echo 'all suites passed'; } | tee "$log"

@@ -1,5 +1,6 @@
 //! Clients on other machines: TLS, certificates, tokens, accounts; with the clients that people have.
 
+mod clients;
 mod reload;
 mod site;
 mod tls;

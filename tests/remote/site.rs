@@ -246,6 +246,15 @@ pub fn feed(command: &mut Command, input: &str) -> Said {
     Said::of(&output)
 }
 
+/// The hash of a password, as `supervisorctl passwd` makes it.
+pub fn hashed(room: &Room, password: &str) -> String {
+    let client = Dist::plain().supervisorctl();
+    let mut command = patient(&text(&client));
+    command.args(["passwd", "--stdin", "--hash"]).current_dir(room.dir());
+    let said = feed(&mut command, &format!("{password}\n"));
+    said.well().trim().to_owned()
+}
+
 /// A path as text.
 pub fn text(path: &Path) -> String {
     path.display().to_string()

@@ -14,6 +14,7 @@ pub mod netns;
 pub mod people;
 pub mod pki;
 pub mod procfs;
+pub mod proxy;
 pub mod room;
 pub mod rpc;
 pub mod wait;

@@ -1,6 +1,8 @@
 //! Clients on other machines: TLS, certificates, tokens, accounts; with the clients that people have.
 
+mod audit;
 mod clients;
 mod reload;
 mod site;
 mod tls;
+mod tokens;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod clients;
+mod docs;
 mod reload;
 mod site;
 mod tls;

@@ -27,6 +27,7 @@ crl_extensions = list
 policy = any
 copy_extensions = copy
 unique_subject = no
+rand_serial = yes
 [any]
 commonName = optional
 [list]
@@ -164,7 +165,7 @@ impl Authority {
             Kind::Client => "client",
             Kind::Authority => "authority",
         };
-        let mut args = vec!["ca", "-config", "ca.conf", "-batch", "-notext", "-rand_serial"];
+        let mut args = vec!["ca", "-config", "ca.conf", "-batch", "-notext"];
         args.extend(["-preserveDN", "-extensions", extensions, "-in", &request, "-out", &cert]);
         match life {
             Life::Now => {}
@@ -219,4 +220,41 @@ pub fn openssl(dir: &Path, args: &[&str]) -> String {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What openssl itself says of a certificate.
+    fn verify(authority: &Authority, pair: &Pair, more: &[&str]) -> String {
+        let mut command = Command::new("openssl");
+        command.arg("verify").arg("-CAfile").arg(authority.cert()).args(more);
+        command.arg("-untrusted").arg(&pair.cert).arg(&pair.cert);
+        let output = command.output().expect("openssl");
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+    }
+
+    #[test]
+    fn certificates_are_what_they_are_called() {
+        let room = Room::new();
+        let root = Authority::new(&room, "root");
+        let (server, client) = (root.server("DNS:localhost,IP:127.0.0.1"), root.client("deploy"));
+        let good = |told: String| assert!(told.ends_with(": OK\n"), "{told}");
+        let bad = |told: String, word: &str| assert!(told.contains(word), "{told}");
+        good(verify(&root, &server, &["-purpose", "sslserver", "-verify_ip", "127.0.0.1"]));
+        bad(verify(&root, &server, &["-verify_hostname", "elsewhere"]), "mismatch");
+        bad(verify(&root, &server, &["-purpose", "sslclient"]), "purpose");
+        good(verify(&root, &client, &["-purpose", "sslclient"]));
+        let over = root.issue(Kind::Client, Life::Over, "/CN=over", "");
+        bad(verify(&root, &over, &[]), "expired");
+        let later = root.issue(Kind::Client, Life::Later, "/CN=later", "");
+        bad(verify(&root, &later, &[]), "not yet valid");
+        good(verify(&root, &root.below(&room, "below").client("team"), &[]));
+        bad(verify(&Authority::new(&room, "other"), &client, &[]), "unable to get local issuer");
+        root.revoke(&client);
+        let list = text(&root.list());
+        bad(verify(&root, &client, &["-crl_check", "-CRLfile", &list]), "revoked");
+        good(verify(&root, &server, &["-crl_check", "-CRLfile", &list]));
+    }
 }

@@ -4,7 +4,9 @@ use std::fs;
 
 use system_tests::pki::{Authority, Kind, Life};
 
-use crate::site::{Ground, Said, Site, has_words, text};
+use system_tests::wire::Place;
+
+use crate::site::{Ground, PORT, Said, Site, has_words, text};
 
 fn plain() -> Site {
     Ground::new().start("", |_, config| config)
@@ -263,4 +265,26 @@ fn what_cannot_work_is_said_before_the_start() {
     };
     let gone = Ground { server: gone, ..mismatch };
     not_started(&gone, "", &["tls_cert", "gone.pem"]);
+}
+
+#[test]
+fn handshakes_that_lead_nowhere_cost_nobody_anything() {
+    let site = plain();
+    let place = Place::Tcp((site.address, PORT).into());
+    let silent: Vec<_> = (0..100).map(|_| place.connect().expect("a connection")).collect();
+    for turn in 0..500 {
+        let mut wire = place.connect().expect("a connection");
+        // A record of TLS that is none, the beginning of one, and something else.
+        let junk: &[u8] = match turn % 3 {
+            0 => &[22, 3, 1, 0, 4, 1, 2, 3, 4],
+            1 => &[22, 3, 1, 2, 0, 1],
+            _ => b"\0\xff\xfe SSH-2.0-x\r\n\r\n",
+        };
+        let _ = wire.send(junk);
+    }
+    assert_eq!(site.ctl(&["pid"]).well().trim(), site.daemon.pid.to_string());
+    assert_eq!(site.curl_knowing("/healthz", &[]).well().trim(), "ok");
+    let lines = site.daemon.activity().matches("TLS").count();
+    assert!((1..100).contains(&lines), "{lines} lines:\n{}", site.daemon.activity());
+    drop(silent);
 }

@@ -18,10 +18,12 @@ mod logins;
 mod reply;
 mod route;
 mod sessions;
+mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tls;
 
 use std::fs::File;
 use std::future::Future;

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::config::settings::{
-    ActivityLog, Level, LogFile, Password, Process, Server, Settings, User,
+    ActivityLog, Level, LogFile, Password, Process, Server, Settings, Tls, User,
 };
 use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
@@ -218,7 +218,7 @@ pub struct Bed {
 
 impl Bed {
     fn new(plan: Plan) -> Bed {
-        let Plan { maxbytes, credentials, legacy_get_actions, guarded, users, roles } = plan;
+        let Plan { maxbytes, credentials, legacy_get_actions, guarded, users, roles, tls } = plan;
         let dir = TempDir::new().expect("directory");
         let path = dir.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
@@ -253,6 +253,7 @@ impl Bed {
             [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
         {
             let credentials = credentials.clone();
+            let tls = tls.clone().filter(|_| section == "inet_http_server");
             let section = section.to_owned();
             let server = Server {
                 section,
@@ -262,7 +263,7 @@ impl Bed {
                 legacy_get_actions,
                 guarded,
                 pam: false,
-                tls: None,
+                tls,
             };
             spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }
@@ -292,7 +293,7 @@ pub struct Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    fn new(stream: S) -> Self {
+    pub fn new(stream: S) -> Self {
         Client { stream, buffer: Vec::new() }
     }
 
@@ -336,6 +337,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         head + &String::from_utf8_lossy(&body)
     }
 
+    /// Takes this many bytes.
+    pub async fn take(&mut self, count: usize) -> String {
+        while self.buffer.len() < count {
+            assert!(self.more().await, "closed within");
+        }
+        let rest = self.buffer.split_off(count);
+        let taken = std::mem::replace(&mut self.buffer, rest);
+        String::from_utf8_lossy(&taken).into_owned()
+    }
+
     /// Takes all there is until the server closes.
     pub async fn rest(&mut self) -> String {
         while self.more().await {}
@@ -376,6 +387,8 @@ pub struct Plan {
     pub guarded: bool,
     pub users: Vec<User>,
     pub roles: Vec<Role>,
+    /// Of the TCP server.
+    pub tls: Option<Tls>,
 }
 
 impl Plan {

@@ -3,9 +3,11 @@
 
 mod asks;
 mod bed;
+mod certs;
 mod follow;
 mod limits;
 mod login;
 mod page;
 mod protocol;
 mod routes;
+mod tls;

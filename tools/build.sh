@@ -24,6 +24,8 @@ fi
 dist=$1
 musl=$(musl_target)
 static=${musl:+--target=$musl}
+# The broker's TLS has C and assembly in it.
+if [ -n "$musl" ]; then need "$(uname -m)-linux-musl-gcc" musl-tools; fi
 
 # A map that the client's contexts are read into has random numbers from build time in it: the same ones every time.
 export CONST_RANDOM_SEED=supervisor

@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod dist;
 pub mod lines;
+pub mod logins;
 pub mod net;
 pub mod netns;
 pub mod people;

@@ -1,17 +1,20 @@
 //! docs/remote.md, from its first command to its last: all are run, and what they print is what it says.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use system_tests::{Dist, Network, Room, wait_for};
+use system_tests::{Account, Dist, Network, People, Room, wait_for};
 
 use crate::site::{PYTHON, Said, patient, said, text};
 
 const MANUAL: &str = include_str!("../../docs/remote.md");
 /// What it calls the server, and what the server is called here.
 const NAMES: (&str, &str) = ("ops.example.org", "localhost");
+/// Somebody with an account.
+const PERSON: &str = "carol";
+const PASSWORD: &str = "carol's own words";
 /// Directories that are the test's own.
 const OWN: [&str; 3] = ["/etc/supervisor", "/var/log", "/run/"];
 /// Stands for what is another each time.
@@ -48,6 +51,8 @@ fn blocks() -> Vec<Block> {
 struct Machine {
     room: Room,
     network: Network,
+    carol: Account,
+    _people: People,
 }
 
 impl Machine {
@@ -56,12 +61,26 @@ impl Machine {
         for name in ["etc/supervisor/conf.d", "var/log/supervisor", "run", "home"] {
             room.directory(name);
         }
-        Machine { room, network }
+        let mut people = People::new();
+        let staff = people.group("staff");
+        let carol = people.user(PERSON, &staff, &[]);
+        people.password(&carol, PASSWORD);
+        room.file("home/carol.password", &format!("{PASSWORD}\n"));
+        room.mode("home/carol.password", 0o600);
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        symlink(sources, room.path("home/supervisor")).expect("a link");
+        let copy = Command::new("cp").args(["-r", "/etc/pam.d"]).arg(room.path("pam.d")).status();
+        assert!(copy.expect("cp").success());
+        let _ = fs::remove_file(room.path("pam.d/supervisor"));
+        Machine { room, network, carol, _people: people }
     }
 
     /// The one way in which it is not as the manual has it: names of directories and of the server.
     fn here(&self, text: &str) -> String {
-        let text = text.replace(NAMES.0, NAMES.1);
+        let text =
+            text.replace(NAMES.0, NAMES.1).replace(" carol ", &format!(" {} ", self.carol.name));
+        let text = text.replace("= carol\n", &format!("= {}\n", self.carol.name));
+        let text = text.replace("pam:carol\n", &format!("pam:{}\n", self.carol.name));
         OWN.iter().fold(text, |text, dir| text.replace(dir, &self.room.text(&dir[1..])))
     }
 
@@ -106,16 +125,19 @@ impl Machine {
         let file = self.room.file("block", &text);
         let (program, options): (&str, &[&str]) =
             if block.kind == "sh" { ("/bin/sh", &["-eu"]) } else { (PYTHON, &["-B"]) };
-        // Both outputs as they come, as on a terminal.
-        let mut command = patient("/bin/sh");
-        command.args(["-c", "exec \"$@\" 2>&1", "sh", program]).args(options).arg(file);
+        // With services of PAM that are the test's own; both outputs as they come, as on a terminal.
+        let mut command = patient("unshare");
+        let inside = "mount --bind \"$0\" /etc/pam.d && exec \"$@\" 2>&1";
+        command.args(["--mount", "sh", "-c", inside, &self.room.text("pam.d"), program]);
+        command.args(options).arg(file);
+        let before = starts(&self.room);
         let said = self.run(&mut command);
         assert_eq!(said.code, 0, "docs/remote.md, line {}: {}", block.line, said.out);
         if text.lines().any(|line| line.starts_with("supervisord -c")) {
             wait_for("the pidfile", || self.room.path("run/supervisord.pid").exists());
         }
         if text.contains(" reload\n") {
-            wait_for("the daemon to begin anew", || restarted(&self.room));
+            wait_for("the daemon to begin anew", || starts(&self.room) > before);
         }
         self.settle();
         said
@@ -126,9 +148,10 @@ fn own((name, value): (&str, &str)) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-fn restarted(room: &Room) -> bool {
+/// How often the daemon has begun.
+fn starts(room: &Room) -> usize {
     let log = fs::read_to_string(room.path("var/log/supervisor/supervisord.log"));
-    log.is_ok_and(|log| log.matches("supervisord started with pid").count() > 1)
+    log.map_or(0, |log| log.matches("supervisord started with pid").count())
 }
 
 /// Whether a line is as the manual has it.
@@ -190,7 +213,7 @@ fn every_command_works_and_prints_what_is_shown() {
 
 #[test]
 fn its_files_are_those_of_the_examples() {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/remote");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/remote");
     let mut shown: Vec<String> = Vec::new();
     for block in blocks().iter().filter(|block| block.kind == "ini") {
         let name = block.text.lines().next().and_then(|l| l.rsplit('/').next()).expect("a name");

@@ -15,6 +15,8 @@ mod limits;
 mod line;
 mod login;
 mod logins;
+mod pam;
+mod places;
 mod reply;
 mod route;
 mod sessions;
@@ -24,6 +26,7 @@ mod tally;
 mod tests;
 mod throttle;
 mod tls;
+mod tokens;
 
 use std::fs::File;
 use std::future::Future;

@@ -41,6 +41,8 @@ fn server(open: bool) -> Server {
         credentials: (!open).then(|| ("user".to_owned(), password)),
         legacy_get_actions: false,
         guarded: false,
+        pam: false,
+        tls: None,
         hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
     }
 }

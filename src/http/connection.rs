@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -72,7 +72,7 @@ pub(super) async fn serve<S: Site>(
         })
         .await;
     }
-    poll_fn(|cx| Poll::Ready(line.part(cx))).await;
+    line.part(&mut Context::from_waker(Waker::noop()));
     if line.has_unread() {
         // Closing with input unread resets the connection, and the answer could be lost on its way.
         let _ = timeout(LINGER_TIME, poll_fn(|cx| line.poll_closed(cx))).await;

@@ -24,7 +24,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
-mod tokens;
+pub mod tokens;
 
 use std::fs::File;
 use std::future::Future;

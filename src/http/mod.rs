@@ -26,7 +26,7 @@ mod tally;
 mod tests;
 mod throttle;
 mod tls;
-mod tokens;
+pub mod tokens;
 
 use std::fs::File;
 use std::future::Future;

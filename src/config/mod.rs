@@ -52,6 +52,7 @@ mod sockets;
 mod streams;
 mod table;
 pub mod text;
+pub mod token_line;
 mod trace;
 mod trust;
 mod users;

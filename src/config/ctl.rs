@@ -102,7 +102,8 @@ pub fn read(file_name: &str, bytes: &[u8], caller: Caller<'_>, problems: &mut Pr
         return client;
     }
     if !doc.has(SECTION) {
-        problems.error(".ini file does not include supervisorctl section", vec![file_name.to_owned()]);
+        problems
+            .error(".ini file does not include supervisorctl section", vec![file_name.to_owned()]);
         return client;
     }
     let mut names = Names::default();

@@ -209,7 +209,10 @@ mod tests {
             ("[context:x]\nusername=a\n", "has no serverurl"),
             ("[context:x]\nserverurl=here\n", "is not a URL"),
             ("[context:x]\nserverurl=http://h\npassword=a\npassword_file=b\n", "has both"),
-            ("[context:x]\nserverurl=https://h\ninsecure=perhaps\n", "insecure: not a valid boolean"),
+            (
+                "[context:x]\nserverurl=https://h\ninsecure=perhaps\n",
+                "insecure: not a valid boolean",
+            ),
             ("[context:x\nhunter2\n", "this is no INI file"),
         ] {
             let error = error("x", text, 0o600);

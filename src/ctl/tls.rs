@@ -100,7 +100,8 @@ impl Tls {
         let tls = ClientConnection::new(Arc::new(config), name);
         let tls = tls.map_err(|error| peer.words(&error))?;
         let mut link = Link { socket, tls, peer };
-        link.shake_hands(Instant::now() + PATIENCE).map_err(|error| link.peer.interrupted(error))?;
+        link.shake_hands(Instant::now() + PATIENCE)
+            .map_err(|error| link.peer.interrupted(error))?;
         Ok(link)
     }
 }
@@ -202,7 +203,9 @@ impl Link {
             match self.receive() {
                 Ok(0) => return None,
                 Ok(_) => {}
-                Err(error) => return error.get_ref().is_some_and(|e| e.is::<NoTls>()).then_some(error),
+                Err(error) => {
+                    return error.get_ref().is_some_and(|e| e.is::<NoTls>()).then_some(error);
+                }
             }
         }
     }

@@ -67,9 +67,7 @@ pub struct TokenFile {
 
 /// The tokens of a file, without changing it.
 pub fn list(path: &str) -> Result<Vec<Token>, Failure> {
-    let file = opener()
-        .open(native(path))
-        .map_err(|error| Failure::of("read", path, &error))?;
+    let file = opener().open(native(path)).map_err(|error| Failure::of("read", path, &error))?;
     tokens(path, &lines(path, &file)?)
 }
 
@@ -104,7 +102,9 @@ impl TokenFile {
                 return Ok(TokenFile { path: path.to_owned(), lines, lock });
             }
             if Instant::now() >= deadline {
-                return Err(Failure::Other(format!("{path} is replaced again and again: try later")));
+                return Err(Failure::Other(format!(
+                    "{path} is replaced again and again: try later"
+                )));
             }
         }
     }
@@ -225,4 +225,106 @@ fn tokens(path: &str, lines: &[String]) -> Result<Vec<Token>, Failure> {
         tokens.push(token);
     }
     Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn token(name: &str) -> Token {
+        Token {
+            name: name.to_owned(),
+            role: "r".to_owned(),
+            maker: None,
+            expires: None,
+            digest: token_line::digest(name),
+        }
+    }
+
+    fn path(dir: &tempfile::TempDir, name: &str) -> String {
+        dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn add(path: &str, name: &str) -> Result<(), Failure> {
+        TokenFile::open(path, true)?.add(&token(name))
+    }
+
+    #[test]
+    fn files_are_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = path(&dir, "tokens");
+        fs::write(&file, "# kept\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut before = File::open(&file).unwrap();
+        add(&file, "a").unwrap();
+        // Whoever reads the old one reads all of it.
+        let mut text = String::new();
+        before.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "# kept\n");
+        assert!(fs::read_to_string(&file).unwrap().starts_with("# kept\na r never owner "));
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn the_owner_stays() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = path(&dir, "tokens");
+        add(&file, "a").unwrap();
+        std::os::unix::fs::chown(&file, Some(65_521), Some(65_522)).unwrap();
+        add(&file, "b").unwrap();
+        let about = fs::metadata(&file).unwrap();
+        assert_eq!((about.uid(), about.gid(), about.mode() & 0o7777), (65_521, 65_522, 0o600));
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = path(&dir, "tokens");
+        let writers = (0..8).map(|number| {
+            let file = file.clone();
+            std::thread::spawn(move || add(&file, &format!("t{number}")))
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            assert_eq!(writer.join().unwrap(), Ok(()));
+        }
+        assert_eq!(list(&file).unwrap().len(), 8);
+    }
+
+    #[test]
+    fn other_files_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (path(&dir, "tokens"), path(&dir, "link"));
+        add(&file, "a").unwrap();
+        symlink(&file, &link).unwrap();
+        for failure in [list(&link).unwrap_err(), add(&link, "b").unwrap_err()] {
+            assert!(failure.text().contains("is a symbolic link"), "{}", failure.text());
+        }
+        let second = path(&dir, "second");
+        fs::hard_link(&file, &second).unwrap();
+        assert!(add(&file, "b").unwrap_err().text().contains("2 names"));
+        let fifo = path(&dir, "fifo");
+        nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(add(&fifo, "b").unwrap_err().text().contains("no regular file"));
+        assert!(matches!(list(&path(&dir, "none")), Err(Failure::Other(_))));
+        assert!(TokenFile::open(&path(&dir, "none"), false).is_err());
+        assert!(!fs::exists(path(&dir, "none")).unwrap());
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = path(&dir, "tokens");
+        let secret = token_line::token(&[1; 32]);
+        fs::write(&file, format!("# x\n{secret}\n")).unwrap();
+        let failure = list(&file).unwrap_err();
+        assert!(
+            failure.text().contains(&format!("{file}:2: ")) && !failure.text().contains(&secret)
+        );
+    }
 }

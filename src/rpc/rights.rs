@@ -18,10 +18,10 @@ pub(super) fn who_am_i(guard: &Guard<'_, impl Office>) -> Value {
     let roles = access.roles_of(who).into_iter().map(|role| Value::from(role.name.as_str()));
     structure([
         ("name", Value::Str(who.to_string())),
-        ("principal", Value::Str(who.who().detailed())),
         ("auth", Value::from(who.proof().word())),
         ("roles", Value::Array(roles.collect())),
         ("owner", Value::Bool(access.is_owner(who))),
+        ("principal", Value::Str(who.who().detailed())),
     ])
 }
 

@@ -169,7 +169,10 @@ mod tests {
         };
         let named = |variables: &[(&str, &str)]| {
             let get = |key: &str| {
-                variables.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned())
+                variables
+                    .iter()
+                    .find(|(name, _)| *name == key)
+                    .map(|(_, value)| (*value).to_owned())
             };
             Daemon::named(get).map(|daemon| daemon.map(|daemon| daemon.server.authorization()))
         };

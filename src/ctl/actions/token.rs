@@ -200,7 +200,10 @@ fn is_away(trouble: &Trouble) -> bool {
 fn judge(me: &Me, role: &str) -> Result<Maker, Stop> {
     let say = |text: String| Err(Stop::Say(text, Code::AccessDenied.name()));
     if me.auth == "token" {
-        return say(format!("a token cannot make tokens, and {} is one: nothing was made", me.name));
+        return say(format!(
+            "a token cannot make tokens, and {} is one: nothing was made",
+            me.name
+        ));
     }
     if me.owner {
         return Ok(Maker { name: None, daemon: true });
@@ -336,10 +339,9 @@ fn described(token: &Token) -> Vec<(&'static str, Json)> {
 fn describe(session: &Session, wish: &Wish, token: &Token) {
     let expires = match token.expires {
         None => "never expires".to_owned(),
-        expires if wish.by_default => format!(
-            "expires at {} (90d; --expires says otherwise)",
-            token_line::expiry(expires)
-        ),
+        expires if wish.by_default => {
+            format!("expires at {} (90d; --expires says otherwise)", token_line::expiry(expires))
+        }
         expires => format!("expires at {}", token_line::expiry(expires)),
     };
     let maker = match &token.maker {
@@ -363,7 +365,10 @@ fn enforce(session: &mut Session, maker: &Maker, name: &str, path: &str, valid: 
             Err(trouble) => Some(not_read(&trouble)),
         }
     } else if valid {
-        note(session, &format!("supervisord does not run: the token in {path} works once it does."));
+        note(
+            session,
+            &format!("supervisord does not run: the token in {path} works once it does."),
+        );
         return;
     } else {
         Some(format!(
@@ -373,7 +378,9 @@ fn enforce(session: &mut Session, maker: &Maker, name: &str, path: &str, valid: 
     };
     match (why, valid) {
         (None, true) => note(session, &format!("It is in {path}, and works now.")),
-        (None, false) => note(session, &format!("Token {name} is revoked: it works nowhere any more.")),
+        (None, false) => {
+            note(session, &format!("Token {name} is revoked: it works nowhere any more."))
+        }
         (Some(why), valid) => {
             let what = if valid {
                 format!("It is in {path}, but DOES NOT WORK YET")
@@ -418,7 +425,9 @@ fn reads_another(session: &mut Session, name: &str, path: &str, valid: bool) -> 
         Err(_) => return None,
     };
     (known != valid).then(|| {
-        format!("supervisord goes by another file: tokens_file= of its [supervisord] has to name {path}")
+        format!(
+            "supervisord goes by another file: tokens_file= of its [supervisord] has to name {path}"
+        )
     })
 }
 

@@ -164,7 +164,10 @@ pub const ACTIONS: &[Action] = &[
         name: "open",
         run: shell::open,
         summary: "turn to another supervisord",
-        forms: &[("open <url>", "speak to the supervisord at http://HOST:PORT, https://HOST:PORT or unix:///PATH")],
+        forms: &[(
+            "open <url>",
+            "speak to the supervisord at http://HOST:PORT, https://HOST:PORT or unix:///PATH",
+        )],
         operands: &[Url, Nothing],
         flags: &[],
         details: "Then its status is shown. Name and password stay those that were given before.",
@@ -385,9 +388,15 @@ pub const ACTIONS: &[Action] = &[
                   that file, the line to be added to it is told. After a change supervisord reads its configuration, as by \
                   \"reread\".",
         exits: &[
-            (1, "nothing was done: there is no such token, the file cannot be used, or it is not for the caller"),
+            (
+                1,
+                "nothing was done: there is no such token, the file cannot be used, or it is not for the caller",
+            ),
             (2, "the arguments are wrong"),
-            (8, "the token is made but does not work yet, or it is revoked but still works: supervisord has not read it"),
+            (
+                8,
+                "the token is made but does not work yet, or it is revoked but still works: supervisord has not read it",
+            ),
         ],
     },
     Action {

@@ -36,7 +36,9 @@ pub fn own(files: &TlsFiles) -> Result<Option<Arc<CertifiedKey>>, String> {
             Error::InconsistentKeys(_) => {
                 format!("the key {key_file} does not belong to the certificate {file}")
             }
-            error => format!("the certificate {file} with the key {key_file} cannot be used: {error}"),
+            error => {
+                format!("the certificate {file} with the key {key_file} cannot be used: {error}")
+            }
         })
 }
 

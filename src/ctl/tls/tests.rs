@@ -139,11 +139,7 @@ fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-fn secured(
-    own: &Pair,
-    wanted: &Wanted,
-    serve: impl Fn(Secured) + Send + Sync + 'static,
-) -> u16 {
+fn secured(own: &Pair, wanted: &Wanted, serve: impl Fn(Secured) + Send + Sync + 'static) -> u16 {
     let config = config(own, wanted);
     listen(move |stream| {
         stream.set_nodelay(true).unwrap();
@@ -274,9 +270,7 @@ fn strangers_are_not() {
 fn certificates_have_to_be_good_for_the_host_and_now() {
     let (room, authority) = (Room::new(), Authority::new("ours"));
     let files = room.trusts(&authority);
-    let said = |pair: &Pair| {
-        call("localhost", secured(pair, &Wanted::default(), daemon), &files)
-    };
+    let said = |pair: &Pair| call("localhost", secured(pair, &Wanted::default(), daemon), &files);
     let other = authority.signs(&["a.example", "192.0.2.1"], |_| {});
     assert_says(said(&other), &["other names: a.example, 192.0.2.1", "have localhost added"]);
     let nobody = authority.signs(&[], |_| {});
@@ -302,10 +296,8 @@ fn revoked_certificates_are_refused() {
     let (room, authority) = (Room::new(), Authority::new("ours"));
     let port = secured(&authority.server(), &Wanted::default(), daemon);
     let trusts = room.trusts(&authority);
-    let with = |name: &str, text: &str| TlsFiles {
-        crl: Some(room.file(name, text)),
-        ..trusts.clone()
-    };
+    let with =
+        |name: &str, text: &str| TlsFiles { crl: Some(room.file(name, text)), ..trusts.clone() };
     let said = |files: &TlsFiles| call("localhost", port, files);
     assert_eq!(said(&with("none", &authority.revokes(&[], 2999))), ok());
     assert_eq!(said(&with("other", &authority.revokes(&[SERIAL + 1], 2999))), ok());
@@ -394,7 +386,8 @@ fn servers_that_speak_no_tls_are_told_of() {
     assert_says(call("localhost", plain, &files), &["does not speak https", "http://"]);
     let closed = listen(drop);
     assert_says(call("localhost", closed, &files), &["ended the connection"]);
-    let url = |port: u16, path: &str| Server::new(format!("http://localhost:{port}{path}"), None, None);
+    let url =
+        |port: u16, path: &str| Server::new(format!("http://localhost:{port}{path}"), None, None);
     let authority = Authority::new("ours");
     // The other way round: it is an alert that answers, or words.
     let port = secured(&authority.server(), &Wanted::default(), |mut stream| {
@@ -440,7 +433,8 @@ fn files_that_cannot_be_used_are_told_of_before() {
     assert!(text(said(room.shows(&mixed, trusts.clone()))).contains("does not belong to"));
     let alone = TlsFiles { key: Some(room.file("k", &one.key)), ..trusts.clone() };
     assert!(text(said(alone)).contains("--cert FILE"));
-    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let locked =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let locked = Pair { cert: one.cert.clone(), key: locked.to_owned() };
     assert!(text(said(room.shows(&locked, trusts.clone()))).contains("is encrypted"));
     let bad_list = TlsFiles { crl: Some(room.file("c", &one.cert)), ..trusts.clone() };

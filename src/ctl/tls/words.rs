@@ -108,7 +108,9 @@ impl Peer {
                 date(next_update.as_secs())
             ),
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                format!("{whose} is not meant for servers: have one made with extendedKeyUsage serverAuth")
+                format!(
+                    "{whose} is not meant for servers: have one made with extendedKeyUsage serverAuth"
+                )
             }
             error => format!("{whose} cannot be trusted: {error}"),
         }
@@ -123,7 +125,9 @@ impl Peer {
         match alert {
             AlertDescription::CertificateRequired => self.wants_certificate(),
             AlertDescription::ProtocolVersion => {
-                format!("{place} has no version of TLS in common with this client, which speaks 1.2 and 1.3")
+                format!(
+                    "{place} has no version of TLS in common with this client, which speaks 1.2 and 1.3"
+                )
             }
             AlertDescription::UnrecognisedName => {
                 format!("{place} does not know the name {}: use the one that it knows", self.host)
@@ -133,7 +137,9 @@ impl Peer {
             }
             alert if self.has_asked() => self.refused(alert),
             AlertDescription::HandshakeFailure => {
-                format!("{place} has no kind of TLS in common with this client, or wants something that it does not say")
+                format!(
+                    "{place} has no kind of TLS in common with this client, or wants something that it does not say"
+                )
             }
             alert => format!("{place} refused TLS: {alert:?}; its log may tell why"),
         }
@@ -200,7 +206,8 @@ mod tests {
 
     #[test]
     fn names_are_bare() {
-        let given = ["DnsName(\"a.example\")".to_owned(), "IpAddress(::1)".to_owned(), "x".to_owned()];
+        let given =
+            ["DnsName(\"a.example\")".to_owned(), "IpAddress(::1)".to_owned(), "x".to_owned()];
         assert_eq!(names(&given), "a.example, ::1, x");
         assert_eq!(names(&[]), "");
         assert_eq!(date(1_767_225_600), "2026-01-01T00:00:00Z");

@@ -11,7 +11,8 @@ const NOBODY: u32 = u32::MAX - 1;
 /// What a name of `members=` is to the daemon: numbers in place of the system's names. `None` for a plain name, which
 /// may be that of somebody who logs in.
 pub fn resolve(name: &str) -> Result<Option<String>, String> {
-    if name == "anonymous" || name.starts_with("user:") {
+    let known = ["user:", "pam:", "cert:", "token:"];
+    if name == "anonymous" || known.iter().any(|kind| name.starts_with(kind)) {
         return Ok(Some(name.to_owned()));
     }
     if let Some(group) = name.strip_prefix('@') {
@@ -81,7 +82,14 @@ mod tests {
 
     #[test]
     fn what_the_daemon_knows_stays() {
-        for name in ["anonymous", "user:alice", "unix:1000(1000,2000)"] {
+        for name in [
+            "anonymous",
+            "user:alice",
+            "unix:1000(1000,2000)",
+            "token:ci-1",
+            "cert:CN=deploy",
+            "pam:carol",
+        ] {
             assert_eq!(resolve(name), Ok(Some(name.to_owned())));
         }
         assert_eq!(resolve("alice"), Ok(None));

@@ -13,7 +13,6 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Site;
-use super::auth::Key;
 use super::connection::{self, Door};
 use super::gate::{Client, Gate, Section};
 use super::head::Policy;
@@ -123,8 +122,7 @@ pub async fn serve<S: Site>(site: Rc<S>, gate: Rc<Gate>, listener: Listener, ser
     };
     let policy = Policy::new(&server, socket.port());
     let visitors = Rc::new(Visitors::of(&server));
-    let key = Key::of(&server).map(Rc::new);
-    let section = Section { name: server.section.as_str().into(), key };
+    let section = Section::of(&server);
     let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;

@@ -8,6 +8,7 @@ use hyper::{Method, Request, StatusCode, Version};
 
 use super::auth::{Credentials, Given, Ground, cookie, given};
 use super::hosts::{Hosts, counted};
+use super::tokens::Ticket;
 use crate::config::settings::Server;
 use crate::web::{Page, login, origin};
 
@@ -17,6 +18,8 @@ pub struct Policy {
     asks: bool,
     /// Whether it serves nobody who has proved nothing, even where nobody can log in.
     guarded: bool,
+    /// Whether it asks clients for certificates.
+    certificates: bool,
     /// Of a TCP server: whose requests may come from a browser that somebody else's page has sent.
     hosts: Option<Hosts>,
     /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
@@ -26,10 +29,13 @@ pub struct Policy {
 /// What a request brings in proof of who has sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing, and nothing is needed: over a unix socket it is the peer, else anybody.
+    /// Nothing, and nothing is needed: over a unix socket it is the peer, else whoever has a certificate that is enough,
+    /// else anybody.
     Bare,
     /// A name and a password.
     Basic(Credentials),
+    /// A token.
+    Token(Ticket),
     /// A session.
     Session {
         /// Its id.
@@ -121,9 +127,11 @@ impl Route {
 impl Policy {
     /// That of a section. `port` is that of a TCP server; nothing for a unix socket.
     pub fn new(server: &Server, port: Option<u16>) -> Policy {
+        let certificates = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         Policy {
             asks: server.credentials.is_some(),
-            guarded: server.guarded,
+            guarded: server.guarded || certificates.is_some_and(|clients| clients.required),
+            certificates: certificates.is_some(),
             hosts: port.map(|_| Hosts::new(&server.hosts)),
             cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
         }
@@ -134,8 +142,14 @@ impl Policy {
         &self.cookie
     }
 
-    /// What a request asks for and what it claims; or why it is refused, whoever has sent it.
-    pub fn judge<B>(&self, request: &Request<B>, ground: Ground) -> Result<Visit, Refusal> {
+    /// What a request asks for and what it claims; or why it is refused, whoever has sent it. `certified`: the connection
+    /// has shown a certificate that is enough.
+    pub fn judge<B>(
+        &self,
+        request: &Request<B>,
+        ground: Ground,
+        certified: bool,
+    ) -> Result<Visit, Refusal> {
         if self.hosts.is_some() && !counted(request) {
             return Err(Refusal::Status(StatusCode::BAD_REQUEST));
         }
@@ -143,7 +157,7 @@ impl Policy {
         if route == Route::Health {
             return Ok(Visit { claim: Claim::Bare, route });
         }
-        let claim = match self.claim(request, &route, ground) {
+        let claim = match self.claim(request, &route, ground, certified) {
             Ok(claim) => claim,
             // A browser is led no further by a name that was bound to this machine.
             Err(refusal) if refusal == Refusal::Unauthorized => return Err(refusal),
@@ -153,7 +167,7 @@ impl Policy {
             }
         };
         // A browser has no password for a name that it was lured to, so who gives one may call the server by any name.
-        if !matches!(claim, Claim::Basic(_)) {
+        if !matches!(claim, Claim::Basic(_) | Claim::Token(_)) {
             self.check_host(request)?;
         }
         if route == Route::Call && *request.method() == Method::POST {
@@ -168,21 +182,24 @@ impl Policy {
         request: &Request<B>,
         route: &Route,
         ground: Ground,
+        certified: bool,
     ) -> Result<Claim, Refusal> {
         let headers = request.headers();
         let inet = self.hosts.is_some();
         if route.is_open(ground) {
             return Ok(Claim::Bare);
         }
-        let asks = self.asks || inet && (ground.users || self.guarded) && !ground.anonymous;
+        let somebody = ground.users || ground.tokens;
+        let asks = self.asks || inet && (somebody || self.guarded) && !ground.anonymous;
         // A header that nobody has asked for proves nothing, as in the reference; where it can prove something it must.
-        let heeds = asks || ground.users || ground.roles;
+        let heeds = asks || somebody || ground.roles || self.certificates;
         match given(headers) {
             Given::Basic(credentials) if heeds => return Ok(Claim::Basic(credentials)),
+            Given::Token(ticket) if heeds => return Ok(Claim::Token(ticket)),
             Given::Unusable if heeds => return Err(Refusal::Unauthorized),
             _ => {}
         }
-        let refusal = asks.then(|| match is_of_a_person(request) && ground.users {
+        let refusal = (asks && !certified).then(|| match is_of_a_person(request) && ground.users {
             true if *route != Route::Call => Refusal::LogIn { depth: depth(request) },
             _ => Refusal::Unauthorized,
         });

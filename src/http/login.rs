@@ -11,7 +11,7 @@ use super::auth::{Credentials, cookie};
 use super::connection::Door;
 use super::gate::Client;
 use super::head::Refusal;
-use super::sessions::LONGEST;
+use super::sessions::longest;
 use super::tally;
 use crate::web::login::{self, Trouble};
 use crate::web::{Ask, Reply};
@@ -26,7 +26,7 @@ pub(super) async fn enter<S: Site>(door: &Door<S>, client: &Client, ask: &Ask) -
         Ok(given) => given,
         Err(reply) => return reply,
     };
-    let given = Credentials { name: name.into_bytes(), password: password.into_bytes() };
+    let given = Credentials { name: name.into_bytes(), password: password.into_bytes().into() };
     let key = match door.gate.log_in(&door.site, &door.section, client, &given).await {
         Ok(key) => key,
         Err(refusal) => return login::page(identifier, Some(trouble(&refusal))),
@@ -43,7 +43,7 @@ pub(super) async fn enter<S: Site>(door: &Door<S>, client: &Client, ask: &Ask) -
     let value = format!(
         "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
         door.policy.cookie(),
-        LONGEST.as_secs()
+        longest(&key).as_secs()
     );
     with_cookie(login::entered(), &value)
 }

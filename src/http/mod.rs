@@ -15,6 +15,8 @@ mod limits;
 mod line;
 mod login;
 mod logins;
+mod pam;
+mod places;
 mod reply;
 mod route;
 mod sessions;
@@ -22,6 +24,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tokens;
 
 use std::fs::File;
 use std::future::Future;

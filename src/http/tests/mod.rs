@@ -2,10 +2,12 @@
 //! stands still unless a test moves it.
 
 mod asks;
-mod bed;
+pub(super) mod bed;
 mod follow;
 mod limits;
 mod login;
 mod page;
+mod pam;
 mod protocol;
 mod routes;
+mod tokens;

@@ -3,6 +3,7 @@
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{alarm, chdir};
 
@@ -21,6 +22,8 @@ pub fn confine() -> Result<(), Failed> {
     chdir("/")?;
     alarm::set(LIFE);
     capabilities()?;
+    // What the spawner asked for was forgotten when exec gave this process more than the spawner has.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
     let sure = prctl::get_no_new_privs()? && !prctl::get_dumpable()?;
     if sure { Ok(()) } else { Err(Failed) }
 }
@@ -29,7 +32,6 @@ fn capabilities() -> Result<(), Failed> {
     let has = caps::read(None, CapSet::Permitted)?;
     let kept: CapsHashSet = KEPT.into_iter().filter(|cap| has.contains(cap)).collect();
     if has.contains(&Capability::CAP_SETPCAP) {
-        caps::set(None, CapSet::Effective, &has)?;
         for cap in caps::runtime::thread_all_supported() {
             if !KEPT.contains(&cap) {
                 caps::drop(None, CapSet::Bounding, cap)?;

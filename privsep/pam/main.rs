@@ -94,7 +94,7 @@ fn ask(answers: &Answers<'_>) -> Verdict {
 }
 
 /// The numbers of this account. `None` for one that the name service does not know by this very name, has no number of
-/// its own, or has more groups than count: roles may take away, so that none may be left out.
+/// its own, or has more groups than count: nobody could say which of them were left out.
 fn account(name: &CStr) -> Option<Verdict> {
     let text = name.to_str().ok()?;
     let user = User::from_name(text).ok()?.filter(|user| user.name == text)?;

@@ -401,6 +401,7 @@ fn the_spawner_s_notes_are_told_in_words() {
         (Deed::BrokerEnded(Some(Cause::Died), 9), r#""outcome":"SIGKILL","detail":"it died""#),
         (Deed::Asked(signal), r#""instance":2,"detail":"SIGTERM to its process group""#),
         (Deed::Asked(Request::End(End::Restart)), r#""event":"lifecycle","action":"restart""#),
+        (Deed::Asked(Request::Authenticate), r#""event":"login","action":"pam-helper""#),
         (Deed::Spawned(1, 3), r#""action":"start","target":"a:b","pid":3"#),
         (Deed::Failed(1, failure), r#""outcome":"ENOENT at Exec""#),
         (

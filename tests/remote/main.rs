@@ -4,6 +4,7 @@ mod audit;
 mod beyond;
 mod clients;
 mod docs;
+mod pam;
 mod reload;
 mod site;
 mod tls;

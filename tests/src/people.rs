@@ -1,6 +1,7 @@
 //! Accounts of the system that a test makes, and that go with it.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,6 +66,17 @@ impl People {
         self.users.push(user.clone());
         user
     }
+
+    /// Gives a user a password, which is then in the file of passwords as any.
+    pub fn password(&self, user: &Account, password: &str) {
+        let output = attempt("chpasswd", &[], &format!("{}:{password}\n", user.name));
+        assert!(output.status.success(), "chpasswd: {output:?}");
+    }
+
+    /// Changes an account by one of the system's tools, as `usermod --lock` does.
+    pub fn change(&self, user: &Account, name: &str, args: &[&str]) {
+        tool(name, &[args, &[&user.name]].concat());
+    }
 }
 
 impl Default for People {
@@ -113,12 +125,12 @@ fn alone() -> MutexGuard<'static, ()> {
     TOOLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs one of the tools; another process of tests may hold the lock for a while.
-fn attempt(name: &str, args: &[&str]) -> Output {
+/// Runs one of the tools on this input; another process of tests may hold the lock for a while.
+fn attempt(name: &str, args: &[&str], input: &str) -> Output {
     let _alone = alone();
     let mut last = None;
     let done = within(Duration::from_secs(60), || {
-        let output = Command::new(format!("/usr/sbin/{name}")).args(args).output();
+        let output = run(name, args, input);
         let output = output.unwrap_or_else(|e| panic!("this test needs {name}(8): {e}"));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let busy = !output.status.success() && text.contains("lock");
@@ -130,8 +142,18 @@ fn attempt(name: &str, args: &[&str]) -> Output {
     output
 }
 
+fn run(name: &str, args: &[&str], input: &str) -> io::Result<Output> {
+    let mut command = Command::new(name);
+    command.args(args).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    // One that reads nothing may have ended already.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+    child.wait_with_output()
+}
+
 fn tool(name: &str, args: &[&str]) {
-    let output = attempt(name, args);
+    let output = attempt(name, args, "");
     assert!(output.status.success(), "{name} {args:?}: {output:?}");
 }
 

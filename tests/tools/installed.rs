@@ -30,7 +30,7 @@ fn programs_links_and_pages() {
     let dist = Dist::plain().tool("supervisord");
     let dist = dist.ancestors().nth(2).expect("a tree").display().to_string();
     // Twice: over an older installation, too.
-    for _ in 0..2 {
+    for round in 0..2 {
         let output = Command::new("make")
             .arg("-C")
             .arg(&top)
@@ -39,15 +39,23 @@ fn programs_links_and_pages() {
             .output()
             .expect("make");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // An administrator's own service stays.
+        let service = room.path("etc/pam.d/supervisor");
+        let text = fs::read_to_string(&service).expect("the service");
+        assert_eq!(text.matches("# ours\n").count(), round);
+        fs::write(&service, text + "# ours\n").expect("the service");
     }
     let bin = room.path("usr/bin");
     for program in ["supervisord", "supervisorctl", "supervisor-tools"] {
         assert!(fs::symlink_metadata(bin.join(program)).expect("a program").is_file(), "{program}");
         assert_eq!(mode(&bin.join(program)), 0o755, "{program}");
     }
-    for helper in ["supervisor-audit", "supervisor-broker", "supervisor-reader"] {
+    for helper in ["supervisor-audit", "supervisor-broker", "supervisor-pam", "supervisor-reader"] {
         assert_eq!(mode(&room.path("usr/libexec/supervisor").join(helper)), 0o711, "{helper}");
     }
+    let service = room.path("etc/pam.d/supervisor");
+    assert_eq!(mode(&service), 0o644);
+    assert!(fs::read_to_string(&service).expect("the service").contains("pam_unix.so"));
     for tool in TOOLS {
         let target = fs::read_link(bin.join(tool)).expect("a link");
         assert_eq!(target, Path::new("supervisor-tools"), "{tool}");

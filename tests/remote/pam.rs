@@ -1,0 +1,237 @@
+//! Accounts of the system that log in by PAM, with real passwords: who gets in, who does not, and what either is told.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use system_tests::config::broker_user;
+use system_tests::wire::{Place, call};
+use system_tests::{Account, Config, Daemon, Dist, Launch, People, Room, wait_for};
+
+const PASSWORD: &str = "correct horse: battery-staple";
+/// At the end of which a refusal is told.
+const SLOT: Duration = Duration::from_millis(500);
+
+/// A daemon with a unix socket that has `auth=pam`. It sees a directory of PAM services of the test's own.
+struct Gate {
+    daemon: Daemon,
+    place: Place,
+    room: Room,
+    people: People,
+    carol: Account,
+    ops: Account,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.daemon.leave();
+    }
+}
+
+impl Gate {
+    fn new(more: impl FnOnce(&Ground<'_>, Config) -> Config) -> Gate {
+        Gate::with_service(true, more)
+    }
+
+    fn with_service(service: bool, more: impl FnOnce(&Ground<'_>, Config) -> Config) -> Gate {
+        let (room, mut people) = (Room::new(), People::new());
+        let (staff, ops) = (people.group("staff"), people.group("ops"));
+        let carol = people.user("carol", &staff, &[&ops]);
+        people.password(&carol, PASSWORD);
+        services(&room, service);
+        let base = Config::new(&room).daemon(&format!("broker_user={}", broker_user())).program(
+            "p",
+            "/bin/sleep 100000",
+            "autostart=false\nstartsecs=0",
+        );
+        let config = more(&Ground { room: &room, carol: &carol, ops: &ops }, base);
+        let text = config.text().replacen(".sock\n", ".sock\nauth=pam\n", 1);
+        let file = room.file("supervisord.conf", &text);
+        let inside = r#"mount --bind "$0" /etc/pam.d && exec "$@""#;
+        let services = room.text("pam.d");
+        let daemon = Launch::new(&room, Dist::plain().supervisord())
+            .through(&["unshare", "--mount", "sh", "-c", inside, &services])
+            .config(&file)
+            .ready();
+        let place = Place::unix(&room.path("supervisord.sock"));
+        Gate { daemon, place, room, people, carol, ops }
+    }
+
+    /// Status line, head without what differs from moment to moment, and body; and how long that took.
+    fn ask(&self, method: &str, name: &str, password: &str) -> (String, Duration) {
+        let credentials = base64(&format!("{name}:{password}"));
+        let headers = format!("Authorization: Basic {credentials}\r\nConnection: close\r\n");
+        let begun = Instant::now();
+        let answer = self.place.ask(&call(method, &headers)).expect("an answer");
+        let took = begun.elapsed();
+        let lines = answer.lines().filter(|line| !line.to_lowercase().starts_with("date:"));
+        (lines.collect::<Vec<_>>().join("\n"), took)
+    }
+
+    fn who(&self, name: &str, password: &str) -> String {
+        self.ask("supervisor.whoAmI", name, password).0
+    }
+}
+
+/// What there is before the daemon.
+struct Ground<'a> {
+    room: &'a Room,
+    carol: &'a Account,
+    ops: &'a Account,
+}
+
+/// The machine's services, and ours as it is delivered.
+fn services(room: &Room, ours: bool) {
+    room.directory("pam.d");
+    for entry in fs::read_dir("/etc/pam.d").expect("a system with PAM").flatten() {
+        let to = room.path("pam.d").join(entry.file_name());
+        fs::copy(entry.path(), to).expect("a service");
+    }
+    let place = room.path("pam.d/supervisor");
+    let _ = fs::remove_file(&place);
+    if ours {
+        let delivered = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/pam.d/supervisor");
+        fs::copy(delivered, place).expect("the service");
+    }
+}
+
+fn base64(text: &str) -> String {
+    let mut command = Command::new("base64");
+    let mut child = command
+        .arg("--wrap=0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("base64(1)");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("its input");
+    let output = child.wait_with_output().expect("its end");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn ok(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200 ")
+}
+
+#[test]
+fn an_account_is_let_in_and_is_who_it_is() {
+    let gate = Gate::new(|ground, config| {
+        config.daemon(&format!("audit_logfile={}", ground.room.text("audit.log")))
+    });
+    let answer = gate.who(&gate.carol.name, PASSWORD);
+    assert!(ok(&answer) && answer.contains(&format!("pam:{}", gate.carol.name)), "{answer}");
+    // Remembered or asked again, it is the same.
+    assert_eq!(gate.who(&gate.carol.name, PASSWORD), answer);
+    let audit = || fs::read_to_string(gate.room.path("audit.log")).unwrap_or_default();
+    let has = |words: &[&str]| audit().lines().any(|l| words.iter().all(|word| l.contains(word)));
+    let by_pam = [r#""event":"login""#, r#""auth":"pam""#, &gate.carol.name];
+    wait_for("the login in the audit log", || has(&by_pam));
+    let helper = [r#""source":"spawner""#, r#""event":"login""#, r#""action":"pam-helper""#];
+    wait_for("the helper in the audit log", || has(&helper));
+    // The password is in no log and no file of the daemon's.
+    let words: Vec<&str> = PASSWORD.split(' ').collect();
+    for file in ["audit.log", "supervisord.log"] {
+        let text = fs::read_to_string(gate.room.path(file)).expect("a log");
+        assert!(!words.iter().any(|word| text.contains(word)), "{file}: {text}");
+        assert!(!text.contains(&base64(&format!("{}:{PASSWORD}", gate.carol.name))), "{file}");
+    }
+}
+
+#[test]
+fn whoever_is_not_let_in_is_told_the_same_at_the_end_of_a_slot() {
+    let gate = Gate::new(|_, config| config);
+    let mut people = People::new();
+    let staff = people.group("others");
+    let mut account = |word: &str, tool: &str, args: &[&str]| {
+        let user = people.user(word, &staff, &[]);
+        people.password(&user, PASSWORD);
+        people.change(&user, tool, args);
+        user.name
+    };
+    let kinds = [
+        ("a wrong password", gate.carol.name.clone(), "wrong"),
+        ("one that begins right", gate.carol.name.clone(), "correct horse: battery"),
+        ("a locked account", account("locked", "usermod", &["--lock"]), PASSWORD),
+        ("an expired account", account("expired", "chage", &["--expiredate", "0"]), PASSWORD),
+        (
+            "a password that has to be changed",
+            account("old", "chage", &["--lastday", "0"]),
+            PASSWORD,
+        ),
+        ("nobody", "svtest-no-such-account".to_owned(), PASSWORD),
+        ("a name too long", "x".repeat(600), PASSWORD),
+        ("a name in another case", gate.carol.name.to_uppercase(), PASSWORD),
+    ];
+    let mut first: Option<String> = None;
+    for (kind, name, password) in kinds {
+        let (answer, took) = gate.ask("supervisor.whoAmI", &name, password);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{kind}: {answer}");
+        assert!(took >= SLOT, "{kind}: {took:?}");
+        assert_eq!(&answer, first.get_or_insert_with(|| answer.clone()), "{kind}");
+    }
+    // Who is let in is not kept waiting by all that.
+    assert!(ok(&gate.who(&gate.carol.name, PASSWORD)));
+}
+
+#[test]
+fn groups_and_names_of_accounts_give_roles() {
+    let gate = Gate::new(|ground, config| {
+        config
+            .section(&format!(
+                "[role:starters]\nmembers=@{}\nprograms=p\nactions=start, view",
+                ground.ops.name
+            ))
+            .section(&format!(
+                "[role:stoppers]\nmembers=unix:{}\nprograms=p\nactions=view",
+                ground.carol.name
+            ))
+    });
+    let answer = gate.who(&gate.carol.name, PASSWORD);
+    assert!(ok(&answer), "{answer}");
+    for role in ["starters", "stoppers"] {
+        assert!(answer.contains(role), "{answer}");
+    }
+    let (answer, _) = gate.ask("supervisor.getAllProcessInfo", &gate.carol.name, PASSWORD);
+    assert!(answer.contains("<string>p</string>"), "{answer}");
+    let (answer, _) = gate.ask("supervisor.shutdown", &gate.carol.name, PASSWORD);
+    assert!(answer.contains("ACCESS_DENIED"), "{answer}");
+    assert!(gate.ops.id > 0);
+}
+
+#[test]
+fn without_the_service_nobody_is_let_in() {
+    let gate = Gate::with_service(false, |_, config| config);
+    let answer = gate.who(&gate.carol.name, PASSWORD);
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    assert!(!ok(&answer), "{answer}");
+}
+
+#[test]
+fn a_user_of_the_configuration_is_no_account() {
+    let gate = Gate::new(|ground, config| {
+        config.section(&format!("[user:{}]\npassword=another one", ground.carol.name))
+    });
+    assert!(gate.who(&gate.carol.name, PASSWORD).starts_with("HTTP/1.1 401 "));
+    let answer = gate.who(&gate.carol.name, "another one");
+    assert!(ok(&answer) && !answer.contains("pam:"), "{answer}");
+}
+
+#[test]
+fn a_changed_password_counts_once_the_old_one_is_forgotten() {
+    let gate = Gate::new(|_, config| config);
+    assert!(ok(&gate.who(&gate.carol.name, PASSWORD)));
+    gate.people.password(&gate.carol, "another one, by root");
+    assert!(ok(&gate.who(&gate.carol.name, "another one, by root")));
+    // It is remembered for a minute at most.
+    wait_for_long("the old password to be refused", || {
+        gate.who(&gate.carol.name, PASSWORD).starts_with("HTTP/1.1 401 ")
+    });
+}
+
+/// The cache of good logins is a minute long.
+fn wait_for_long(what: &str, condition: impl FnMut() -> bool) {
+    let mut condition = condition;
+    let found = system_tests::wait::within(Duration::from_secs(150), || condition().then_some(()));
+    assert!(found.is_some(), "waited in vain for {what}");
+}

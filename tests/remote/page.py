@@ -1,4 +1,4 @@
-"""browser.py CHROMIUM SCENARIO URL PASSWORD KEY: people at the page over TLS."""
+"""page.py CHROMIUM SCENARIO URL PASSWORD KEY: people at the page over TLS."""
 
 import os
 import sys

@@ -167,7 +167,8 @@ def updates():
             "status a",
         ),
         scenario(
-            "update-leaves-what-is-the-same", "stop a", edit(new=program("new")), "update", "status a"
+            "update-leaves-what-is-the-same", "stop a", edit(new=program("new")), "update", "status a",
+            "start a",
         ),
         scenario(
             "update-cannot-start",

@@ -317,7 +317,11 @@ class Abnormal:
 
     def end(self, side, process):
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(call(side.daemon, "startProcess", (self.name,))))
+
+        def start():
+            answers.append(call(side.daemon, "startProcess", (self.name,)))
+
+        thread = threading.Thread(target=start, daemon=True)
         thread.start()
         until("it starts", lambda daemon: daemon.state(self.name) == "STARTING").function(side.daemon)
         answers.append(call(side.daemon, "stopProcess", (self.name,)))

@@ -44,6 +44,8 @@ import check  # noqa: E402
 WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell, events)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
+# So many scenarios in a row that fail after so many seconds: the daemon hangs, and the others would, too.
+LOST, LATE = 3, 20
 # Set when what the reference shows is to be printed.
 SHOWN = threading.Event()
 
@@ -119,6 +121,7 @@ class Game:
         self.failed = []
         self.lines = []
         self.seconds = 0
+        self.lost = 0
         self.watch = watch.Watch("{}/{}".format(of, world.name), watch.WORLD, watch.SCENARIO)
 
     def again(self):
@@ -136,10 +139,10 @@ class Game:
                 for side in sides:
                     side.daemon.settle(self.world.lasting)
                 for scenario in self.chosen:
-                    if watch.ENDING.is_set() or self.watch.over:
+                    if watch.ENDING.is_set() or self.watch.over or self.lost == LOST:
                         break
                     self.one(scenario, sides)
-                self.left("it was ended")
+                self.left("it was ended, or too many in a row failed late")
             except Exception as error:
                 self.left(told(error))
             finally:
@@ -166,6 +169,7 @@ class Game:
         seconds = time.monotonic() - began
         self.lines.append("{:4} {}/{} {:.1f}s {}".format(word, self.of, scenario.name, seconds, note).rstrip())
         self.lines.extend(failures)
+        self.lost = self.lost + 1 if word == "FAIL" and seconds > LATE else 0
         if word == "FAIL":
             self.failed.append(scenario)
         else:

@@ -11,7 +11,7 @@ import traceback
 
 # For a scenario, its world, and all of it: they take a third of that, or half on a busy machine.
 SCENARIO = 180
-WORLD = 480
+WORLD = 600
 ALL = 780
 # For a world to come to an end when all that it can wait for has been killed.
 GRACE = 60

@@ -143,6 +143,8 @@ class Daemon:
             if not poll(20, settled):
                 moving = {n: s for n, s in self.states().items() if s in PASSING}
                 raise RuntimeError("processes do not settle: {}".format(moving))
+        except TimeoutError:
+            raise RuntimeError("{} does not answer".format(self.name)) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             # A daemon that is gone or going down is settled.
             pass

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 # For accounts and networks that tests make.
 need useradd passwd
 need ip iproute2
+# For certificates that tests make, and as clients.
+need openssl openssl
+need curl curl
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # By way of a file: what a failed test has left running does not hold the output open.

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::{CertRevocationListError, Error, InconsistentKeys, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
@@ -321,12 +321,14 @@ impl Loader<'_, '_> {
         let lists = revoked.iter().map(|der| der.clone().into());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let why = match verifier.with_crls(lists).build() {
+        let (key, why) = match verifier.with_crls(lists).build() {
             Ok(_) => return Some(()),
-            Err(VerifierBuilderError::InvalidCrl(why)) => format!("{CRL} cannot be used: {why:?}"),
-            Err(why) => format!("{CA} cannot be used: {why}"),
+            Err(VerifierBuilderError::InvalidCrl(why)) => {
+                (CRL, format!("{CRL}: a list cannot be used: {}", reason(&why)))
+            }
+            Err(why) => (CA, format!("{CA} cannot be used: {why}")),
         };
-        self.wrong(CA, why, "have it made anew by the authority".to_owned());
+        self.wrong(key, why, "have it made anew by the authority".to_owned());
         None
     }
 }
@@ -336,6 +338,20 @@ fn client_auth(text: &str) -> Read<bool> {
         "required" => Ok(true),
         "optional" => Ok(false),
         _ => Err(format!("not a valid {AUTH} value: {}; it is required or optional", repr(text))),
+    }
+}
+
+/// Why a list of revoked certificates cannot be used.
+fn reason(why: &CertRevocationListError) -> &'static str {
+    match why {
+        CertRevocationListError::UnsupportedCrlVersion => "it is not of version 2",
+        CertRevocationListError::UnsupportedDeltaCrl => "it is the difference to another list",
+        CertRevocationListError::UnsupportedIndirectCrl => "it is of more than one authority",
+        CertRevocationListError::UnsupportedCriticalExtension => {
+            "it has an extension that is not known"
+        }
+        CertRevocationListError::UnsupportedRevocationReason => "it has a reason that is not known",
+        _ => "it is damaged",
     }
 }
 

@@ -424,8 +424,7 @@ fn a_later_reading_takes_new_certificates_and_leaves_the_protocol() {
         let (table, settings) = later(current, pki.run(text)).ok();
         assert_eq!(&table, current, "programs are told of the server in force");
         assert!(settings.servers.is_empty());
-        let expected =
-            "[unix_http_server] or [inet_http_server] changed; it takes effect at the next restart";
+        let expected = "[inet_http_server] tls_cert changed; it takes effect at the next restart";
         assert_eq!(notes(&settings, Level::Warn), [expected]);
     }
     // One that cannot be used leaves everything as it was.

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use policy::access::{Role, Who};
-use privsep::table::{Entry, Table};
+use privsep::table::Table;
 use sha2::{Digest, Sha256};
 
 use super::files::Files;
@@ -17,7 +17,7 @@ use super::model::{Daemon, Group};
 use super::principals;
 use super::reading::Reading;
 use super::settings::Token;
-use super::text::{from_bytes, repr};
+use super::text::{bytes, from_bytes, repr};
 use super::values::Read;
 
 const SECTION: &str = "supervisord";
@@ -79,10 +79,10 @@ pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<
 }
 
 /// What the file says, line by line.
-fn lines(r: &mut Reading<'_>, path: &str, bytes: &[u8]) -> Vec<Token> {
+fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut names, mut digests) = (HashMap::new(), BTreeSet::new());
-    for (number, text) in (1..).zip(from_bytes(bytes).lines()) {
+    for (number, text) in (1..).zip(from_bytes(file).lines()) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
             continue;
@@ -210,9 +210,9 @@ impl Mint {
     /// is no randomness.
     pub fn token(&mut self, r: &mut Reading<'_>, name: &str, role: &str) -> Option<String> {
         let current = r.facts.current.as_ref();
-        let kept = current.and_then(|table| kept(table, name));
         // What is somebody else's token is none of a program.
-        let kept = kept.filter(|token| !self.taken.contains(&digest(token)));
+        let free = |token: &String| !self.taken.contains(&digest(token));
+        let kept = current.and_then(|table| given(table, name).find(free));
         let token = match kept {
             Some(token) => token,
             None => match r.host.random() {
@@ -231,18 +231,16 @@ impl Mint {
     }
 }
 
-/// The token that the entry of that name in force has.
-fn kept(current: &Table, name: &str) -> Option<String> {
-    let name = super::text::bytes(name);
-    let mut entries = current.entries.iter().flatten().filter(|entry| entry.name == name);
-    entries.find_map(given)
-}
-
-fn given(entry: &Entry) -> Option<String> {
-    let mut words = entry.env.iter().map(|word| from_bytes(word));
-    let value =
-        words.find_map(|word| Some(word.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))?;
-    is_token(&value).then_some(value)
+/// The tokens that entries of that name in force have.
+fn given(current: &Table, name: &str) -> impl Iterator<Item = String> {
+    let name = bytes(name);
+    let entries = current.entries.iter().flatten().filter(move |entry| entry.name == name);
+    entries.filter_map(|entry| {
+        let mut words = entry.env.iter().map(|word| from_bytes(word));
+        let value =
+            |word: String| word.strip_prefix(VARIABLE)?.strip_prefix('=').map(str::to_owned);
+        words.find_map(value).filter(|value| is_token(value))
+    })
 }
 
 /// Whether a text has the form of a token.

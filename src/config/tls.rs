@@ -14,6 +14,7 @@ use rustls::{CertRevocationListError, Error, InconsistentKeys, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
+use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 use super::expand::Names;
@@ -285,6 +286,15 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Where there are lists, no certificate is taken that none speaks of.
+    fn unlisted(&mut self, subjects: &[Name], issuers: &[Name]) {
+        for name in subjects.iter().filter(|name| !issuers.is_empty() && !issuers.contains(name)) {
+            let text =
+                format!("there is no list of {name}: clients with its certificates are refused");
+            self.advise(CRL, &text);
+        }
+    }
+
     /// Whether clients can be judged by all that.
     fn verify(
         &mut self,
@@ -297,6 +307,7 @@ impl Loader<'_, '_> {
             .filter_map(|der| Certificate::from_der(der).ok())
             .map(|cert| cert.tbs_certificate.subject)
             .collect();
+        let mut issuers = Vec::new();
         for (n, list) in (1..).zip(revoked) {
             let Ok(list) = CertificateList::from_der(list) else {
                 continue;
@@ -317,7 +328,9 @@ impl Loader<'_, '_> {
                     &format!("list {n} was to be renewed by {next}: it may lack names"),
                 );
             }
+            issuers.push(list.issuer);
         }
+        self.unlisted(&subjects, &issuers);
         let lists = revoked.iter().map(|der| der.clone().into());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);

@@ -336,6 +336,19 @@ fn a_list_of_another_authority_is_refused() {
 }
 
 #[test]
+fn an_authority_without_a_list_where_others_have_one() {
+    let pki = Pki::new();
+    let (_, _, other) = authority("others");
+    let both = pki.clients.pem.clone() + &other.pem;
+    let (_, settings) = pki.with("/etc/clients.pem", &both).ok();
+    let found = notes(&settings, Level::Warn);
+    assert!(found[0].contains("there is no list of CN=others: clients with"), "{found:?}");
+    let lines = ALL.replace("tls_client_crl=/etc/revoked.pem", "");
+    let (_, settings) = pki.run(&lines).file("/etc/clients.pem", &both).ok();
+    assert!(notes(&settings, Level::Warn).is_empty());
+}
+
+#[test]
 fn keys_that_need_each_other() {
     let pki = Pki::new();
     for (lines, expected) in [

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::settings::Token;
-use crate::config::tokens::{digest, is_token};
+use crate::config::token_line::{digest, is_token};
 
 const PATH: &str = "/etc/tokens";
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";

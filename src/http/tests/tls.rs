@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::advance;
 use tokio_rustls::client::TlsStream;
 
-use super::asks::role;
-use super::bed::{Bed, Client, MAIN, Plan, eventually, header};
+use super::asks::{get, post, role, status, users};
+use super::bed::{Bed, Client, MAIN, Plan, eventually, header, passing};
 use super::certs::{Authority, Pair};
 use crate::config::settings::{Level, Server, Tls};
 use crate::http::limits::{CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE};
@@ -469,16 +469,36 @@ fn a_slow_reader_gets_all_of_it_and_a_stalled_one_is_closed() {
 }
 
 #[test]
-fn pages_that_came_without_tls_are_foreign_and_cookies_stay_within_it() {
+fn pages_that_came_without_tls_are_foreign() {
     let authority = Authority::new("ca");
     run(authority.tls(None, &[]), async |bed| {
         let mut client = bed.tls(None).await;
-        let get = |origin: &str| {
-            format!("GET / HTTP/1.1\r\nHost: localhost:9001\r\nOrigin: {origin}\r\n\r\n")
-        };
-        client.send(get("http://localhost:9001")).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 403 "));
-        client.send(get("https://localhost:9001")).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 200 "));
+        for (origin, expected) in [
+            ("http://localhost", 403),
+            ("HTTP://localhost", 403),
+            ("https://localhost", 200),
+            ("https://localhost\r\nOrigin: http://localhost", 403),
+        ] {
+            client.send(get("/", &format!("Origin: {origin}\r\n"))).await;
+            assert_eq!(status(&client.answer().await), expected, "{origin}");
+        }
+        // Probes and other routes without one are as ever.
+        client.send(get("/", "")).await;
+        assert_eq!(status(&client.answer().await), 200);
+    });
+}
+
+#[test]
+fn cookies_stay_within_tls() {
+    let authority = Authority::new("ca");
+    let plan = Plan { tls: Some(authority.tls(None, &[])), ..users() };
+    plan.run(async |bed| {
+        let mut client = bed.tls(None).await;
+        client
+            .send(post("/login.html", "Origin: https://localhost\r\n", "user=bob&password=bobs"))
+            .await;
+        let answer = passing(client.answer()).await;
+        let cookie = header(&answer, "set-cookie").expect("a cookie");
+        assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     });
 }

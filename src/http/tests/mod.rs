@@ -11,3 +11,4 @@ mod page;
 mod protocol;
 mod routes;
 mod tls;
+mod tls_limits;

@@ -394,7 +394,7 @@ fn a_listener_of_the_original_s_has_the_token_that_its_section_names() {
         };
         ground(g, config)
             .section(&format!("[inet_http_server:inside]\nport={}:9003", g.address))
-            .section("[role:listener]\nprograms=web\nactions=view, stop, start")
+            .section("[role:listener]\nmembers=bob\nprograms=web\nactions=view, stop, start")
             .section(&listener("has", "token=listener"))
             .section(&listener("none", "").replace("[\"statename\"]", ""))
     });

@@ -41,9 +41,9 @@ fn server(open: bool) -> Server {
         credentials: (!open).then(|| ("user".to_owned(), password)),
         legacy_get_actions: false,
         guarded: false,
-        hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
         pam: false,
         tls: None,
+        hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 

@@ -97,6 +97,8 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         logs: merger.logs.list,
         shared: merger.shared.list,
         sockets: current.sockets.clone(),
+        tls: current.tls.clone(),
+        pam: fresh.pam,
         directory: current.directory.clone(),
         user: current.user.clone(),
         broker: current.broker.clone(),
@@ -304,12 +306,20 @@ fn described(sink: &Sink) -> settings::LogFile {
 /// is different.
 fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> bool {
     let all = std::mem::take(&mut settings.servers);
+    let mut switched = false;
     for server in all {
         let wanted = usize::try_from(server.socket).ok().and_then(|n| fresh.sockets.get(n));
         let place = (0..).zip(&current.sockets).find(|(_, socket)| Some(*socket) == wanted);
-        settings.servers.extend(place.map(|(socket, _)| settings::Server { socket, ..server }));
+        let Some((socket, _)) = place else {
+            continue;
+        };
+        // One that is to begin or to cease to speak TLS goes on as it is, by what it was told last.
+        match server.tls.is_some() == current.tls.contains(&socket) {
+            true => settings.servers.push(settings::Server { socket, ..server }),
+            false => switched = true,
+        }
     }
-    fresh.sockets != current.sockets
+    switched || fresh.sockets != current.sockets
 }
 
 fn later(what: &str) -> String {

@@ -52,6 +52,8 @@ mod sockets;
 mod streams;
 mod table;
 pub mod text;
+mod tls;
+pub mod tokens;
 mod trace;
 mod trust;
 mod users;

@@ -1,15 +1,16 @@
 //! Servers that other machines can reach: what they must ask for.
 
-use super::model::{Address, Server, User};
+use super::model::{Address, Daemon, Server, User};
 use super::reading::Reading;
 
 /// Takes out the servers that anybody could use from elsewhere, unless that is what the configuration wants, and warns of
-/// others that ask for a password where it can be read on its way. `strict` makes errors of both.
+/// others that ask for a password where it can be read on its way. `strict=true` makes
+/// errors of both.
 pub fn admit(
     r: &mut Reading<'_>,
     servers: Vec<Server>,
     users: &[User],
-    strict: bool,
+    daemon: &Daemon,
 ) -> Vec<Server> {
     let mut admitted = Vec::new();
     for server in servers {
@@ -21,8 +22,12 @@ pub fn admit(
             admitted.push(server);
             continue;
         }
-        let asks = server.credentials.is_some() || !users.is_empty();
-        if strict {
+        let asks = asks(&server, users, daemon);
+        if server.tls.is_some() && asks {
+            admitted.push(Server { guarded: !server.insecure_no_auth, ..server });
+            continue;
+        }
+        if daemon.strict {
             refuse(r, &server, asks);
             continue;
         }
@@ -31,7 +36,7 @@ pub fn admit(
                 let place = r.locate(&server.section, "port");
                 r.problems.advice(format!(
                     "{place} can be reached from other machines, without encryption: passwords can be read on their \
-                     way; listen on 127.0.0.1 behind a proxy that speaks TLS"
+                     way; set tls_cert and tls_key"
                 ));
                 admitted.push(Server { guarded: !open, ..server });
             }
@@ -47,6 +52,14 @@ pub fn admit(
         }
     }
     admitted
+}
+
+/// Whether it lets in nobody whom it does not know.
+fn asks(server: &Server, users: &[User], daemon: &Daemon) -> bool {
+    let clients = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    let certificate = clients.is_some_and(|clients| clients.required);
+    let known = server.credentials.is_some() || !users.is_empty() || server.pam;
+    known || certificate || daemon.tokens_file.is_some()
 }
 
 fn shown(server: &Server) -> String {

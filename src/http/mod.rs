@@ -21,10 +21,12 @@ mod places;
 mod reply;
 mod route;
 mod sessions;
+mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tls;
 pub mod tokens;
 
 use std::fs::File;

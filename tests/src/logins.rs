@@ -62,8 +62,12 @@ impl Logins {
 
     /// The helpers that are there, those included that have not become one yet.
     pub fn helpers(&self) -> Vec<i32> {
+        let other = |pid: i32| {
+            let words = procfs::arguments(pid);
+            let word = words.first().map_or("", String::as_str);
+            ["supervisor-broker", "supervisor-audit"].contains(&word)
+        };
         let children = procfs::children(self.daemon.pid).into_iter();
-        let broker = self.daemon.try_broker();
-        children.filter(|pid| Some(*pid) != broker && procfs::alive(*pid)).collect()
+        children.filter(|pid| !other(*pid) && procfs::alive(*pid)).collect()
     }
 }

@@ -52,6 +52,11 @@ impl Logins {
         fs::read_to_string(self.room.path(&format!("{RUNS}/said"))).unwrap_or_default()
     }
 
+    /// How many brokers there were.
+    pub fn brokers(&self) -> u64 {
+        fs::metadata(self.room.path(&format!("{RUNS}/count"))).map_or(0, |file| file.len())
+    }
+
     /// Has another broker play a part.
     pub fn again(&self, part: &str) {
         let _ = fs::remove_file(self.room.path(&format!("{RUNS}/staying")));

@@ -57,7 +57,8 @@ budget: build
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
-	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) tools/system.sh
+	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) \
+	  SUPERVISOR_STUNNEL=$$(tools/stunnel.sh) tools/system.sh
 
 parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \

@@ -440,10 +440,12 @@ mod tests {
     use std::future::Future;
     use std::task::{Context, Poll, Waker};
 
+    use policy::access::{Grants, Member, Role};
     use tokio::time::advance;
 
     use super::*;
-    use crate::config::settings::{Password, User};
+    use crate::config::settings::{Clients, Password, Tls, User};
+    use crate::http::head::Policy;
     use crate::http::tests::bed;
     use crate::process::world;
 
@@ -477,6 +479,132 @@ mod tests {
         assert_eq!(gate.throttle.wait(here, gate.name(b"alice")), None);
         // And now the queue is full.
         assert_eq!(weigh().await, Err(Refusal::Busy));
+    }
+
+    fn holder(names: &[&str]) -> Client {
+        let names = names.iter().map(|name| Rc::from(*name)).collect();
+        let who = Who::Certificate { names };
+        Client {
+            name: "192.0.2.1:7".into(),
+            peer: "192.0.2.1:7".into(),
+            source: Source::Unknown,
+            principal: Some(Rc::new(Principal::new(who, Proof::Certificate))),
+            last: Cell::default(),
+        }
+    }
+
+    fn role(member: &str) -> Role {
+        let member = match member {
+            "anonymous" => Member::Anonymous,
+            name => Member::Certificate(name.to_owned()),
+        };
+        Role {
+            name: "r".to_owned(),
+            place: "conf:1".to_owned(),
+            members: vec![member],
+            programs: Vec::new(),
+            grants: Grants::parse("view").expect("words"),
+        }
+    }
+
+    /// A server that wants certificates, and what else it asks for.
+    fn server(asks: &str) -> Server {
+        let clients = Clients { authorities: Vec::new(), revoked: Vec::new(), required: true };
+        Server {
+            section: "s".to_owned(),
+            socket: 0,
+            credentials: (asks == "section")
+                .then(|| ("u".to_owned(), Password::Plain("p".to_owned()))),
+            hosts: Vec::new(),
+            legacy_get_actions: false,
+            guarded: false,
+            pam: asks == "pam",
+            tls: Some(Tls { chain: Vec::new(), key: Vec::new(), clients: Some(clients) }),
+        }
+    }
+
+    /// Who a client is at a server without saying more: a word, or the refusal.
+    async fn taken_for(asks: &str, roles: &[&str], client: &Client) -> String {
+        let server = server(asks);
+        let mut settings = world::settings(Vec::new());
+        settings.servers = vec![server.clone()];
+        settings.access.roles = roles.iter().map(|member| role(member)).collect();
+        if asks == "user" {
+            let password = Password::Plain("p".to_owned());
+            settings.users = vec![User { name: "u".to_owned(), password }];
+        }
+        let site = bed::fake(settings);
+        let gate = Gate::new(Hasher::asleep().0).expect("gate");
+        let section = Section::of(&server);
+        let (ground, certified) = gate.ground(&*site, &section, client);
+        let request = hyper::Request::builder().uri("/").header("host", "localhost");
+        let request = request.body(()).expect("a request");
+        match Policy::new(&server, Some(9001)).judge(&request, ground, certified) {
+            Err(refusal) => format!("{refusal:?}"),
+            Ok(visit) => {
+                let known = gate.identify(&site, &section, client, visit.claim).await;
+                known.expect("somebody").to_string()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_enough_where_it_has_a_role_or_nothing_else_is_asked() {
+        let ci = holder(&["CN=ci", "DNS:ci.example.org"]);
+        let (known, asked) = ("cert:CN=ci", "Unauthorized");
+        for (asks, roles, expected) in [
+            ("", &[][..], known),
+            ("", &["CN=other"], known),
+            ("section", &[], asked),
+            ("user", &[], asked),
+            ("pam", &[], asked),
+            ("section", &["CN=ci"], known),
+            ("user", &["DNS:ci.example.org"], known),
+            ("pam", &["CN=other", "DNS:ci.example.org"], known),
+            ("user", &["CN=c", "CN=ci2", "DNS:ci", "ci"], asked),
+            // Not its own rights, but anybody's.
+            ("user", &["anonymous"], "anonymous"),
+            ("pam", &["anonymous", "CN=other"], "anonymous"),
+            ("user", &["anonymous", "CN=ci"], known),
+            ("section", &["anonymous"], asked),
+        ] {
+            assert_eq!(taken_for(asks, roles, &ci).await, expected, "{asks} {roles:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_without_a_name_proves_nobody() {
+        let nobody = Client { principal: None, ..holder(&[]) };
+        for asks in ["", "section", "user", "pam"] {
+            assert_eq!(taken_for(asks, &[], &nobody).await, "Unauthorized", "{asks}");
+        }
+        assert_eq!(taken_for("", &["anonymous"], &nobody).await, "anonymous");
+    }
+
+    #[tokio::test]
+    async fn who_brings_a_password_beside_a_certificate_is_judged_by_it() {
+        let ci = holder(&["CN=ci"]);
+        for asks in ["", "section", "user"] {
+            let server = server(asks);
+            let policy = Policy::new(&server, Some(9001));
+            for (line, token) in [("Basic dTpw", false), ("Bearer svt_x", true)] {
+                let request = hyper::Request::builder().uri("/").header("authorization", line);
+                let request = request.header("host", "localhost").body(()).expect("a request");
+                let visit = policy.judge(&request, Ground::default(), true).expect("a visit");
+                assert_eq!(matches!(visit.claim, Claim::Token(_)), token, "{asks}");
+                assert_eq!(matches!(visit.claim, Claim::Basic(_)), !token, "{asks}");
+            }
+        }
+        // What it is good for is looked at again with each reading.
+        let mut settings = world::settings(Vec::new());
+        settings.access.roles = vec![role("CN=ci")];
+        let gate = Gate::new(Hasher::asleep().0).expect("gate");
+        let site = bed::fake(settings);
+        let section = Section::of(&server("section"));
+        let hold = Hold::Certificate(ci.principal.clone());
+        assert!(gate.holds(&*site, &section, &hold));
+        *site.settings.borrow_mut() = Rc::new(world::settings(Vec::new()));
+        assert!(!gate.holds(&*site, &section, &hold));
     }
 
     #[tokio::test(start_paused = true)]

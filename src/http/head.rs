@@ -24,6 +24,8 @@ pub struct Policy {
     hosts: Option<Hosts>,
     /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
     cookie: String,
+    /// Whether it speaks TLS.
+    secure: bool,
 }
 
 /// What a request brings in proof of who has sent it.
@@ -134,12 +136,18 @@ impl Policy {
             certificates: certificates.is_some(),
             hosts: port.map(|_| Hosts::new(&server.hosts)),
             cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
+            secure: server.tls.is_some(),
         }
     }
 
     /// The name of the cookie of its sessions.
     pub fn cookie(&self) -> &str {
         &self.cookie
+    }
+
+    /// What ends the line about that cookie: over TLS a browser is to give it to nobody without.
+    pub fn cookie_end(&self) -> &'static str {
+        if self.secure { "; Secure" } else { "" }
     }
 
     /// What a request asks for and what it claims; or why it is refused, whoever has sent it. `certified`: the connection
@@ -156,6 +164,10 @@ impl Policy {
         let route = Route::of(unquote(request.uri().path()), ground);
         if route == Route::Health {
             return Ok(Visit { claim: Claim::Bare, route });
+        }
+        // Anybody on the way can write a page that was got without TLS.
+        if self.secure && is_of_a_plain_page(request.headers()) {
+            return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
         let claim = match self.claim(request, &route, ground, certified) {
             Ok(claim) => claim,
@@ -263,6 +275,13 @@ fn depth<B>(request: &Request<B>) -> usize {
 /// this, any page that somebody on this machine looks at could order what an open server does.
 fn is_of_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || origin::is_of_another_site(headers)
+}
+
+/// Whether a web page has sent this that came without TLS.
+fn is_of_a_plain_page(headers: &HeaderMap) -> bool {
+    let plain =
+        |origin: &[u8]| origin.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http:"));
+    headers.get_all(ORIGIN).iter().any(|origin| plain(origin.as_bytes().trim_ascii()))
 }
 
 /// What becomes of the connection after an answer.

@@ -41,9 +41,10 @@ pub(super) async fn enter<S: Site>(door: &Door<S>, client: &Client, ask: &Ask) -
     let record = tally::login(&key.principal, &client.peer, &door.section.name, "session begun");
     door.site.audit(record);
     let value = format!(
-        "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
+        "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
         door.policy.cookie(),
-        longest(&key).as_secs()
+        longest(&key).as_secs(),
+        door.policy.cookie_end()
     );
     with_cookie(login::entered(), &value)
 }
@@ -83,7 +84,8 @@ pub(super) fn leave<S: Site>(
     }
     let record = tally::login(principal, &client.peer, &door.section.name, "session ended");
     door.site.audit(record);
-    let value = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", door.policy.cookie());
+    let (cookie, end) = (door.policy.cookie(), door.policy.cookie_end());
+    let value = format!("{cookie}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{end}");
     with_cookie(login::left(), &value)
 }
 

@@ -20,11 +20,13 @@ mod places;
 mod reply;
 mod route;
 mod sessions;
+mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
-mod tokens;
+mod tls;
+pub mod tokens;
 
 use std::fs::File;
 use std::future::Future;

@@ -112,12 +112,12 @@ fn is_own(own: &Who, text: &str) -> bool {
         return true;
     }
     match (own, Who::parse(text)) {
+        (Who::Certificate { names }, _) => {
+            text.strip_prefix("cert:").is_some_and(|text| names.iter().any(|name| **name == *text))
+        }
         (Who::Unix { uid: own, .. }, Ok(Who::Unix { uid, .. })) => uid == *own,
         (own, Ok(who)) => who == *own,
         (Who::User(name) | Who::Account { name, .. }, Err(_)) => text == &**name,
-        (Who::Certificate { names }, Err(_)) => {
-            text.strip_prefix("cert:").is_some_and(|text| names.iter().any(|name| **name == *text))
-        }
         (Who::Anonymous | Who::Unix { .. } | Who::Token { .. }, Err(_)) => false,
     }
 }

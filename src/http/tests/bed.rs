@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::config::settings::{
-    ActivityLog, Level, LogFile, Password, Process, Server, Settings, Token, User,
+    ActivityLog, Level, LogFile, Password, Process, Server, Settings, Tls, Token, User,
 };
 use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
@@ -244,8 +244,17 @@ pub struct Bed {
 
 impl Bed {
     fn new(plan: Plan) -> Bed {
-        let Plan { maxbytes, credentials, legacy_get_actions, guarded, users, roles, tokens, pam } =
-            plan;
+        let Plan {
+            maxbytes,
+            credentials,
+            legacy_get_actions,
+            guarded,
+            users,
+            roles,
+            tokens,
+            pam,
+            tls,
+        } = plan;
         let sockets = TempDir::new().expect("directory");
         let path = sockets.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
@@ -261,7 +270,7 @@ impl Bed {
             legacy_get_actions,
             guarded,
             pam,
-            tls: None,
+            tls: tls.clone().filter(|_| section == "inet_http_server"),
         });
         let access = Rules { roles, ..Rules::default() };
         let site = fake(Settings {
@@ -302,7 +311,7 @@ pub struct Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    fn new(stream: S) -> Self {
+    pub fn new(stream: S) -> Self {
         Client { stream, buffer: Vec::new() }
     }
 
@@ -346,6 +355,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         head + &String::from_utf8_lossy(&body)
     }
 
+    /// Takes this many bytes.
+    pub async fn take(&mut self, count: usize) -> String {
+        while self.buffer.len() < count {
+            assert!(self.more().await, "closed within");
+        }
+        let rest = self.buffer.split_off(count);
+        let taken = std::mem::replace(&mut self.buffer, rest);
+        String::from_utf8_lossy(&taken).into_owned()
+    }
+
     /// Takes all there is until the server closes.
     pub async fn rest(&mut self) -> String {
         while self.more().await {}
@@ -386,6 +405,8 @@ pub struct Plan {
     pub guarded: bool,
     pub users: Vec<User>,
     pub roles: Vec<Role>,
+    /// Of the TCP server.
+    pub tls: Option<Tls>,
     pub tokens: Vec<Token>,
     pub pam: bool,
 }

@@ -3,6 +3,7 @@
 
 mod asks;
 pub(super) mod bed;
+mod certs;
 mod follow;
 mod limits;
 mod login;
@@ -10,4 +11,5 @@ mod page;
 mod pam;
 mod protocol;
 mod routes;
+mod tls;
 mod tokens;

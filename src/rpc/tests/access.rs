@@ -441,7 +441,7 @@ fn without_roles_tokens_find_nothing_while_others_may_do_all() {
         let desk = busy();
         desk.rule(vec![]);
         desk.enter(Who::parse(who).unwrap(), Proof::Certificate);
-        assert_eq!(desk.call("stopProcess", &[s("web:w1")]), Ok(Value::Bool(true)), "{who}");
+        assert_eq!(desk.call("stopProcess", &[s("cat")]), Ok(Value::Bool(true)), "{who}");
     }
 }
 

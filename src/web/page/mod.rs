@@ -43,7 +43,8 @@ impl Visitor {
             Who::Anonymous => None,
         };
         let latest = guard.office().latest();
-        let pam = latest.servers.iter().any(|s| s.pam && *s.section == *guard.caller().server);
+        let server = &guard.caller().server;
+        let pam = latest.servers.iter().any(|of| of.pam && of.section == **server);
         let enter = name.is_none() && (pam || !latest.users.is_empty());
         Some(Visitor { name, leave: session.then(|| token.to_owned()), enter })
     }

@@ -9,6 +9,7 @@ use policy::audit::{Anchor, Head, Record, Source};
 use privsep::audit::{Deed, Note};
 use privsep::files::{Answer, Ask};
 use privsep::frame::Wire;
+use privsep::login::{Attempt, Verdict};
 use privsep::reply::{Cause, Failure, Reply, Stage};
 use privsep::request::{End, Mode, Request, Whom};
 use privsep::start::Start;
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("table", vec![table().encode()]),
         ("journal", vec![journal()]),
         ("files", files()),
+        ("login", logins()),
         ("start", vec![start().encode()]),
         ("xmlrpc", calls()),
         ("head", heads()),
@@ -295,6 +297,13 @@ fn table() -> Table {
 fn journal() -> Vec<u8> {
     let copy = |seq, byte| privsep::journal::encode(seq, &[byte; privsep::journal::PAYLOAD]);
     [copy(4, 1), copy(5, 2)].concat()
+}
+
+fn logins() -> Vec<Vec<u8>> {
+    let attempt = Attempt { name: b"carol".to_vec(), password: b"correct horse".to_vec() };
+    let accepted = Verdict::Accepted { uid: 1000, gid: 100, groups: vec![100, 33, 4] };
+    let verdicts = [Verdict::Refused, Verdict::Unusable, accepted].map(|v| v.seal().to_vec());
+    [vec![attempt.encode()], verdicts.to_vec()].concat()
 }
 
 fn files() -> Vec<Vec<u8>> {

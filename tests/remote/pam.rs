@@ -125,8 +125,10 @@ fn an_account_is_let_in_and_is_who_it_is() {
     assert_eq!(gate.who(&gate.carol.name, PASSWORD), answer);
     let audit = || fs::read_to_string(gate.room.path("audit.log")).unwrap_or_default();
     let has = |words: &[&str]| audit().lines().any(|l| words.iter().all(|word| l.contains(word)));
-    let by_pam = [r#""event":"login""#, r#""auth":"pam""#, &gate.carol.name];
-    wait_for("the login in the audit log", || has(&by_pam));
+    let (answer, _) = gate.ask("supervisor.startAllProcesses", &gate.carol.name, PASSWORD);
+    assert!(ok(&answer), "{answer}");
+    let by_pam = [r#""auth":"pam""#, &format!("pam:{}", gate.carol.name)];
+    wait_for("what the account did in the audit log", || has(&by_pam));
     let helper = [r#""source":"spawner""#, r#""event":"login""#, r#""action":"pam-helper""#];
     wait_for("the helper in the audit log", || has(&helper));
     // The password is in no log and no file of the daemon's.

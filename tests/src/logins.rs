@@ -52,6 +52,11 @@ impl Logins {
         fs::read_to_string(self.room.path(&format!("{RUNS}/said"))).unwrap_or_default()
     }
 
+    /// How many brokers there were.
+    pub fn brokers(&self) -> u64 {
+        fs::metadata(self.room.path(&format!("{RUNS}/count"))).map_or(0, |file| file.len())
+    }
+
     /// Has another broker play a part.
     pub fn again(&self, part: &str) {
         let _ = fs::remove_file(self.room.path(&format!("{RUNS}/staying")));
@@ -62,8 +67,12 @@ impl Logins {
 
     /// The helpers that are there, those included that have not become one yet.
     pub fn helpers(&self) -> Vec<i32> {
+        let other = |pid: i32| {
+            let words = procfs::arguments(pid);
+            let word = words.first().map_or("", String::as_str);
+            ["supervisor-broker", "supervisor-audit"].contains(&word)
+        };
         let children = procfs::children(self.daemon.pid).into_iter();
-        let broker = self.daemon.try_broker();
-        children.filter(|pid| Some(*pid) != broker && procfs::alive(*pid)).collect()
+        children.filter(|pid| !other(*pid) && procfs::alive(*pid)).collect()
     }
 }

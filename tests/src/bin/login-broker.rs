@@ -1,7 +1,7 @@
 //! In the broker's place: misuses the PAM helpers that the spawner starts for it.
 //!
-//! Beside it lies a directory `runs`. `what` says which part to play; what it saw is a line each in `said`. Afterwards it
-//! stays, a well-behaved broker otherwise, and `staying` is there.
+//! Beside it lies a directory `runs`. `what` says which part to play; what it saw is a line each in `said`, and `count` has
+//! a byte for each run. Afterwards it stays, a well-behaved broker otherwise, and `staying` is there.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, OpenOptions};
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() {
     let what = fs::read_to_string(runs().join("what")).unwrap_or_default();
+    note("count", ".");
     let mut broker = Broker { seq: 0 };
     broker.handshake();
     let mut kept = Vec::new();
@@ -53,8 +54,12 @@ fn runs() -> PathBuf {
 }
 
 fn say(what: &str) {
-    let file = OpenOptions::new().create(true).append(true).open(runs().join("said"));
-    if file.and_then(|mut file| file.write_all(format!("{what}\n").as_bytes())).is_err() {
+    note("said", &format!("{what}\n"));
+}
+
+fn note(name: &str, text: &str) {
+    let file = OpenOptions::new().create(true).append(true).open(runs().join(name));
+    if file.and_then(|mut file| file.write_all(text.as_bytes())).is_err() {
         exit(98);
     }
 }
@@ -79,8 +84,10 @@ impl Helper {
         let (mut bytes, mut said) = ([0; 4_096], Vec::new());
         while Instant::now() < until {
             match recv(self.0, &mut bytes, MsgFlags::MSG_DONTWAIT) {
-                Ok(0) | Err(Errno::ECONNRESET) => return Some(said),
+                Ok(0) => return Some(said),
                 Ok(n) => said.extend_from_slice(bytes.get(..n).unwrap_or_default()),
+                // It has left something unread, which is said once; what it said is still there.
+                Err(Errno::ECONNRESET) => {}
                 Err(_) => std::thread::sleep(Duration::from_millis(2)),
             }
         }

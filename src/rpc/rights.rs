@@ -21,7 +21,6 @@ pub(super) fn who_am_i(guard: &Guard<'_, impl Office>) -> Value {
         ("auth", Value::from(who.proof().word())),
         ("roles", Value::Array(roles.collect())),
         ("owner", Value::Bool(access.is_owner(who))),
-        ("principal", Value::Str(who.who().detailed())),
     ])
 }
 

@@ -25,7 +25,7 @@ impl Daemon {
         let roles = roles.iter().map(|role| Value::from(*role)).collect();
         let me = Value::Struct(vec![
             pair("name", who.split('(').next().unwrap().into()),
-            pair("principal", who.into()),
+            pair("detailed", who.into()),
             pair("auth", auth.into()),
             pair("roles", Value::Array(roles)),
             pair("owner", Value::Bool(owner)),

@@ -169,7 +169,6 @@ const CALLER_FIELDS: &[Field] = &[
         "owner",
         "it is root or the user that runs the daemon, over a unix socket, and may do all",
     ),
-    text("principal", "the name with all that rights may hang on, such as `unix:UID(GID,GID)`"),
 ];
 
 /// Whether something may be done.

@@ -1,9 +1,11 @@
 # make build    what is to be run, in target/dist
 # make demo     a tour as root on a machine of its own
 # make test     all tests, lints and format
-# make install  PREFIX=/usr/local DESTDIR=
+# make install  PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR=
 
 PREFIX ?= /usr/local
+# PAM looks nowhere else, whatever the prefix.
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 DIST := $(CURDIR)/target/dist
 HOOKS := $(CURDIR)/target/hooks-dist
@@ -55,7 +57,8 @@ budget: build
 
 system: build hooks reference
 	SUPERVISOR_DIST=$(DIST) SUPERVISOR_HOOKS_DIST=$(HOOKS) SUPERVISOR_REFERENCE=$(REFERENCE) \
-	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) tools/system.sh
+	  SUPERVISOR_CHROMIUM=$$(tools/chromium.sh) SUPERVISOR_NGINX=$$(tools/nginx.sh) \
+	  SUPERVISOR_STUNNEL=$$(tools/stunnel.sh) tools/system.sh
 
 parity: build reference
 	python3 tests/parity/parity.py --reference $(REFERENCE) \
@@ -87,6 +90,9 @@ install:
 	install -m 0711 $(DIST)/libexec/supervisor/* $(DESTDIR)$(PREFIX)/libexec/supervisor/
 	find $(DIST)/share -type f -printf '%P\n' | while read -r file; do \
 	  install -D -m 0644 "$(DIST)/share/$$file" "$(DESTDIR)$(PREFIX)/share/$$file" || exit 1; done
+	@# A service that an administrator has changed stays.
+	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/supervisor || install -D -m 0644 \
+	  $(DIST)/etc/pam.d/supervisor $(DESTDIR)$(SYSCONFDIR)/pam.d/supervisor
 
 clean:
 	rm -rf target fuzz/target

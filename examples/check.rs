@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use privsep::files::Answer;
 use privsep::start::Start;
 use supervisor::config::facts::Facts;
-use supervisor::config::files::{Denied, Files, Listing};
+use supervisor::config::files::{Denied, Files, Listing, Named};
 use supervisor::config::read::{Outcome, read};
 use supervisor::config::resolver::{self, Resolver};
 use supervisor::config::text;
@@ -58,6 +59,12 @@ impl Files for Plain {
     fn file(&mut self, directory: u16, name: &str) -> Result<Vec<u8>, Denied> {
         let directory = self.directories.get(usize::from(directory)).cloned().unwrap_or_default();
         self.main(&format!("{}/{name}", directory.trim_end_matches('/')))
+    }
+
+    fn named(&mut self, name: &str) -> Result<Named, Denied> {
+        let bytes = self.main(name)?;
+        let meta = fs::metadata(path(name)).map_err(|e| denied(&e))?;
+        Ok(Named { bytes, uid: meta.uid(), gid: meta.gid(), mode: meta.mode() })
     }
 }
 

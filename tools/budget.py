@@ -1,7 +1,7 @@
 """Holds the code that runs as root to the limits that SECURITY.md sets.
 
-Counts the border (privsep/src) and the root process (privsep/root) as they are compiled: comments, blank lines and
-tests apart. With --binary also looks at a finished program. Python's standard library, cargo and readelf.
+Counts the border (privsep/src), the root process (privsep/root) and the PAM helper (privsep/pam) as they are compiled:
+comments, blank lines and tests apart. With --binary also looks at a finished program. Python's standard library, cargo and readelf.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent
 ROOT = TOP / "privsep" / "root"
 BORDER = TOP / "privsep" / "src"
+PAM = TOP / "privsep" / "pam"
 
 STRING = re.compile(
     r"""
@@ -97,9 +98,9 @@ def functions(files):
             yield lines, f"{path.relative_to(TOP)}: {found.group(1)}"
 
 
-def crates():
+def crates(package):
     tree = subprocess.run(
-        ["cargo", "tree", "--locked", "-p", "supervisord", "-e", "normal", "--prefix", "none", "--no-dedupe"],
+        ["cargo", "tree", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "--no-dedupe"],
         cwd=TOP, check=True, capture_output=True, text=True,
     )
     return {tuple(line.split()[:2]) for line in tree.stdout.splitlines() if line}
@@ -137,19 +138,34 @@ def limits():
     return {name: int(number.replace(",", "")) for name, number in rows}
 
 
+def lines(files):
+    return sum(1 for text in files.values() for line in text.splitlines() if line.strip())
+
+
+def unsafe(files):
+    """How often each file that has any says so."""
+    uses = {path: len(re.findall(r"\bunsafe\b(?!_)", text)) for path, text in files.items()}
+    return {path: count for path, count in uses.items() if count}
+
+
+def named(tree):
+    return len(tree), ", ".join(sorted(name for name, _ in tree))
+
+
 def measured(program):
     root, border = sources(ROOT), sources(BORDER)
     both = {**root, **border}
-    own = sum(1 for text in both.values() for line in text.splitlines() if line.strip())
-    blocks = {
-        path: len(re.findall(r"\bunsafe\b(?!_)", text)) for path, text in both.items() if re.search(r"\bunsafe\b(?!_)", text)
-    }
-    longest, where = max(functions(both))
+    own, blocks = lines(both), unsafe(both)
+    longest, where = max(functions({**both, **sources(PAM)}))
     yield "own-lines", own, "privsep/root and privsep/src"
-    tree = crates()
-    yield "crates", len(tree), ", ".join(sorted(name for name, _ in tree))
+    yield "crates", *named(crates("supervisord"))
     yield "unsafe", sum(blocks.values()), ", ".join(str(p.relative_to(TOP)) for p in blocks) or "none"
     yield "unsafe-files", len(blocks), ""
+    pam = sources(PAM)
+    yield "pam-lines", lines(pam), "privsep/pam"
+    yield "pam-crates", *named(crates("supervisor-pam"))
+    yield "pam-unsafe", sum(unsafe(pam).values()), ", ".join(str(p.relative_to(TOP)) for p in unsafe(pam))
+    yield "pam-unsafe-files", len(unsafe(pam)), ""
     yield "longest-function", longest, where
     asks = requests()
     yield "requests", len(asks), ", ".join(asks)

@@ -2,13 +2,17 @@
 # build.sh [--hooks] DIRECTORY: builds what is to be run into DIRECTORY/bin and DIRECTORY/libexec/supervisor.
 #
 # Spawner, broker and audit writer are static where the musl target is installed. Reader, client and tools need the name service of
-# libc and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
+# libc, the PAM helper that and PAM's modules, and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
 # features that all of them want.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 need_rust
 need gcc 'gcc libc6-dev'
+# PAM's library alone; its headers are not needed. Without it there is no auth=pam, and all else is the same.
+have_pam() { [ "$(gcc -print-file-name=libpam.so.0)" != libpam.so.0 ]; }
+have_pam || (need_package "logins by PAM (libpam.so.0)" libpam0g) || true
+have_pam || echo 'libpam.so.0 is missing: supervisor-pam is not built, and auth=pam will refuse everybody' >&2
 
 made=target
 if [ "$1" = --hooks ]; then
@@ -20,6 +24,8 @@ fi
 dist=$1
 musl=$(musl_target)
 static=${musl:+--target=$musl}
+# The broker's TLS has C and assembly in it.
+if [ -n "$musl" ]; then need "$(uname -m)-linux-musl-gcc" musl-tools; fi
 
 # A map that the client's contexts are read into has random numbers from build time in it: the same ones every time.
 export CONST_RANDOM_SEED=supervisor
@@ -28,6 +34,7 @@ run() { cargo build --release --locked --target-dir "$made" "$@"; }
 run $static -p supervisord --bin supervisord
 run $static -p supervisor --no-default-features --bin supervisor-broker --bin supervisor-audit
 run -p supervisor --bin supervisor-reader --bin supervisorctl --bin supervisor-tools
+if have_pam; then run -p supervisor-pam; fi
 
 bin=$dist/bin
 libexec=$dist/libexec/supervisor
@@ -38,6 +45,7 @@ place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
 place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
 place 0711 "$made/${musl:+$musl/}release/supervisor-audit" "$libexec/supervisor-audit"
 place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
+if have_pam; then place 0711 "$made/release/supervisor-pam" "$libexec/supervisor-pam"; fi
 place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"
 place 0755 "$made/release/supervisor-tools" "$bin/supervisor-tools"
 for tool in $("$bin/supervisor-tools" --list); do
@@ -45,4 +53,7 @@ for tool in $("$bin/supervisor-tools" --list); do
 done
 rm -rf "$dist/share"
 cp -R share "$dist/share"
+rm -rf "$dist/etc"
+mkdir -p "$dist/etc"
+cp -R packaging/pam.d "$dist/etc/pam.d"
 echo "built: $dist (${musl:-dynamic, the musl target is not installed})"

@@ -7,10 +7,17 @@ cd "$(dirname "$0")/.."
 # For accounts and networks that tests make.
 need useradd passwd
 need ip iproute2
+# For certificates that tests make, and as clients.
+need openssl openssl
+need curl curl
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-{ cargo test --no-fail-fast -p system-tests 2>&1 && echo 'all suites passed'; } | tee "$log"
-if grep -qx 'all suites passed' "$log"; then exit 0; fi
+# By way of a file: what a failed test has left running does not hold the output open.
+timeout --kill-after=10 1200 cargo test --no-fail-fast -p system-tests >"$log" 2>&1 &
+tests=$!
+trap 'kill "$tests"; exit 1' INT TERM
+tail -n +1 -f --pid="$tests" "$log"
+if wait "$tests"; then exit 0; fi
 
 suites=$(sed -n 's/^error: test failed, to rerun pass `-p system-tests --test \([a-z]*\)`$/\1/p' "$log")
 failed=$(sed -n 's/^test \([^ ]*\) \.\.\. FAILED$/\1/p' "$log")
@@ -20,5 +27,5 @@ if [ -z "$failed" ] || [ "$results" -ne "$(echo "$suites" | wc -w)" ]; then exit
 for suite in $suites; do
     echo "*** once more, alone, of $suite:" $failed '***'
     # shellcheck disable=SC2086 # several words
-    cargo test -p system-tests --test "$suite" -- --exact --test-threads=1 $failed
+    timeout --kill-after=10 300 cargo test -p system-tests --test "$suite" -- --exact --test-threads=1 $failed
 done

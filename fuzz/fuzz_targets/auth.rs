@@ -8,6 +8,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use supervisor::http::auth::{Given, cookie, given};
 use supervisor::http::hash::Phc;
+use supervisor::http::tokens::Ticket;
 
 /// Lines of a request: those that begin with `A` are credentials, the others cookies.
 fn headers(bytes: &[u8]) -> HeaderMap {
@@ -31,18 +32,48 @@ fn check_credentials(headers: &HeaderMap) {
     match given(headers) {
         Given::Nothing => assert!(lines.is_empty()),
         Given::Unusable => assert!(!lines.is_empty()),
+        Given::Token(found) => {
+            assert_eq!(lines.len(), 1);
+            check_token(lines[0], &found);
+        }
         Given::Basic(found) => {
             assert_eq!(lines.len(), 1);
             assert!(lines[0][..6].eq_ignore_ascii_case(b"basic "));
-            assert!(!found.name.contains(&b':'));
+            assert!(!found.name.contains(&b':') && !found.password.starts_with(b"svt_"));
             // What was found says the same again.
             let pair = [&found.name[..], b":", &found.password].concat();
             let line = format!("Basic {}", BASE64_STANDARD.encode(pair));
-            let mut again = HeaderMap::new();
-            again.insert(AUTHORIZATION, HeaderValue::try_from(line).expect("a header"));
-            assert_eq!(given(&again), Given::Basic(found));
+            assert_eq!(given(&of(line.as_bytes())), Given::Basic(found));
         }
     }
+}
+
+/// A token is the same token whichever way it comes, and says nothing of its text.
+fn check_token(line: &[u8], found: &Ticket) {
+    assert_eq!(given(&of(line)), Given::Token(found.clone()));
+    match &found.name {
+        None => {
+            assert!(line[..7].eq_ignore_ascii_case(b"bearer "));
+            let text = line[7..].trim_ascii();
+            assert_eq!(*found, Ticket::new(None, text));
+            if text.starts_with(b"svt_") {
+                let pair = [b"token:", text].concat();
+                let line = format!("Basic {}", BASE64_STANDARD.encode(pair));
+                let same = Ticket { name: Some(b"token".to_vec()), digest: found.digest };
+                assert_eq!(given(&of(line.as_bytes())), Given::Token(same));
+            }
+        }
+        Some(name) => {
+            assert!(line[..6].eq_ignore_ascii_case(b"basic ") && !name.contains(&b':'));
+        }
+    }
+}
+
+/// The headers of a request with this line alone.
+fn of(line: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_bytes(line).expect("a header"));
+    headers
 }
 
 fn check_cookie(headers: &HeaderMap) {

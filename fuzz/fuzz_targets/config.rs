@@ -12,7 +12,7 @@ use privsep::frame::Wire;
 use privsep::start::Start;
 use privsep::table::Table;
 use supervisor::config::facts::Facts;
-use supervisor::config::files::{Denied, Files, Listing};
+use supervisor::config::files::{Denied, Files, Listing, Named};
 use supervisor::config::host::{Account, Host, Kind, Look, Who};
 use supervisor::config::read::{Outcome, read};
 use supervisor::config::settings::{Complaints, Settings, Zone};
@@ -33,6 +33,14 @@ impl Files for Given<'_> {
         match name {
             "a.conf" => Ok(self.included.to_vec()),
             _ => Err(Denied::Answer(Answer::Kind)),
+        }
+    }
+    /// What was included may stand for a certificate, a key, tokens.
+    fn named(&mut self, path: &str) -> Result<Named, Denied> {
+        match path.len() {
+            0..3 => Ok(Named { bytes: self.included.to_vec(), uid: 0, gid: 0, mode: 0o100_600 }),
+            3..5 => Err(Denied::Answer(Answer::Errno(2))),
+            _ => Ok(Named { bytes: self.main.to_vec(), uid: 0, gid: 0, mode: 0o100_644 }),
         }
     }
 }

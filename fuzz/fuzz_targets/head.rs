@@ -41,7 +41,11 @@ fn server(open: bool) -> Server {
         credentials: (!open).then(|| ("user".to_owned(), password)),
         legacy_get_actions: false,
         guarded: false,
+        pam: false,
+        tls: None,
         hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
+        pam: false,
+        tls: None,
     }
 }
 
@@ -61,25 +65,32 @@ fn is_own(host: &str) -> bool {
     digits && (v6 || v4 || named)
 }
 
-const GROUNDS: [Ground; 3] = [
-    Ground { users: false, roles: false, anonymous: false },
-    Ground { users: true, roles: true, anonymous: false },
-    Ground { users: true, roles: true, anonymous: true },
+const OPEN: Ground = Ground { users: false, tokens: false, roles: false, anonymous: false };
+const GROUNDS: [Ground; 4] = [
+    OPEN,
+    Ground { tokens: true, ..OPEN },
+    Ground { users: true, roles: true, ..OPEN },
+    Ground { users: true, roles: true, anonymous: true, ..OPEN },
 ];
 
-fn check_inet(request: &Request<()>, open: bool, ground: Ground) {
+fn check_inet(request: &Request<()>, open: bool, ground: Ground, certified: bool) {
     let headers = request.headers();
     let hosts = headers.get_all(HOST).iter().count();
     let policy = Policy::new(&server(open), Some(9001));
-    let Ok(Visit { claim, route }) = policy.judge(request, ground) else { return };
+    let Ok(Visit { claim, route }) = policy.judge(request, ground, certified) else { return };
     assert!(hosts <= 1 && (hosts == 1 || request.version() == Version::HTTP_10));
     if route == Route::Health {
         assert_eq!(claim, Claim::Bare);
         return;
     }
+    let somebody = ground.users || ground.tokens;
     match &claim {
+        Claim::Token(_) => {
+            assert!(!open || somebody || ground.roles);
+            assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
+        }
         Claim::Basic(given) => {
-            assert!(!open || ground.users || ground.roles);
+            assert!(!open || somebody || ground.roles);
             assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
             assert!(!given.name.contains(&b':'));
         }
@@ -88,12 +99,12 @@ fn check_inet(request: &Request<()>, open: bool, ground: Ground) {
             assert!(!id.contains(';'));
         }
         Claim::Bare => {
-            let asks = !open || ground.users && !ground.anonymous;
+            let asks = !certified && (!open || somebody && !ground.anonymous);
             let shown = matches!(&route, Route::Other(path) if path.contains('.'));
             assert!(!asks || ground.users && (route == Route::LogIn || shown), "{route:?}");
         }
     }
-    if !matches!(claim, Claim::Basic(_)) {
+    if !matches!(claim, Claim::Basic(_) | Claim::Token(_)) {
         let said = headers.get(HOST).map(|value| value.to_str().expect("text"));
         assert!(said.is_none_or(is_own), "{said:?}");
     }
@@ -106,11 +117,13 @@ fn check_inet(request: &Request<()>, open: bool, ground: Ground) {
 
 fn check(request: &Request<()>) {
     for ground in GROUNDS {
-        check_inet(request, true, ground);
-        check_inet(request, false, ground);
+        for certified in [false, true] {
+            check_inet(request, true, ground, certified);
+            check_inet(request, false, ground, certified);
+        }
     }
     // A unix socket without a password lets all pass but pages that call.
-    let unix = Policy::new(&server(true), None).judge(request, GROUNDS[0]);
+    let unix = Policy::new(&server(true), None).judge(request, OPEN, false);
     let of_a_browser = |name: &HeaderName| {
         [ORIGIN, REFERER, COOKIE].contains(name) || name.as_str().starts_with("sec-fetch-")
     };

@@ -13,11 +13,15 @@ const ROLES: usize = 1_000;
 const PROCESSES: usize = 2_000;
 const ROUNDS: usize = 500;
 
-/// Each role has two members, and a glob, a label and a whole group of its own.
+/// Each role has three members, and a glob, a label and a whole group of its own.
 fn rules(shared: bool) -> Rules {
     let role = |n: usize| {
         let everybody = Member::Gid(100);
-        let own = [Member::User(format!("user{n}")), Member::Gid(1_000 + n as u32)];
+        let own = [
+            Member::User(format!("user{n}")),
+            Member::Gid(1_000 + n as u32),
+            Member::Certificate(format!("CN=c{n}")),
+        ];
         let patterns = [format!("team{n}-*:w[a-z]b*"), format!("@label{n}"), format!("group{n}")];
         Role {
             name: format!("role{n}"),
@@ -43,6 +47,10 @@ fn decide(
     names.iter().filter(one).count()
 }
 
+fn token(role: &str, maker: Option<&str>) -> Principal {
+    Principal::new(Who::token("ci", role, maker).unwrap(), Proof::Token)
+}
+
 fn main() {
     let name = |n: usize| (format!("team{}-{n}", n % ROLES), vec![format!("label{}", n % 7)]);
     let names: Vec<_> = (0..PROCESSES).map(name).collect();
@@ -58,6 +66,18 @@ fn main() {
         ("an account in 32 groups, 20 roles", false, unix((1_980..2_012).collect())),
         ("an account with all 1,000 roles", true, unix(vec![100])),
         ("nobody", false, Principal::new(Who::Anonymous, Proof::None)),
+        (
+            "a certificate with 10 names, one role",
+            false,
+            Principal::new(
+                Who::Certificate {
+                    names: (990..1_000).map(|n| format!("CN=c{n}").into()).collect(),
+                },
+                Proof::Certificate,
+            ),
+        ),
+        ("a token, maker with 1,000 roles", true, token("role999", Some("unix:1000(100)"))),
+        ("a token of an owner", false, token("role999", None)),
     ];
     for (what, shared, who) in &askers {
         // The best of some, since others use the machine, too.
@@ -75,7 +95,7 @@ fn main() {
             assert_eq!(decide(&access, who, &names, Action::Restart), allowed);
         }
         let hot = hot.elapsed().as_nanos() / (PROCESSES * ROUNDS) as u128;
-        println!("{what:36} hot {hot:6} ns   cold {cold:6} ns   {allowed} of {PROCESSES} allowed");
+        println!("{what:38} hot {hot:6} ns   cold {cold:6} ns   {allowed} of {PROCESSES} allowed");
     }
     let start = Instant::now();
     black_box(Access::new(rules(true)));

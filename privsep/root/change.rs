@@ -240,7 +240,13 @@ pub mod tests {
         let sealed = Sealed {
             start: Start::default(),
             table,
-            helpers: Helpers { reader: null(), broker: null(), audit: null(), null: null() },
+            helpers: Helpers {
+                reader: null(),
+                broker: null(),
+                audit: null(),
+                pam: None,
+                null: null(),
+            },
             settings: null(),
             journal: null(),
             listeners: Vec::new(),

@@ -23,6 +23,8 @@ pub struct Helpers {
     pub reader: OwnedFd,
     pub broker: OwnedFd,
     pub audit: OwnedFd,
+    /// Where it is installed: only a table with PAM asks for it.
+    pub pam: Option<OwnedFd>,
     pub null: OwnedFd,
 }
 
@@ -45,7 +47,7 @@ impl Helpers {
         let here = readlink(link).map_err(|errno| unusable(link.as_bytes(), errno))?;
         let own = stat(here.as_os_str()).map_err(|errno| unusable(here.as_bytes(), errno))?;
         let dir = Path::new(&here).ancestors().nth(2).unwrap_or(Path::new(""));
-        let helper = |helper: &str| {
+        let perhaps = |helper: &str| {
             let path = [dir.as_os_str().as_bytes(), b"/libexec/supervisor/", helper.as_bytes()];
             let path = path.concat();
             let file = open(path.as_slice(), HANDLE, mode(0)).and_then(|file| {
@@ -54,13 +56,22 @@ impl Helpers {
                 let ours = trusted_uid(stat.st_uid) || stat.st_uid == own.st_uid;
                 if ours && stat.st_mode & 0o022 == 0 { Ok(file) } else { Err(Errno::EPERM) }
             });
+            (path, file)
+        };
+        let helper = |helper: &str| {
+            let (path, file) = perhaps(helper);
             file.map_err(|errno| unusable(&path, errno))
+        };
+        let pam = match perhaps("supervisor-pam") {
+            (_, Err(Errno::ENOENT)) => None,
+            (path, file) => Some(file.map_err(|errno| unusable(&path, errno))?),
         };
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, mode(0));
         Ok(Helpers {
             reader: helper("supervisor-reader")?,
             broker: helper("supervisor-broker")?,
             audit: helper("supervisor-audit")?,
+            pam,
             null: null.map_err(|errno| unusable(b"/dev/null", errno))?,
         })
     }

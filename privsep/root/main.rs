@@ -23,6 +23,7 @@ mod child;
 mod errand;
 mod helpers;
 mod logfile;
+mod login;
 mod path;
 mod reading;
 mod socket;
@@ -106,6 +107,7 @@ fn serve(mut begun: begin::Begun, carried: &mut [u8; CARRIED]) -> Result<End, u8
         spawner.finish_starts(at);
         spawner.hear(at);
         spawner.watch_broker(at);
+        spawner.logins.end_late(at);
         if !ready && spawner.serving() {
             ready = true;
             begun.ready();

@@ -13,7 +13,7 @@ use nix::sys::resource::Resource;
 use nix::sys::stat::{FileStat, fstat};
 use nix::sys::uio::pwrite;
 use nix::unistd::{ftruncate, geteuid};
-use privsep::files::{Answer, Ask, MAX_DIRS, MAX_FILES, MAX_REQUEST};
+use privsep::files::{Answer, Ask, MAX_DIRS, MAX_FILES, MAX_NAMED, MAX_REQUEST};
 use privsep::frame::{Error, Wire};
 use privsep::start::{self, SPARE_UID, SPARE_UIDS, Start};
 use privsep::table::{self, Identity, Table};
@@ -175,6 +175,7 @@ struct Service {
     dirs: Vec<Vec<u8>>,
     asked: u16,
     files: u32,
+    named: u32,
 }
 
 impl Service {
@@ -216,6 +217,10 @@ impl Service {
                 self.files += 1;
                 let path = self.dirs.get(usize::from(dir)).ok_or(Answer::Refused)?;
                 regular(&[path, b"/".as_slice(), &name].concat())
+            }
+            Ask::Named(path) if self.main && self.named < MAX_NAMED => {
+                self.named += 1;
+                regular(&path)
             }
             _ => Err(Answer::Refused),
         }

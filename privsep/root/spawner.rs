@@ -21,6 +21,7 @@ use crate::child::{self, Ends, at};
 use crate::errand::{self, Errand, Made};
 use crate::helpers::Helpers;
 use crate::logfile::{self, Started, Task};
+use crate::login::Logins;
 use crate::path::{DIRECTORY, mode};
 use crate::reading::Sheets;
 use crate::socket::Bound;
@@ -110,6 +111,7 @@ pub struct Spawner {
     pub leaving: bool,
     pub stop: Option<Stop>,
     pub audit: Option<Audit>,
+    pub logins: Logins,
 }
 
 impl Spawner {
@@ -127,6 +129,7 @@ impl Spawner {
             leaving: false,
             stop: None,
             audit,
+            logins: Logins::new(crate::now()),
         }
     }
 
@@ -190,7 +193,7 @@ impl Spawner {
     }
 
     fn act(&mut self, seq: u32, act: Act, now: u64) {
-        use Request::{Ack, AckSignal, ClearLog, OpenLog, Probe, RotateLog, Spawn};
+        use Request::{Ack, AckSignal, Authenticate, ClearLog, OpenLog, Probe, RotateLog, Spawn};
         let request = act.request();
         // What takes something away is not done without a trace. All else keeps programs going, and is counted.
         if matches!(request, ClearLog { .. } | RotateLog { .. }) && !self.noted() {
@@ -198,7 +201,12 @@ impl Spawner {
         }
         if !matches!(
             request,
-            Spawn { .. } | Probe { .. } | OpenLog { .. } | Ack { .. } | AckSignal { .. }
+            Spawn { .. }
+                | Probe { .. }
+                | OpenLog { .. }
+                | Ack { .. }
+                | AckSignal { .. }
+                | Authenticate
         ) {
             self.note(Deed::Asked(request));
         }
@@ -226,7 +234,7 @@ impl Spawner {
             }
             Request::Reread => self.reread(seq, now),
             Request::Retire { slot } => self.retire(slot, now),
-            Request::Authenticate => self.done(seq, Err(Errno::ENOSYS)),
+            Request::Authenticate => self.authenticate(seq, now),
             Request::End(end) => self.stop = self.stop.take().or(Some(Stop::new(Some(end)))),
         }
     }
@@ -516,7 +524,9 @@ impl Spawner {
                 }
             } else if self.broker.as_ref().is_some_and(|broker| broker.process.pid == pid) {
                 self.bury(exit.status, now);
-            } else if self.audit.as_mut().is_some_and(|a| a.ended(pid, exit.status, now)) {
+            } else if self.audit.as_mut().is_some_and(|a| a.ended(pid, exit.status, now))
+                || self.logins.ended(pid)
+            {
             } else if !self.ours.remove(&pid) && init && self.strangers.len() < STRANGERS {
                 self.strangers.push_back((pid, exit.status));
             }
@@ -597,6 +607,7 @@ impl Spawner {
             .chain(self.owed_by())
             .chain(stop)
             .chain(audit)
+            .chain(self.logins.deadline())
             .min()
     }
 }

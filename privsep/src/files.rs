@@ -106,6 +106,7 @@ mod tests {
             Ask::Main(b"/etc/supervisord.conf".to_vec()),
             Ask::Dir(b"/etc/conf.d".to_vec()),
             Ask::File { dir: 3, name: b"a.conf".to_vec() },
+            Ask::Named(b"/etc/server.pem".to_vec()),
             Ask::Accept,
             Ask::Leave(2),
         ] {
@@ -119,6 +120,7 @@ mod tests {
     fn relative_paths_and_names_that_lead_elsewhere_are_refused() {
         let refused = |ask: Ask| Ask::read(&ask.encode()).is_err();
         assert!(refused(Ask::Main(b"supervisord.conf".to_vec())));
+        assert!(refused(Ask::Named(b"server.pem".to_vec())));
         assert!(refused(Ask::Main(vec![b'/'; MAX_PATH + 1])));
         for name in [&b""[..], b".", b"..", b"a/b", b"/etc/shadow", b"a\0b"] {
             assert!(refused(Ask::File { dir: 0, name: name.to_vec() }), "{name:?}");

@@ -221,6 +221,8 @@ pub struct Table {
     pub shutdown: Option<u32>,
     /// Listening sockets of the HTTP servers.
     pub sockets: Vec<Socket>,
+    /// Which of them speak TLS, by their places in that list; for later readings.
+    pub tls: Vec<u32>,
     /// Listening sockets of programs; the position is the number, `None` is free.
     pub shared: Vec<Option<Shared>>,
     /// Logs; the position is the number, `None` is free. Number 0 is the activity log where `activity_log` says so.
@@ -465,6 +467,7 @@ mod tests {
                     held: true,
                 }),
             ],
+            tls: vec![0],
             sockets: vec![
                 Socket::Unix {
                     path: b"/run/s.sock".to_vec(),

@@ -168,6 +168,8 @@ impl Said {
             Request::RotateLog { .. } => said("log", "rotate"),
             Request::Retire { .. } => said("config", "retire"),
             Request::Reread => said("config", "reread"),
+            // A helper was started for one attempt; whose, and what came of it, the broker says.
+            Request::Authenticate => said("login", "pam-helper"),
             Request::End(End::Exit) => said("lifecycle", "stop"),
             Request::End(End::Restart) => said("lifecycle", "restart"),
             other => Said { detail: Some(format!("{other:?}")), ..said("request", "other") },

@@ -52,10 +52,14 @@ impl Broker {
         }
         for server in &settings.servers {
             self.line(Level::Info, "RPC interface 'supervisor' initialized");
-            // Roles, or users who log in over TCP, are such a check.
+            // Roles are such a check; so is, over TCP, whatever somebody can prove themselves by.
             let tcp = server.section.starts_with("inet_http_server");
-            let users = tcp && !settings.users.is_empty();
-            let asks = server.credentials.is_some() || users;
+            let clients = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+            let somebody = !settings.users.is_empty()
+                || !settings.tokens.is_empty()
+                || server.pam
+                || clients.is_some_and(|clients| clients.required);
+            let asks = server.credentials.is_some() || tcp && somebody;
             if !asks && settings.access.roles.is_empty() {
                 let text = format!(
                     "Server '{}' running without any HTTP authentication checking",

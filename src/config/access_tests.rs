@@ -167,8 +167,41 @@ fn members_are_looked_up() {
 }
 
 #[test]
+fn names_of_certificates() {
+    let members = |text: &str| compiled(role(text, "*", "view")).members;
+    let cert = |name: &str| Member::Certificate(name.to_owned());
+    assert_eq!(
+        members("cert:CN=deploy, cert:DNS:*.example.org,ann,cert:URI:spiffe://x/y?z[1]"),
+        [
+            cert("CN=deploy"),
+            cert("DNS:*.example.org"),
+            Member::User("ann".to_owned()),
+            cert("URI:spiffe://x/y?z[1]"),
+        ]
+    );
+    assert_eq!(
+        members("\"cert:CN=Doe, Jane\" , \"@staff\",\n \"cert:CN=say \"\"x\"\"\""),
+        [cert("CN=Doe, Jane"), Member::Gid(50), cert("CN=say \"x\"")]
+    );
+    // In the middle of a name a quote is one.
+    assert_eq!(members("cert:CN=a\"b,\"\",cert:CN=100%%"), [cert("CN=a\"b"), cert("CN=100%")]);
+    let shown = role("\"cert:CN=Doe, Jane\",cert:CN=x", "*", "view").ok().1.access.roles;
+    let shown: Vec<String> = shown[0].members.iter().map(ToString::to_string).collect();
+    assert_eq!(members(&shown.join(",")), [cert("CN=Doe, Jane"), cert("CN=x")]);
+}
+
+#[test]
 fn members_that_nobody_is() {
     for (member, text) in [
+        ("cert:", "write cert:CN=NAME"),
+        ("cert:deploy", "write cert:CN=NAME"),
+        ("cert:cn=deploy", "in capitals"),
+        ("cert:O=x", "write cert:CN=NAME"),
+        ("cert:CN=", "is missing"),
+        ("cert:CN=a\n b", "cannot have '\\n'"),
+        ("\"cert:CN=Doe, Jane", "no quote closes the one before"),
+        ("\"ann\" bob", "'bob' stands between a closing quote and a comma"),
+        ("token:ci", "is no member"),
         (
             "an",
             "Unknown member 'an': there is no [user:an], no server with that username, and no such account of this \

@@ -56,6 +56,7 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
     let shutdown_timeout = r.plain(scope, "shutdown_timeout", seconds);
     let strict = r.plain(scope, "strict", values::boolean).unwrap_or(false);
     let audit = audit::read(r, scope);
+    let tokens_file = r.get(scope, "tokens_file", |r, t| r.named_path(t));
     r.unknown_keys(SECTION);
     let cwd = r.facts.cwd.clone();
     let logfile = options.logfile.clone().or(logfile);
@@ -86,6 +87,7 @@ pub fn read(r: &mut Reading<'_>, options: &Options, names: &Names<'_>) -> Daemon
         shutdown_timeout,
         strict,
         audit,
+        tokens_file,
     }
 }
 

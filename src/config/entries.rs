@@ -16,6 +16,7 @@ use super::reading::Reading;
 use super::settings;
 use super::shlex;
 use super::text::{bytes, repr, shown};
+use super::tokens::{self, Mint};
 use super::values::LogTarget;
 
 const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -30,6 +31,8 @@ pub struct Entries {
     pub logs: Logs,
     /// Their sockets.
     pub sockets: Sockets,
+    /// Their tokens.
+    pub mint: Mint,
     url: Option<String>,
     path: Option<String>,
     /// The daemon's user id.
@@ -77,7 +80,7 @@ impl Sockets {
 
 impl Entries {
     /// No slots yet. `own` is the daemon's user id, `url` what programs are told about the daemon.
-    pub fn new(facts: &Facts, daemon: &Daemon, own: u32, url: Option<String>) -> Self {
+    pub fn new(facts: &Facts, daemon: &Daemon, own: u32, url: Option<String>, mint: Mint) -> Self {
         let base = match &daemon.directory {
             Some(directory) if !daemon.nodaemon => directory.clone(),
             _ => facts.cwd.clone(),
@@ -87,6 +90,7 @@ impl Entries {
             processes: BTreeMap::new(),
             logs: Logs::new(base),
             sockets: Sockets::default(),
+            mint,
             url,
             path: facts.variable("PATH").filter(|p| !p.is_empty()),
             own,
@@ -181,7 +185,7 @@ impl Entries {
 
     /// What is set over the inherited environment; `variables` are those that the configuration sets.
     fn environment(
-        &self,
+        &mut self,
         r: &mut Reading<'_>,
         group: &Group,
         p: &Process,
@@ -198,6 +202,7 @@ impl Entries {
         }
         set("SUPERVISOR_PROCESS_NAME", &p.name);
         set("SUPERVISOR_GROUP_NAME", &group.name);
+        all.extend(self.credentials(r, group, p, &variables));
         all.extend(variables);
         if !p.listen.is_empty() {
             let names: Vec<&str> = p.listen.iter().map(|(name, _)| name.as_str()).collect();
@@ -205,6 +210,37 @@ impl Entries {
             all.insert("LISTEN_FDNAMES".to_owned(), names.join(":"));
         }
         all.iter().map(|(name, value)| bytes(&format!("{name}={value}"))).collect()
+    }
+
+    /// The token that the section asks for, as programs look for one.
+    fn credentials(
+        &mut self,
+        r: &mut Reading<'_>,
+        group: &Group,
+        p: &Process,
+        variables: &Variables,
+    ) -> Variables {
+        let Some(role) = &p.program.token else {
+            return Variables::new();
+        };
+        if variables.contains_key(tokens::VARIABLE) {
+            let text =
+                format!("token= and {} in environment= exclude each other", tokens::VARIABLE);
+            let details = vec![r.locate(&p.section, "token")];
+            r.problems.refuse(text, "", details);
+            return Variables::new();
+        }
+        let token = self.mint.token(r, &format!("{}:{}", group.name, p.name), role);
+        let Some(token) = token else {
+            return Variables::new();
+        };
+        let mut all = Variables::from([(tokens::VARIABLE.to_owned(), token.clone())]);
+        let own = ["SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD"];
+        // Half a login of somebody else's would be none.
+        if !own.iter().any(|name| variables.contains_key(*name)) {
+            all.extend(own.map(str::to_owned).into_iter().zip(["token".to_owned(), token]));
+        }
+        all
     }
 
     /// What a login as the process's user would set.

@@ -14,6 +14,19 @@ pub enum Denied {
 /// What a directory lists: names, and whether each may be a directory.
 pub type Listing = Vec<(String, bool)>;
 
+/// A file that the configuration names, and who may do what with it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Named {
+    /// What is in it; it may be a secret.
+    pub bytes: Vec<u8>,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its mode, type bits included.
+    pub mode: u32,
+}
+
 /// A source of files.
 pub trait Files {
     /// The main file, by absolute path.
@@ -22,4 +35,6 @@ pub trait Files {
     fn directory(&mut self, path: &str) -> Result<(u16, Listing), Denied>;
     /// A file of a directory.
     fn file(&mut self, directory: u16, name: &str) -> Result<Vec<u8>, Denied>;
+    /// A file that the configuration names, by absolute path.
+    fn named(&mut self, path: &str) -> Result<Named, Denied>;
 }

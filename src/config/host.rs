@@ -85,6 +85,13 @@ pub trait Host {
     fn kind(&mut self, path: &str) -> Kind;
     /// What leads to the end of an absolute path, and whether others than these users and groups could change it.
     fn look(&mut self, path: &str, uids: &[u32], gids: &[u32]) -> Look;
+    /// Bytes that nobody can guess.
+    fn random(&mut self) -> Result<[u8; 32], String> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|e| format!("the system gives no random bytes: {e}"))?;
+        Ok(bytes)
+    }
 }
 
 /// An address or a host's name; what has a colon stands in brackets. Nothing, or `*`, is all addresses of both versions.

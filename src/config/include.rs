@@ -13,6 +13,8 @@ use super::path::{absolute, basename, dirname, join};
 use super::reading::{Reading, Scope};
 use super::text::strip;
 
+const RUN: &str = "change what is run";
+
 /// Reads the main file, found by `given` or by the search path, and all that it includes. Gives the INFO lines about
 /// included files, or nothing when there is nothing to go on with: the errors say why.
 pub fn read(
@@ -45,8 +47,8 @@ fn syntax(r: &mut Reading<'_>, file: &str, read: Result<(), Syntax>) {
     }
 }
 
-/// What an answer says about a file, for people.
-fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
+/// What an answer says about a file, for people. `danger` is what those who can write to it could do.
+pub fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied, danger: &str) -> Vec<String> {
     match denied {
         Denied::Answer(Answer::Unsafe { upto, uid, mode }) => {
             let part = usize::try_from(*upto)
@@ -63,7 +65,7 @@ fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
             let trusted = if r.facts.start.uid == 0 { "root" } else { "you and root" };
             vec![
                 format!(
-                    "{part} belongs to {owner} and has mode {:04o}: others than {trusted} could change what is run",
+                    "{part} belongs to {owner} and has mode {:04o}: others than {trusted} could {danger}",
                     mode & 0o7777
                 ),
                 match trusted_owner {
@@ -84,7 +86,8 @@ fn denied(r: &mut Reading<'_>, path: &str, denied: &Denied) -> Vec<String> {
     }
 }
 
-fn is_missing(denied: &Denied) -> bool {
+/// Whether there is no such file.
+pub fn is_missing(denied: &Denied) -> bool {
     let missing = |errno: i32| {
         let errno = nix::errno::Errno::from_raw(errno);
         matches!(errno, nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR)
@@ -101,7 +104,7 @@ fn named(r: &mut Reading<'_>, files: &mut dyn Files, path: &str) -> Option<Vec<u
             None
         }
         Err(why) => {
-            let details = denied(r, &full, &why);
+            let details = denied(r, &full, &why, RUN);
             r.problems.error(format!("could not read config file {path}"), details);
             None
         }
@@ -135,7 +138,7 @@ fn search(r: &mut Reading<'_>, files: &mut dyn Files, program: &str) -> Option<V
             Err(Denied::Answer(Answer::Errno(_)))
                 if !root && matches!(r.host.kind(&full), Kind::Hidden | Kind::Missing) => {}
             Err(why) => {
-                let details = denied(r, &full, &why);
+                let details = denied(r, &full, &why, RUN);
                 r.problems.error(format!("could not read config file {path}"), details);
                 return None;
             }
@@ -288,7 +291,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 fn refuse(r: &mut Reading<'_>, path: &str, why: &Denied) {
-    let mut details = denied(r, path, why);
+    let mut details = denied(r, path, why, RUN);
     details.push(r.locate("include", "files"));
     r.problems.error(format!("could not read config file {path}"), details);
 }

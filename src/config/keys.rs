@@ -61,18 +61,25 @@ const SUPERVISORD: &[Key] = &[
     new("audit_logfile_maxbytes", "bytes", "50MB"),
     new("audit_logfile_backups", "integer", "10"),
     new("audit_syslog", "boolean", "false"),
+    new("tokens_file", "path", "-"),
 ];
 
 const CREDENTIALS: &[Key] =
     &[key("username", "text", "-"), key("password", "text, {SHA}hex or hash", "-")];
 /// What the pages go by.
-const PAGES: &[Key] = &[new("legacy_get_actions", "boolean", "false")];
+const PAGES: &[Key] =
+    &[new("legacy_get_actions", "boolean", "false"), new("auth", "password or pam", "password")];
 const UNIX: &[Key] =
     &[key("file", "path", "-"), key("chmod", "octal", "0700"), key("chown", "user[:group]", "-")];
 const INET: &[Key] = &[
     key("port", "[host:]port", "-"),
     new("allowed_hosts", "list", "-"),
     new("insecure_no_auth", "boolean", "false"),
+    new("tls_cert", "path", "-"),
+    new("tls_key", "path", "-"),
+    new("tls_client_ca", "path", "-"),
+    new("tls_client_auth", "required or optional", "required"),
+    new("tls_client_crl", "path", "-"),
 ];
 const CTL: &[Key] = &[
     key("serverurl", "URL", "http://localhost:9001"),
@@ -138,6 +145,7 @@ const PROGRAM: &[Key] = &[
     new("syslog_tag", "text", "-"),
     key("serverurl", "URL or AUTO", "AUTO"),
     new("labels", "list", "-"),
+    new("token", "role", "-"),
 ];
 const PRIORITY: &[Key] = &[key("priority", "integer", "999")];
 /// Listening sockets of programs; in `[fcgi-program:x]` the last three are the reference's own.

@@ -65,6 +65,10 @@ fn the_manual_has_every_key_as_the_code_has_it() {
     }
 }
 
+const TLS: &str = "tls_cert=/etc/supervisor/server.pem\ntls_key=/etc/supervisor/server.key\n";
+const TLS_CLIENTS: &str = "tls_cert=/etc/supervisor/server.pem\ntls_key=/etc/supervisor/server.key\n\
+                           tls_client_ca=/etc/supervisor/clients.pem\n";
+
 /// The least configuration with that section in it.
 fn around(section: &str, row: &Row) -> String {
     let (key, set) = (row.key, format!("{} = {}\n", row.key, row.example));
@@ -86,6 +90,11 @@ fn around(section: &str, row: &Row) -> String {
     let other = match key {
         "username" if section != "supervisorctl" => "password=p\n",
         "password" if section.ends_with("_http_server") => "username=u\n",
+        "tls_cert" => "tls_key=/etc/supervisor/server.key\n",
+        "tls_key" => "tls_cert=/etc/supervisor/server.pem\n",
+        "tls_client_ca" => TLS,
+        "tls_client_auth" | "tls_client_crl" => TLS_CLIENTS,
+        "auth" if section == "inet_http_server" => TLS,
         "socket_mode" | "socket_owner" if section == "program:x" => "sockets=unix:///s\n",
         _ => "",
     };
@@ -99,7 +108,11 @@ fn around(section: &str, row: &Row) -> String {
     let base = if key == "user" || section != "supervisord" { "" } else { "user=root\n" };
     let users = "[user:ann]\npassword=$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
                  9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\n";
-    let users = if section == "role:x" { users } else { "" };
+    let users = match (section, key) {
+        ("role:x", _) => users,
+        (_, "token") => "[role:listener]\nmembers=unix:root\nprograms=*\nactions=view\n",
+        _ => "",
+    };
     let head = if section == "supervisord" { "" } else { "[supervisord]\nuser=root\n" };
     format!(
         "{head}[{section}]\n{base}{more}{other}{socket}{events}{set}{users}[program:web]\ncommand=w\n\
@@ -117,10 +130,16 @@ fn local(config: &str) -> String {
 
 #[test]
 fn every_example_of_the_manual_is_accepted() {
+    let pki = super::tls::Pki::new();
     for (section, rows) in manual() {
         for row in rows {
             let config = local(&around(section, &row));
-            let mut run = run(&config).file("/etc/conf.d/a.conf", "[program:i]\ncommand=i\n");
+            let mut run = run(&config)
+                .file("/etc/conf.d/a.conf", "[program:i]\ncommand=i\n")
+                .file("/etc/supervisor/server.pem", &pki.server.pem)
+                .file("/etc/supervisor/server.key", &pki.server.key)
+                .file("/etc/supervisor/clients.pem", &pki.clients.pem)
+                .file("/etc/supervisor/revoked.pem", &pki.revoked);
             let settings = match run.outcome() {
                 Outcome::Accept(result) => result.1,
                 other => panic!("{config}\n{other:?}"),

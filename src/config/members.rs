@@ -1,17 +1,67 @@
-//! Elements of `members=`, looked up: who logs in by a name, and accounts and groups of the system.
+//! Elements of `members=`, looked up: who logs in by a name, accounts and groups of the system, and names of certificates.
 
 use policy::access::{Member, MemberName};
 
 use super::host::Who;
 use super::reading::Reading;
-use super::text::{near, repr, shown};
+use super::text::{near, repr, shown, strip};
 use super::values::Read;
 
 const ANONYMOUS: &str = "anonymous";
+const CERTIFICATE: &str = "cert:";
+
+/// The elements of the value. One that begins with a quote ends with the next, and has what is between them, commas, too; two
+/// quotes there are one.
+///
+/// # Errors
+/// A quote that nothing closes, or something between a closing quote and the next comma.
+pub fn words(text: &str) -> Read<Vec<String>> {
+    let mut all = Vec::new();
+    let mut rest = strip(text);
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('"') {
+            Some(inside) => quoted(inside)?,
+            None => match rest.split_once(',') {
+                Some((word, after)) => (strip(word).to_owned(), after),
+                None => (rest.to_owned(), ""),
+            },
+        };
+        all.push(word);
+        rest = strip(after);
+    }
+    Ok(all)
+}
+
+/// The word after an opening quote, and what is left after the comma that ends it.
+fn quoted(inside: &str) -> Read<(String, &str)> {
+    let mut word = String::new();
+    let mut rest = inside;
+    loop {
+        let Some((part, after)) = rest.split_once('"') else {
+            return Err(format!("Invalid member: no quote closes the one before {}", repr(inside)));
+        };
+        word.push_str(part);
+        match after.strip_prefix('"') {
+            Some(after) => rest = after,
+            None => {
+                let after = strip(after);
+                let Some(left) = after.strip_prefix(',').or(after.is_empty().then_some("")) else {
+                    return Err(format!(
+                        "Invalid member: {} stands between a closing quote and a comma",
+                        repr(after.split(',').next().unwrap_or_default())
+                    ));
+                };
+                return Ok((word, left));
+            }
+        }
+        word.push('"');
+    }
+}
 
 /// Whom an element stands for: one or two members. `logins` are the names that log in by a password.
 pub fn read(r: &mut Reading<'_>, word: &str, logins: &[&str]) -> Read<Vec<Member>> {
-    if word.contains(['*', '?', '[', ']']) {
+    // What a certificate says may have them, and is compared character for character.
+    if word.contains(['*', '?', '[', ']']) && !word.starts_with(CERTIFICATE) {
         return Err(format!(
             "Invalid member {}: members= has no wildcards; @GROUP is every member of a group of the system",
             repr(word)
@@ -21,6 +71,10 @@ pub fn read(r: &mut Reading<'_>, word: &str, logins: &[&str]) -> Read<Vec<Member
         .map_err(|why| format!("Invalid member: {why}; commas stand between members"))?;
     let one = match name {
         MemberName::Anonymous => Member::Anonymous,
+        MemberName::Certificate(name) if shown(&name) != name => {
+            return Err(format!("Invalid member: {} is not valid UTF-8", repr(&name)));
+        }
+        MemberName::Certificate(name) => Member::Certificate(name),
         MemberName::Group(name) => Member::Gid(group(r, &name)?),
         MemberName::Account(name) => match account(r, &name) {
             Some(uid) => Member::Uid(uid),

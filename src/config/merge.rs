@@ -82,9 +82,7 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         .filter_map(|(n, entry)| Some((n, merger.entry(entry.as_ref()?))))
         .collect();
     merger.renumber(&slots, settings);
-    if servers(current, &fresh, settings) {
-        changed.push(later("[unix_http_server] or [inet_http_server]"));
-    }
+    changed.extend(servers(current, &fresh, settings));
     let audit = current.audit.as_ref().map(audit::described);
     changed.extend(audit_changed(audit.as_ref(), settings.audit.as_ref()));
     settings.audit = audit;
@@ -97,6 +95,8 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         logs: merger.logs.list,
         shared: merger.shared.list,
         sockets: current.sockets.clone(),
+        tls: current.tls.clone(),
+        pam: fresh.pam,
         directory: current.directory.clone(),
         user: current.user.clone(),
         broker: current.broker.clone(),
@@ -300,16 +300,26 @@ fn described(sink: &Sink) -> settings::LogFile {
     settings::LogFile { path, kind, maxbytes, backups }
 }
 
-/// Servers listen where they did: those that the new configuration still has keep their sockets. Says whether anything
-/// is different.
-fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> bool {
+/// Servers listen where they did: those that the new configuration still has keep their sockets. Says what is different.
+fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> Vec<String> {
     let all = std::mem::take(&mut settings.servers);
+    let mut changed = Vec::new();
     for server in all {
         let wanted = usize::try_from(server.socket).ok().and_then(|n| fresh.sockets.get(n));
         let place = (0..).zip(&current.sockets).find(|(_, socket)| Some(*socket) == wanted);
-        settings.servers.extend(place.map(|(socket, _)| settings::Server { socket, ..server }));
+        let Some((socket, _)) = place else {
+            continue;
+        };
+        // One that is to begin or to cease to speak TLS goes on as it is, by what it was told last.
+        match server.tls.is_some() == current.tls.contains(&socket) {
+            true => settings.servers.push(settings::Server { socket, ..server }),
+            false => changed.push(later(&format!("[{}] tls_cert", server.section))),
+        }
     }
-    fresh.sockets != current.sockets
+    if fresh.sockets != current.sockets {
+        changed.push(later("[unix_http_server] or [inet_http_server]"));
+    }
+    changed
 }
 
 fn later(what: &str) -> String {

@@ -58,6 +58,8 @@ pub struct Daemon {
     pub strict: bool,
     /// What is said about the audit log.
     pub audit: Audit,
+    /// Where tokens of machines are listed, absolute.
+    pub tokens_file: Option<String>,
 }
 
 /// What `[supervisord]` says about the audit log.
@@ -185,6 +187,8 @@ pub struct Program {
     pub sockets: SocketRules,
     /// `labels`
     pub labels: Vec<String>,
+    /// `token`: the role that its processes get a token for.
+    pub token: Option<String>,
 }
 
 /// What a section says about one stream, once for all processes.

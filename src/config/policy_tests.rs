@@ -244,3 +244,108 @@ fn signals_have_one_name_in_roles_and_programs() {
         }
     }
 }
+
+/// The report of a configuration whose server over TCP, on all addresses, is changed after it was read.
+fn altered(json: bool, alter: impl Fn(&mut crate::config::settings::Settings)) -> String {
+    let mut run = run(&format!("{}[inet_http_server]\nport=*:9001\n", fine()));
+    let mut machine = Machine;
+    let mut reading = Reading {
+        host: &mut machine,
+        facts: &run.facts,
+        problems: Default::default(),
+        doc: Default::default(),
+        config: String::new(),
+        here: String::new(),
+        trace: Default::default(),
+    };
+    let words: Vec<String> = ["supervisord", "-c", "/etc/s.conf"].map(str::to_owned).into();
+    let Ok(options) = crate::config::options::parse(&mut reading, &words) else {
+        panic!("options")
+    };
+    let read = super::super::whole(&mut reading, &mut run.files, &options, "supervisord");
+    let (model, table, mut settings) = read.unwrap();
+    alter(&mut settings);
+    let key = b"[inet_http_server]\ntls_key=%(here)s/server.key\n";
+    reading.doc.read("/etc/more.conf", key).unwrap();
+    crate::config::policy::report(&mut reading, json, &model, &table, &settings)
+}
+
+fn tls(clients: Option<bool>) -> Option<crate::config::settings::Tls> {
+    let clients = clients.map(|required| crate::config::settings::Clients {
+        authorities: vec![],
+        revoked: vec![],
+        required,
+    });
+    let key = b"secret key".to_vec();
+    Some(crate::config::settings::Tls { chain: vec![b"chain".to_vec()], key, clients })
+}
+
+#[test]
+fn servers_that_speak_tls() {
+    let plain = altered(true, |_| {});
+    assert_eq!(values(&plain, "kind"), ["no encryption"]);
+    for (clients, word, asks) in [
+        (None, "none", "passwords of users (carol)"),
+        (Some(false), "optional", "a client certificate, where there is one"),
+        (Some(true), "required", "a client certificate is required"),
+    ] {
+        let json = altered(true, |settings| settings.servers[0].tls = tls(clients));
+        // The machine of these tests shows every file to everybody.
+        assert_eq!(values(&json, "kind"), ["readable key"], "{json}");
+        assert_eq!(values(&json, "client_certificates"), [word]);
+        assert!(json.contains("\"encrypted\": true") && json.contains(asks), "{json}");
+        let text = altered(false, |settings| settings.servers[0].tls = tls(clients));
+        let servers = section(&text, "Servers");
+        assert!(servers.contains(&format!("encryption     TLS; client certificates: {word}")));
+        assert!(servers.contains(&"reached        from other machines, over TLS".to_owned()));
+        assert!(text.contains("the key /etc/server.key can be read by everybody"), "{text}");
+        assert!(!text.contains("secret key"));
+    }
+    // Without any authentication it is as open as another.
+    let open = |clients| {
+        altered(true, |settings| {
+            settings.users.clear();
+            settings.servers[0].guarded = false;
+            settings.servers[0].tls = tls(clients);
+        })
+    };
+    assert!(values(&open(None), "kind").contains(&"open server".to_owned()));
+    assert!(values(&open(Some(false)), "kind").contains(&"open server".to_owned()));
+    assert!(!values(&open(Some(true)), "kind").contains(&"open server".to_owned()));
+}
+
+#[test]
+fn pam_and_tokens() {
+    let token = |name: &str, role: &str| crate::config::settings::Token {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        maker: None,
+        expires: None,
+        digest: [0xab; 32],
+    };
+    let alter = |settings: &mut crate::config::settings::Settings| {
+        settings.servers[0].tls = tls(None);
+        settings.servers[0].pam = true;
+        settings.tokens = vec![token("ci", "web"), token("x", "gone"), token("program:a:a", "web")];
+    };
+    let text = altered(false, alter);
+    assert_eq!(
+        section(&text, "Tokens"),
+        [
+            "2 tokens with role web",
+            "ci, program:a:a",
+            "1 token with role gone, which there is not: they do nothing",
+            "x",
+        ]
+    );
+    let root = section(&text, "What runs as root, and why");
+    let helper = root.iter().find(|line| line.starts_with("supervisor-pam ")).unwrap();
+    assert!(helper.contains("auth=pam: PAM reads what only root may"), "{root:?}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("passwords of accounts of the system (PAM); tokens (3)"), "{text}");
+    let json = altered(true, alter);
+    assert!(json.contains("\"count\": 2") && json.contains("\"role_exists\": false"), "{json}");
+    assert!(!json.contains("abab") && !text.contains("abab") && !json.contains("171"));
+    let none = altered(false, |_| {});
+    assert!(!none.contains("\nTokens\n") && !none.contains("supervisor-pam"));
+}

@@ -99,6 +99,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
     let login_env = r.plain(scope, "login_env", boolean).unwrap_or(false);
     let sockets = sockets::rules(r, scope);
     let labels = r.plain(scope, "labels", principals::labels).unwrap_or_default();
+    let token = r.plain(scope, "token", principals::name);
     let count = Count { number, first, process_name };
     consistent(r, scope, &count, stopasgroup, killasgroup);
     let killasgroup = killasgroup.unwrap_or(stopasgroup);
@@ -124,6 +125,7 @@ fn shared(r: &mut Reading<'_>, scope: Scope<'_>) -> (Program, Count) {
         stderr,
         sockets,
         labels,
+        token,
     };
     (program, count)
 }

@@ -1,15 +1,16 @@
 //! Servers that other machines can reach: what they must ask for.
 
-use super::model::{Address, Server, User};
+use super::model::{Address, Daemon, Server, User};
 use super::reading::Reading;
 
 /// Takes out the servers that anybody could use from elsewhere, unless that is what the configuration wants, and warns of
-/// others that ask for a password where it can be read on its way. `strict` makes errors of both.
+/// others that ask for a password where it can be read on its way. `strict=true` makes
+/// errors of both.
 pub fn admit(
     r: &mut Reading<'_>,
     servers: Vec<Server>,
     users: &[User],
-    strict: bool,
+    daemon: &Daemon,
 ) -> Vec<Server> {
     let mut admitted = Vec::new();
     for server in servers {
@@ -21,8 +22,14 @@ pub fn admit(
             admitted.push(server);
             continue;
         }
-        let asks = server.credentials.is_some() || !users.is_empty();
-        if strict {
+        let asks = asks(&server, users, daemon);
+        if server.tls.is_some() && asks {
+            // Who has shown a certificate that must be shown is nobody of whom nothing is known.
+            let guarded = !server.insecure_no_auth && !certified(&server);
+            admitted.push(Server { guarded, ..server });
+            continue;
+        }
+        if daemon.strict {
             refuse(r, &server, asks);
             continue;
         }
@@ -31,7 +38,7 @@ pub fn admit(
                 let place = r.locate(&server.section, "port");
                 r.problems.advice(format!(
                     "{place} can be reached from other machines, without encryption: passwords can be read on their \
-                     way; listen on 127.0.0.1 behind a proxy that speaks TLS"
+                     way; set tls_cert and tls_key"
                 ));
                 admitted.push(Server { guarded: !open, ..server });
             }
@@ -47,6 +54,18 @@ pub fn admit(
         }
     }
     admitted
+}
+
+/// Whether it lets in nobody whom it does not know.
+fn asks(server: &Server, users: &[User], daemon: &Daemon) -> bool {
+    let known = server.credentials.is_some() || !users.is_empty() || server.pam;
+    known || certified(server) || daemon.tokens_file.is_some()
+}
+
+/// Whether all its clients have to show a certificate.
+fn certified(server: &Server) -> bool {
+    let clients = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    clients.is_some_and(|clients| clients.required)
 }
 
 fn shown(server: &Server) -> String {
@@ -81,12 +100,18 @@ fn close(r: &mut Reading<'_>, server: &Server) {
 }
 
 fn refuse(r: &mut Reading<'_>, server: &Server, asks: bool) {
-    let why = match asks {
-        true => "passwords could be read on their way, for it has no encryption",
-        false => "it asks for no password, and whoever can reach it could use it",
+    let (why, remedy) = match asks {
+        true => (
+            "passwords could be read on their way, for it has no encryption",
+            "set tls_cert and tls_key, or listen on 127.0.0.1",
+        ),
+        false => (
+            "it asks for no password, and whoever can reach it could use it",
+            "listen on 127.0.0.1, or have it ask, and speak TLS",
+        ),
     };
     let text = format!(
-        "{} can be reached from other machines, which strict=true forbids: {why}; listen on 127.0.0.1",
+        "{} can be reached from other machines, which strict=true forbids: {why}; {remedy}",
         shown(server)
     );
     let details = vec![r.locate(&server.section, "port"), r.locate("supervisord", "strict")];

@@ -21,6 +21,8 @@ use super::servers;
 use super::settings::{Complaints, Settings};
 use super::table::{self, Model};
 use super::text;
+use super::tls;
+use super::tokens;
 use super::trace::Trace;
 use super::users;
 
@@ -116,13 +118,16 @@ fn whole(
     }
     plugins::check(r, &names);
     let groups = groups::read(r, &names);
-    let servers = servers::read(r, &names);
+    let mut servers = servers::read(r, &names);
     daemon.user = daemon::user(r, options, &names);
+    tls::load(r, files, &names, &mut servers, &daemon);
     let users = users::read(r, &names, &servers);
     let known = Known { users: &users, servers: &servers, groups: &groups };
     let roles = roles::read(r, &names, &known);
-    let servers = reach::admit(r, servers, &users, daemon.strict);
-    let model = Model { daemon, groups, servers, users, roles };
+    let tokens = tokens::read(r, files, &daemon);
+    tokens::check(r, &tokens, &groups, &roles);
+    let servers = reach::admit(r, servers, &users, &daemon);
+    let model = Model { daemon, groups, servers, users, roles, tokens };
     let (table, settings) = table::build(r, &model, infos);
     Some((model, table, settings))
 }

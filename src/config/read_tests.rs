@@ -8,7 +8,7 @@ use privsep::start::Start;
 use privsep::table::{Entry, LogFile, Sink, Socket};
 
 use super::*;
-use crate::config::files::{Denied, Listing};
+use crate::config::files::{Denied, Listing, Named};
 use crate::config::host::{Account, Kind, Look, Part, Who};
 use crate::config::settings::{Autorestart, Level, Password, Zone};
 
@@ -19,6 +19,8 @@ struct Memory {
     files: BTreeMap<String, Result<Vec<u8>, Denied>>,
     dirs: Vec<String>,
     asked: Vec<String>,
+    /// Owner, group and mode of a file, where it is not root's alone.
+    modes: BTreeMap<String, (u32, u32, u32)>,
 }
 
 impl Files for Memory {
@@ -50,6 +52,11 @@ impl Files for Memory {
     fn file(&mut self, directory: u16, name: &str) -> Result<Vec<u8>, Denied> {
         let path = format!("{}{name}", self.dirs[usize::from(directory)]);
         self.main(&path)
+    }
+
+    fn named(&mut self, path: &str) -> Result<Named, Denied> {
+        let (uid, gid, mode) = self.modes.get(path).copied().unwrap_or((0, 0, 0o600));
+        Ok(Named { bytes: self.main(path)?, uid, gid, mode: mode | 0o100_000 })
     }
 }
 
@@ -289,3 +296,7 @@ mod reads;
 mod report;
 #[path = "section_tests.rs"]
 mod sections;
+#[path = "tls_tests.rs"]
+mod tls;
+#[path = "token_tests.rs"]
+mod tokens;

@@ -10,7 +10,7 @@ use super::ini::{Document, Place};
 use super::keys;
 use super::path;
 use super::principals;
-use super::text::repr;
+use super::text::{repr, strip};
 use super::trace::Trace;
 use super::values::Read;
 
@@ -247,6 +247,14 @@ impl Reading<'_> {
     pub fn normal_path(&mut self, path: &str) -> String {
         let path = self.expand_user(path);
         path::absolute(&self.facts.cwd, &path)
+    }
+
+    /// The path of a file that is to be read, absolute.
+    pub fn named_path(&mut self, path: &str) -> Read<String> {
+        match strip(path) {
+            "" => Err("the path is empty".to_owned()),
+            path => Ok(self.normal_path(path)),
+        }
     }
 
     /// Whether a path is a directory, as far as the resolver can see: what it cannot see, the spawner will.

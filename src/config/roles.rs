@@ -13,7 +13,7 @@ use super::values::{Read, strings};
 
 const KIND: &str = "role:";
 /// Characters that mean more than themselves in one of the keys.
-const SPECIAL: [char; 9] = [',', '*', '?', '[', ']', ':', '@', '(', ')'];
+const SPECIAL: [char; 10] = [',', '*', '?', '[', ']', ':', '@', '(', ')', '"'];
 
 /// What roles may refer to.
 pub struct Known<'k> {
@@ -44,8 +44,10 @@ fn role(r: &mut Reading<'_>, scope: Scope<'_>, logins: &[&str]) -> Option<Role> 
     let section = scope.section;
     r.strictly(section);
     let name = r.principal(scope);
-    let members = list(r, scope, "members", |r, word| members::read(r, word, logins));
-    let programs = list(r, scope, "programs", |_, word| {
+    let members =
+        list(r, scope, "members", members::words, |r, word| members::read(r, word, logins));
+    let words = |text: &str| Ok(strings(text));
+    let programs = list(r, scope, "programs", words, |_, word| {
         let pattern = Pattern::parse(&shown(word));
         pattern.map(|pattern| vec![pattern]).map_err(|why| format!("Invalid pattern: {why}"))
     });
@@ -104,13 +106,14 @@ fn list<T>(
     r: &mut Reading<'_>,
     scope: Scope<'_>,
     key: &str,
+    words: impl Fn(&str) -> Read<Vec<String>>,
     mut read: impl FnMut(&mut Reading<'_>, &str) -> Read<Vec<T>>,
 ) -> Option<Vec<T>>
 where
     T: PartialEq,
 {
     let elements = value(r, scope, key, |_, text| {
-        let all: Vec<String> = strings(text).into_iter().filter(|word| !word.is_empty()).collect();
+        let all: Vec<String> = words(text)?.into_iter().filter(|word| !word.is_empty()).collect();
         if all.is_empty() { Err(format!("{key}= names nothing")) } else { Ok(all) }
     })?;
     let mut all: Option<Vec<T>> = Some(Vec::new());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use privsep::table::{Socket, endpoint};
+use privsep::table::{Socket, Table, endpoint};
 
 use super::expand::Names;
 use super::host::{self, NoAddress};
@@ -44,27 +44,39 @@ pub fn url(servers: &[Server]) -> Option<String> {
         servers.iter().rev().find_map(|s| match &s.address {
             Address::Inet { host, port, .. } => {
                 let host = if matches!(&**host, "" | "[::]") { "localhost" } else { host };
-                Some(format!("http://{host}:{port}"))
+                let scheme = scheme(s.tls.is_some());
+                Some(format!("{scheme}://{host}:{port}"))
             }
             Address::Unix { .. } => None,
         })
     })
 }
 
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
+}
+
 /// The same at a later reading, when the sockets in force stay what they are. `fresh` are those of `servers`.
-pub fn url_in_force(servers: &[Server], fresh: &[Socket], force: &[Socket]) -> Option<String> {
+pub fn url_in_force(servers: &[Server], fresh: &[Socket], current: &Table) -> Option<String> {
+    let force = &current.sockets;
     let path = force.iter().find_map(|socket| match socket {
         Socket::Unix { path, .. } => Some(format!("unix://{}", text::from_bytes(path))),
         Socket::Tcp { .. } => None,
     });
     path.or_else(|| {
         let last = force.last()?;
-        let named = servers.iter().zip(fresh).rfind(|(_, socket)| *socket == last);
+        let place = u32::try_from(force.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let tls = current.tls.contains(&place);
+        let here = |server: &Server, socket: &Socket| socket == last && server.tls.is_some() == tls;
+        let named = servers.iter().zip(fresh).rfind(|(server, socket)| here(server, socket));
+        let scheme = scheme(tls);
         match (named, last) {
             (Some((server, _)), _) => url(std::slice::from_ref(server)),
-            (None, Socket::Tcp { address: 0, port }) => Some(format!("http://localhost:{port}")),
+            (None, Socket::Tcp { address: 0, port }) => {
+                Some(format!("{scheme}://localhost:{port}"))
+            }
             (None, Socket::Tcp { address, port }) => {
-                Some(format!("http://{}", endpoint(*address, *port)))
+                Some(format!("{scheme}://{}", endpoint(*address, *port)))
             }
             (None, Socket::Unix { .. }) => None,
         }
@@ -75,6 +87,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
     let scope = Scope::plain(section, names);
     let credentials = credentials(r, scope);
     let legacy_get_actions = legacy_get_actions(r, scope);
+    let pam = pam(r, scope);
     let insecure_no_auth = r.plain(scope, "insecure_no_auth", values::boolean).unwrap_or(false);
     r.unknown_keys(section);
     if r.doc.get(section, "port").is_none() {
@@ -93,7 +106,7 @@ fn inet(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         legacy_get_actions,
         insecure_no_auth,
         guarded: false,
-        pam: false,
+        pam,
         tls: None,
     })
 }
@@ -157,6 +170,7 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         values::octal(t).map_err(|_| format!("Invalid chmod value {t}"))
     });
     let legacy_get_actions = legacy_get_actions(r, scope);
+    let pam = pam(r, scope);
     r.unknown_keys(section);
     Some(Server {
         section: section.to_owned(),
@@ -171,13 +185,23 @@ fn unix(r: &mut Reading<'_>, section: &str, names: &Names<'_>) -> Option<Server>
         legacy_get_actions,
         insecure_no_auth: false,
         guarded: false,
-        pam: false,
+        pam,
         tls: None,
     })
 }
 
 fn legacy_get_actions(r: &mut Reading<'_>, scope: Scope<'_>) -> bool {
     r.plain(scope, "legacy_get_actions", values::boolean).unwrap_or(false)
+}
+
+/// `auth`: whether those who are no `[user:NAME]` are accounts of the system.
+fn pam(r: &mut Reading<'_>, scope: Scope<'_>) -> bool {
+    let pam = r.plain(scope, "auth", |text| match text {
+        "password" => Ok(false),
+        "pam" => Ok(true),
+        _ => Err(format!("not a valid auth value: {}; it is password or pam", repr(text))),
+    });
+    pam.unwrap_or(false)
 }
 
 /// Name and password: both or neither, and two empty ones are neither.

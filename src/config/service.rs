@@ -9,10 +9,11 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
+use nix::sys::stat::fstat;
 use privsep::files::{ANSWER_SIZE, Answer, Ask};
 use privsep::frame::Wire;
 
-use super::files::{Denied, Files, Listing};
+use super::files::{Denied, Files, Listing, Named};
 use super::text;
 
 /// The most bytes of one file.
@@ -149,6 +150,14 @@ impl Files for Spawner {
     fn file(&mut self, dir: u16, name: &str) -> Result<Vec<u8>, Denied> {
         let name = text::bytes(name);
         contents(self.ask(&Ask::File { dir, name })?)
+    }
+
+    fn named(&mut self, path: &str) -> Result<Named, Denied> {
+        let descriptor = self.ask(&Ask::Named(text::bytes(path)))?;
+        let stat = fstat(&descriptor);
+        let stat = stat.map_err(|e| Denied::Unreadable(format!("its mode is not known: {e}")))?;
+        let (uid, gid, mode) = (stat.st_uid, stat.st_gid, stat.st_mode);
+        Ok(Named { bytes: contents(descriptor)?, uid, gid, mode })
     }
 }
 

@@ -20,6 +20,7 @@ use super::reading::Reading;
 use super::servers;
 use super::settings::{self, ActivityLog, Level, Settings};
 use super::text::{bytes, shown};
+use super::tokens::Mint;
 
 /// Everything that was read.
 pub struct Model {
@@ -33,6 +34,8 @@ pub struct Model {
     pub users: Vec<User>,
     /// Who may do what.
     pub roles: Vec<Role>,
+    /// What the tokens file lists.
+    pub tokens: Vec<settings::Token>,
 }
 
 /// Builds both; `infos` are the INFO lines so far. Errors end up in the reading.
@@ -48,16 +51,19 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     let mut table = frame(r.facts, daemon);
     let mut settings = settings(r.facts, daemon);
     table.sockets = model.servers.iter().map(socket).collect();
+    table.tls = tls(&model.servers);
+    table.pam = model.servers.iter().any(|server| server.pam);
     settings.servers = listed(&model.servers);
     let user =
         |u: &User| settings::User { name: u.name.clone(), password: password::kept(&u.password) };
     settings.users = model.users.iter().map(user).collect();
     settings.access = Rules { roles: model.roles.clone(), owner: own };
     let url = match current {
-        Some(current) => servers::url_in_force(&model.servers, &table.sockets, &current.sockets),
+        Some(current) => servers::url_in_force(&model.servers, &table.sockets, current),
         None => servers::url(&model.servers),
     };
-    programs(r, model, Entries::new(r.facts, daemon, own, url), &mut table, &mut settings);
+    let mint = Mint::new(&model.tokens);
+    programs(r, model, Entries::new(r.facts, daemon, own, url, mint), &mut table, &mut settings);
     let asked = !model.users.is_empty() || !model.roles.is_empty();
     settings.audit = audit::log(r, daemon, asked);
     audit::alone(r, settings.audit.as_ref(), &table);
@@ -109,6 +115,7 @@ fn programs(
     table.entries = all.entries;
     table.logs = all.logs.sinks;
     table.shared = all.sockets.list;
+    settings.tokens = [model.tokens.clone(), all.mint.made].concat();
     settings.processes = all.processes;
     settings.logs = all.logs.shown;
 }
@@ -173,6 +180,11 @@ pub fn socket(server: &Server) -> Socket {
             Socket::Tcp { address: host::bits(*address), port: *port }
         }
     }
+}
+
+/// The places of those that speak TLS.
+fn tls(servers: &[Server]) -> Vec<u32> {
+    (0..).zip(servers).filter(|(_, server)| server.tls.is_some()).map(|(n, _)| n).collect()
 }
 
 fn listed(servers: &[Server]) -> Vec<settings::Server> {

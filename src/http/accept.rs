@@ -13,12 +13,13 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Site;
-use super::auth::Key;
 use super::connection::{self, Door};
 use super::gate::{Client, Gate, Section};
 use super::head::Policy;
 use super::limits::{Crowd, Source};
-use super::line::{Line, Stream};
+use super::line::Line;
+use super::stream::Stream;
+use super::tls::{Keys, Tls};
 use crate::config::settings::{Level, Server};
 use crate::web::Visitors;
 
@@ -123,9 +124,9 @@ pub async fn serve<S: Site>(site: Rc<S>, gate: Rc<Gate>, listener: Listener, ser
     };
     let policy = Policy::new(&server, socket.port());
     let visitors = Rc::new(Visitors::of(&server));
-    let key = Key::of(&server).map(Rc::new);
-    let section = Section { name: server.section.as_str().into(), key };
-    let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors });
+    let section = Section::of(&server);
+    let tls = Keys::of(&server, &*site).map(|keys| Tls { keys, failures: Rc::default() });
+    let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors, tls });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -163,7 +164,7 @@ fn is_of_one_client(e: &io::Error) -> bool {
 fn receive<S: Site>(door: &Rc<Door<S>>, crowd: &Rc<Crowd>, (stream, client): Arrival) {
     let line = Line::new(stream);
     let Some(place) = crowd.admit(client.source, Rc::clone(&line)) else {
-        return line.turn_away();
+        return line.turn_away(door.tls.is_some());
     };
     let place = Rc::new(place);
     let task = spawn_local(connection::serve(Rc::clone(door), line, Rc::clone(&place), client));

@@ -1,6 +1,6 @@
 //! What clients say to prove who they are, and what it is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use hyper::header::{AUTHORIZATION, COOKIE};
 use policy::access::{Member, Principal, Proof, Who};
 use sha1::{Digest, Sha1};
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use super::hash::Phc;
+use super::tokens::{self, Ticket, Tokens};
 use crate::config::settings::{Password, Server, Settings};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -28,13 +30,20 @@ type Sum = [u8; 20];
 pub struct Credentials {
     /// The name, as bytes: nobody's name need be text.
     pub name: Vec<u8>,
-    /// The password.
-    pub password: Vec<u8>,
+    /// The password; overwritten once it is no longer needed.
+    pub password: Zeroizing<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(..)")
+    }
+}
+
+impl Credentials {
+    /// Whether the password is a token, which no password can be.
+    pub(super) fn is_token(&self) -> bool {
+        self.password.starts_with(tokens::PREFIX)
     }
 }
 
@@ -47,6 +56,8 @@ pub enum Given {
     Unusable,
     /// `Authorization: Basic …`.
     Basic(Credentials),
+    /// `Authorization: Bearer …`, or `Basic …` with a token for a password.
+    Token(Ticket),
 }
 
 /// What the headers say in proof. Of two lines a proxy may have read the other one, so two are none.
@@ -54,22 +65,32 @@ pub fn given(headers: &HeaderMap) -> Given {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Given::Nothing,
-        (Some(line), None) => basic(line.as_bytes()).map_or(Given::Unusable, Given::Basic),
+        (Some(line), None) => proof(line.as_bytes()).unwrap_or(Given::Unusable),
         (Some(_), Some(_)) => Given::Unusable,
     }
 }
 
-/// The decoded credentials of `Basic …`; `None` for another scheme, what is no base64, or a name without a colon.
-fn basic(header: &[u8]) -> Option<Credentials> {
+/// What a line says; `None` for another scheme, or nothing behind it.
+fn proof(header: &[u8]) -> Option<Given> {
     let at = header.iter().position(|byte| *byte == b' ')?;
     let (scheme, rest) = header.split_at_checked(at)?;
-    if !scheme.eq_ignore_ascii_case(b"basic") {
-        return None;
+    let rest = rest.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return (!rest.is_empty()).then(|| Given::Token(Ticket::new(None, rest)));
     }
-    let pair = BASE64.decode(rest.trim_ascii()).ok()?;
+    let given = Some(rest).filter(|_| scheme.eq_ignore_ascii_case(b"basic")).and_then(basic)?;
+    Some(match given.is_token() {
+        true => Given::Token(Ticket::new(Some(given.name), &given.password)),
+        false => Given::Basic(given),
+    })
+}
+
+/// The decoded credentials of `Basic …`; `None` for what is no base64, or a name without a colon.
+fn basic(text: &[u8]) -> Option<Credentials> {
+    let pair = Zeroizing::new(BASE64.decode(text).ok()?);
     let at = pair.iter().position(|byte| *byte == b':')?;
     let (name, password) = (pair.get(..at)?, pair.get(at.saturating_add(1)..)?);
-    Some(Credentials { name: name.to_owned(), password: password.to_owned() })
+    Some(Credentials { name: name.to_owned(), password: password.to_owned().into() })
 }
 
 /// The value of a cookie. One that is given twice is none: the other may be somebody else's.
@@ -87,9 +108,15 @@ pub(super) struct Key {
     pub(super) name: Rc<str>,
     /// Who that is, once a password has shown it.
     pub(super) principal: Rc<Principal>,
+    basis: Basis,
+}
+
+/// What a name is proved by.
+enum Basis {
     /// The password as the configuration has it: whatever was won with another one is void.
-    pub(super) stored: Password,
-    pub(super) secret: Secret,
+    Stored(Password, Secret),
+    /// PAM, which has been asked.
+    Pam,
 }
 
 /// What a password is compared with. Only digests are kept and compared, so neither content nor length shows in the time
@@ -104,15 +131,15 @@ pub(super) enum Secret {
 impl Key {
     fn new(name: &str, stored: &Password) -> Key {
         let who = Who::User(name.into());
+        let secret = match stored {
+            Password::Plain(text) => Secret::Plain(sum(text.as_bytes())),
+            Password::Sha1(hex) => Secret::Sha1(hex.clone().into_bytes()),
+            Password::Argon2(text) => Secret::Argon2(Phc::read(text).map(Arc::new)),
+        };
         Key {
             name: name.into(),
             principal: Rc::new(Principal::new(who, Proof::Password)),
-            stored: stored.clone(),
-            secret: match stored {
-                Password::Plain(text) => Secret::Plain(sum(text.as_bytes())),
-                Password::Sha1(hex) => Secret::Sha1(hex.clone().into_bytes()),
-                Password::Argon2(text) => Secret::Argon2(Phc::read(text).map(Arc::new)),
-            },
+            basis: Basis::Stored(stored.clone(), secret),
         }
     }
 
@@ -121,12 +148,31 @@ impl Key {
         server.credentials.as_ref().map(|(name, password)| Key::new(name, password))
     }
 
+    /// That of an account that PAM has let in.
+    pub(super) fn of_account(name: &str, principal: Rc<Principal>) -> Key {
+        Key { name: name.into(), principal, basis: Basis::Pam }
+    }
+
+    /// Whether PAM has been asked for it: nothing here tells how long its answer holds.
+    pub(super) fn is_of_pam(&self) -> bool {
+        matches!(self.basis, Basis::Pam)
+    }
+
+    /// What a password is compared with; nothing where PAM does that.
+    pub(super) fn secret(&self) -> Option<&Secret> {
+        match &self.basis {
+            Basis::Stored(_, secret) => Some(secret),
+            Basis::Pam => None,
+        }
+    }
+
     /// What tells the stored password from any other: its kind and text.
-    pub(super) fn stamp(&self) -> (u8, &[u8]) {
-        match &self.stored {
-            Password::Plain(text) => (0, text.as_bytes()),
-            Password::Sha1(text) => (1, text.as_bytes()),
-            Password::Argon2(text) => (2, text.as_bytes()),
+    pub(super) fn stamp(&self) -> (&'static [u8], &[u8]) {
+        match &self.basis {
+            Basis::Stored(Password::Plain(text), _) => (b"plain", text.as_bytes()),
+            Basis::Stored(Password::Sha1(text), _) => (b"sha", text.as_bytes()),
+            Basis::Stored(Password::Argon2(text), _) => (b"argon2", text.as_bytes()),
+            Basis::Pam => (b"pam", b""),
         }
     }
 }
@@ -156,16 +202,24 @@ pub(super) struct Roll {
     /// The reading: another one has another roll.
     settings: Rc<Settings>,
     users: BTreeMap<String, Rc<Key>>,
+    pub(super) tokens: Tokens,
+    /// Names of certificates that roles have for members.
+    certificates: BTreeSet<String>,
+    /// Servers that have PAM say who may log in.
+    pam: BTreeSet<String>,
     /// What nobody's password costs: as much as the dearest of those that there are.
     pub(super) nobody: Option<Arc<Phc>>,
+    /// Of a server without PAM.
     pub(super) ground: Ground,
 }
 
 /// What the last reading says about those who bring nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ground {
-    /// There are `[user:NAME]` sections: somebody can log in.
+    /// There are `[user:NAME]` sections, or the server asks PAM: somebody can log in.
     pub users: bool,
+    /// There are tokens.
+    pub tokens: bool,
     /// There are roles: who somebody is matters.
     pub roles: bool,
     /// A role has `anonymous` as its member.
@@ -173,11 +227,15 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// That of a reading.
+    /// That of a reading, at a server that does not ask PAM.
     pub fn of(settings: &Settings) -> Ground {
         let roles = &settings.access.roles;
-        let anonymous = roles.iter().any(|role| role.members.contains(&Member::Anonymous));
-        Ground { users: !settings.users.is_empty(), roles: !roles.is_empty(), anonymous }
+        Ground {
+            users: !settings.users.is_empty(),
+            tokens: !settings.tokens.is_empty(),
+            roles: !roles.is_empty(),
+            anonymous: roles.iter().any(|role| role.members.contains(&Member::Anonymous)),
+        }
     }
 }
 
@@ -187,9 +245,23 @@ impl Roll {
             (user.name.clone(), Rc::new(Key::new(&user.name, &user.password)))
         };
         let users: BTreeMap<_, _> = settings.users.iter().map(key).collect();
-        let hashes = users.values().filter_map(|key| key.secret.slow());
+        let hashes = users.values().filter_map(|key| key.secret()?.slow());
         let nobody = hashes.max_by_key(|phc| phc.cost()).map(|phc| Arc::new(phc.like()));
-        Roll { users, nobody, ground: Ground::of(&settings), settings }
+        let members = settings.access.roles.iter().flat_map(|role| &role.members);
+        let certificates = members.filter_map(|member| match member {
+            Member::Certificate(name) => Some(name.clone()),
+            _ => None,
+        });
+        let pam = settings.servers.iter().filter(|server| server.pam);
+        Roll {
+            users,
+            tokens: Tokens::new(&settings.tokens),
+            certificates: certificates.collect(),
+            pam: pam.map(|server| server.section.clone()).collect(),
+            nobody,
+            ground: Ground::of(&settings),
+            settings,
+        }
     }
 
     /// Whether it is that of this reading.
@@ -200,6 +272,16 @@ impl Roll {
     /// The user of this name.
     pub(super) fn user(&self, name: &[u8]) -> Option<&Rc<Key>> {
         self.users.get(std::str::from_utf8(name).ok()?)
+    }
+
+    /// Whether the server of this name has PAM say who may log in.
+    pub(super) fn asks_pam(&self, server: &str) -> bool {
+        self.pam.contains(server)
+    }
+
+    /// Whether a role has one of these names of a certificate for a member.
+    pub(super) fn knows_certificate(&self, names: &[Rc<str>]) -> bool {
+        names.iter().any(|name| self.certificates.contains(&**name))
     }
 }
 
@@ -234,10 +316,10 @@ mod tests {
     }
 
     fn pair(header: &str) -> Option<(String, String)> {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let text = |bytes: &[u8]| str::from_utf8(bytes).expect("text").to_owned();
         match given(&with(&[header])) {
-            Given::Basic(given) => Some((text(given.name), text(given.password))),
-            Given::Nothing | Given::Unusable => None,
+            Given::Basic(given) => Some((text(&given.name), text(&given.password))),
+            Given::Nothing | Given::Unusable | Given::Token(_) => None,
         }
     }
 
@@ -281,7 +363,8 @@ mod tests {
         for bad in [
             data.clone(),
             format!("Digest {data}"),
-            format!("Bearer {data}"),
+            format!("Bearer{data}"),
+            "Bearer ".to_owned(),
             format!("Basic{data}"),
             format!("Basic\t{data}"),
             "Basic".to_owned(),
@@ -295,6 +378,31 @@ mod tests {
         let line = encoded("u:p");
         assert_eq!(given(&with(&[&line, &line])), Given::Unusable, "two lines");
         assert_eq!(given(&with(&["", &line])), Given::Unusable, "two lines");
+    }
+
+    #[test]
+    fn tokens_come_as_bearers_and_as_passwords() {
+        let ticket = |line: &str| match given(&with(&[line])) {
+            Given::Token(ticket) => Some((ticket.name, ticket.digest)),
+            Given::Nothing | Given::Unusable | Given::Basic(_) => None,
+        };
+        let digest = <[u8; 32]>::from(sha2::Sha256::digest("svt_x"));
+        for good in ["Bearer svt_x", "bEARER svt_x", "Bearer   svt_x  "] {
+            assert_eq!(ticket(good), Some((None, digest)), "{good}");
+        }
+        for name in ["token", "ci", ""] {
+            let beside = Some(name.as_bytes().to_owned());
+            assert_eq!(ticket(&encoded(&format!("{name}:svt_x"))), Some((beside, digest)));
+        }
+        for junk in ["x", "svt_", "svt_x svt_y", "svt_x,svt_y", "=", "a b"] {
+            let found = ticket(&format!("Bearer {junk}")).expect("one that is wrong");
+            assert!(found.0.is_none() && found.1 != digest);
+        }
+        for password in ["svt", "SVT_x", " svt_x"] {
+            assert_eq!(ticket(&encoded(&format!("ci:{password}"))), None, "a password");
+        }
+        let two = with(&["Bearer svt_x", "Bearer svt_x"]);
+        assert_eq!(given(&two), Given::Unusable);
     }
 
     #[test]
@@ -329,19 +437,24 @@ mod tests {
         for key in
             [key(Password::Plain(RIGHT.to_owned())), key(Password::Sha1(RIGHT_SHA1.to_owned()))]
         {
-            assert!(bool::from(key.secret.matches(RIGHT.as_bytes())));
+            assert!(bool::from(key.secret().expect("a secret").matches(RIGHT.as_bytes())));
             for wrong in ["", "thepasswor", "thepassword ", "Thepassword", RIGHT_SHA1] {
-                assert!(!bool::from(key.secret.matches(wrong.as_bytes())), "{wrong}");
+                assert!(
+                    !bool::from(key.secret().expect("a secret").matches(wrong.as_bytes())),
+                    "{wrong}"
+                );
             }
         }
-        assert!(bool::from(key(Password::Plain(String::new())).secret.matches(b"")));
+        assert!(bool::from(
+            key(Password::Plain(String::new())).secret().expect("a secret").matches(b"")
+        ));
         for text in ["", "82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D", "82ab", RIGHT] {
             let unusable = key(Password::Sha1(text.to_owned()));
-            assert!(!bool::from(unusable.secret.matches(RIGHT.as_bytes())));
+            assert!(!bool::from(unusable.secret().expect("a secret").matches(RIGHT.as_bytes())));
         }
         let unusable = key(Password::Argon2("$argon2id$".to_owned()));
-        assert!(unusable.secret.slow().is_none());
-        assert!(!bool::from(unusable.secret.matches(b"")));
+        assert!(unusable.secret().expect("a secret").slow().is_none());
+        assert!(!bool::from(unusable.secret().expect("a secret").matches(b"")));
     }
 
     #[test]
@@ -355,5 +468,10 @@ mod tests {
         let stamps = [Password::Plain(text()), Password::Sha1(text()), Password::Argon2(text())];
         let stamps: std::collections::BTreeSet<_> = stamps.into_iter().map(stamp).collect();
         assert_eq!(stamps.len(), 3, "the kind counts");
+        let nobody = Rc::new(Principal::new(Who::Anonymous, Proof::None));
+        let account = Key::of_account("u", nobody);
+        assert!(account.is_of_pam() && account.secret().is_none());
+        let (kind, text) = account.stamp();
+        assert!(!stamps.contains(&(kind, text.to_owned())));
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -20,6 +20,7 @@ use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER
 use super::line::{Line, Wire};
 use super::reply::{self, Answer, Body, End};
 use super::route;
+use super::tls::{self, Tls};
 use crate::web::Visitors;
 
 /// What the connections of one listener share.
@@ -29,6 +30,8 @@ pub(super) struct Door<S> {
     pub(super) policy: Policy,
     pub(super) section: Section,
     pub(super) visitors: Rc<Visitors>,
+    /// Where it speaks TLS.
+    pub(super) tls: Option<Tls>,
 }
 
 /// Serves a connection until it ends. The place is kept as long, and longer by work that outlives its client.
@@ -36,8 +39,13 @@ pub(super) async fn serve<S: Site>(
     door: Rc<Door<S>>,
     line: Rc<Line>,
     place: Rc<Place>,
-    client: Client,
+    mut client: Client,
 ) {
+    if let Some(tls) = &door.tls
+        && !tls::greet(tls, &door.site, &line, &mut client).await
+    {
+        return;
+    }
     let client = Rc::new(client);
     let answer = service_fn(|request| {
         let (door, line) = (Rc::clone(&door), Rc::clone(&line));
@@ -64,9 +72,10 @@ pub(super) async fn serve<S: Site>(
         })
         .await;
     }
+    line.part(&mut Context::from_waker(Waker::noop()));
     if line.has_unread() {
         // Closing with input unread resets the connection, and the answer could be lost on its way.
-        let _ = timeout(LINGER_TIME, poll_fn(|cx| line.poll_gone(cx))).await;
+        let _ = timeout(LINGER_TIME, poll_fn(|cx| line.poll_closed(cx))).await;
     }
 }
 

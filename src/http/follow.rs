@@ -25,6 +25,9 @@ const BACKLOG: u64 = 1024;
 /// and what came sooner only when more comes: the line end is that.
 const SCREEN_LAG: Duration = Duration::from_millis(2200);
 
+/// How often it is looked at whether somebody still may, where that can end though nothing is written or read again.
+const LOOK: Duration = Duration::from_secs(10);
+
 type Step = Pin<Box<dyn Future<Output = io::Result<(Bytes, LogStream)>>>>;
 
 /// The bytes of a log, from the last [`BACKLOG`] on, without end. It takes no step that is not asked for, so a
@@ -64,24 +67,26 @@ impl LogStream {
 }
 
 /// The proof that somebody may read a log, for as long as they may: each reading of the configuration can end that, and
-/// so does the end of the session that they have proved themselves by.
+/// so does the end of the session, the token or the like that they have proved themselves by.
 pub(super) struct Leave {
     permit: Permit,
     reading: Rc<Settings>,
+    dated: bool,
     stays: Box<dyn Fn() -> bool>,
     again: Box<dyn Fn() -> Option<Permit>>,
 }
 
 impl Leave {
-    /// The proof by this reading, what tells whether a session still lasts, and what gives another proof by a later
-    /// reading.
+    /// The proof by this reading, what tells whether a session or the like still lasts, and what gives another proof by a
+    /// later reading. `dated`: there is something that can end by itself.
     pub(super) fn new(
         permit: Permit,
         reading: Rc<Settings>,
+        dated: bool,
         stays: impl Fn() -> bool + 'static,
         again: impl Fn() -> Option<Permit> + 'static,
     ) -> Leave {
-        Leave { permit, reading, stays: Box::new(stays), again: Box::new(again) }
+        Leave { permit, reading, dated, stays: Box::new(stays), again: Box::new(again) }
     }
 
     fn lasts(&mut self, site: &impl Site) -> bool {
@@ -182,9 +187,13 @@ impl<S: Site> Follower<S> {
                 }
             }
             if !fired {
-                let line_end = self.screen.as_mut().and_then(|screen| screen.line_end);
-                match line_end {
+                let line_end = self.screen.as_ref().and_then(|screen| screen.line_end);
+                let look = self.leave.dated.then(|| Instant::now() + LOOK);
+                match line_end.into_iter().chain(look).min() {
                     Some(end) if timeout_at(end, changed.as_mut()).await.is_err() => {
+                        if line_end != Some(end) {
+                            continue;
+                        }
                         self.screen = Some(Screen::default());
                         return Ok(Bytes::from_static(b"\n"));
                     }

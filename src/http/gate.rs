@@ -10,14 +10,18 @@ use policy::access::{Principal, Proof, Who};
 use tokio::time::{Instant, sleep_until};
 
 use super::Site;
-use super::auth::{Credentials, Key, Roll};
+use super::auth::{Credentials, Ground, Key, Roll};
 use super::hash::{Busy, Hasher, Phc};
 use super::head::{Claim, Refusal};
 use super::limits::Source;
-use super::logins::{Found, Logins, Seal, Sum};
-use super::sessions::Sessions;
-use super::tally::Tally;
+use super::logins::{Found, Logins, Owner, Seal, Sum};
+use super::pam::{self, Pam, Unknown};
+use super::places::Places;
+use super::sessions::{self, Sessions};
+use super::tally::{Tally, Tried};
 use super::throttle::{Name, Throttle};
+use super::tokens;
+use crate::config::settings::Server;
 
 /// A failure is told at the end of such a span, so that the time says nothing of the reason.
 const SLOT: Duration = Duration::from_millis(500);
@@ -31,7 +35,8 @@ pub struct Gate {
     roll: RefCell<Option<Rc<Roll>>>,
     logins: Logins,
     throttle: Throttle,
-    hashing: RefCell<Vec<Source>>,
+    hashing: Places,
+    pam: Pam,
     pub(super) sessions: Sessions,
     pub(super) tally: Tally,
 }
@@ -43,7 +48,7 @@ pub(super) struct Client {
     /// Where it is, for decisions and the audit log.
     pub(super) peer: Rc<str>,
     pub(super) source: Source,
-    /// Who is at the other end of a unix socket.
+    /// Who is at the other end of a unix socket, or has the key of a certificate.
     pub(super) principal: Option<Rc<Principal>>,
     /// The last proof that was good: most clients say the same again.
     pub(super) last: Cell<Option<Proven>>,
@@ -60,19 +65,41 @@ pub(super) struct Proven {
 #[derive(Clone)]
 pub(super) struct Section {
     pub(super) name: Rc<str>,
-    pub(super) key: Option<Rc<Key>>,
+    key: Option<Rc<Key>>,
+    /// Whether it asks PAM, as long as the last reading says so, too.
+    pam: bool,
 }
 
-/// A place among the hashes of one source.
-struct Hashing<'a>(&'a Gate, Source);
-
-impl Drop for Hashing<'_> {
-    fn drop(&mut self) {
-        let mut hashing = self.0.hashing.borrow_mut();
-        if let Some(at) = hashing.iter().position(|source| *source == self.1) {
-            hashing.swap_remove(at);
-        }
+impl Section {
+    pub(super) fn of(server: &Server) -> Section {
+        let key = Key::of(server).map(Rc::new);
+        Section { name: server.section.as_str().into(), key, pam: server.pam }
     }
+}
+
+/// What a name can be proved by at a server.
+pub(super) enum Means {
+    /// The password of one of these keys; there may be none.
+    Keys(Vec<Rc<Key>>),
+    /// That of an account, which PAM checks.
+    Pam,
+}
+
+/// What a proof hangs on: while that holds, what somebody has begun by it goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The last reading, and nothing else.
+    Reading,
+    /// Nothing that there is.
+    Nothing,
+    /// A session, by the sum of its id.
+    Session(sessions::Sum),
+    /// A token, by the sum of its text, and whose it was.
+    Token(tokens::Sum, Rc<Principal>),
+    /// An account that PAM has let in, and for how long that is enough.
+    Account(Rc<str>, Instant),
+    /// A certificate, and whose it is.
+    Certificate(Option<Rc<Principal>>),
 }
 
 impl Gate {
@@ -85,7 +112,8 @@ impl Gate {
             roll: RefCell::default(),
             logins: Logins::default(),
             throttle: Throttle::default(),
-            hashing: RefCell::default(),
+            hashing: Places::new(usize::MAX, OF_ONE_SOURCE),
+            pam: Pam::default(),
             sessions: Sessions::default(),
             tally: Tally::default(),
         })
@@ -101,6 +129,17 @@ impl Gate {
         }
     }
 
+    /// What a request at this server has to prove, and whether this client's certificate does.
+    pub(super) fn ground(
+        &self,
+        site: &impl Site,
+        section: &Section,
+        client: &Client,
+    ) -> (Ground, bool) {
+        let roll = self.roll(site);
+        (ground(&roll, section), certified(&roll, section, client.principal.as_deref()))
+    }
+
     /// Who makes a claim.
     pub(super) async fn identify<S: Site>(
         &self,
@@ -109,35 +148,49 @@ impl Gate {
         client: &Client,
         claim: Claim,
     ) -> Result<Rc<Principal>, Refusal> {
+        let roll = self.roll(&**site);
         match claim {
-            Claim::Bare => Ok(bare(client)),
+            Claim::Bare => Ok(bare(&roll, section, client)),
             Claim::Session { id, otherwise } => {
-                let roll = self.roll(&**site);
-                let current = |name: &[u8]| keys(&roll, section, name);
+                let current = |key: &Key| is_current(&roll, section, key);
                 match (self.sessions.find(&section.name, &id, current), otherwise) {
                     (Some(principal), _) => Ok(principal),
-                    (None, None) => Ok(bare(client)),
+                    (None, None) => Ok(bare(&roll, section, client)),
                     (None, Some(refusal)) => Err(refusal),
                 }
             }
+            Claim::Token(ticket) => self.redeem(site, section, client, &ticket).await,
             Claim::Basic(given) => {
-                let roll = self.roll(&**site);
                 let proof = self.seal.sum(&[b"proof", &given.name, &given.password]);
                 if let Some(principal) = again(client, &roll, &proof) {
                     return Ok(principal);
                 }
                 let key = self.log_in(site, section, client, &given).await?;
                 let principal = Rc::clone(&key.principal);
-                client.last.set(Some(Proven { proof, roll, principal: Rc::clone(&principal) }));
+                if !key.is_of_pam() {
+                    let principal = Rc::clone(&principal);
+                    client.last.set(Some(Proven { proof, roll, principal }));
+                }
                 Ok(principal)
             }
         }
     }
 
-    /// Whether the session of this sum goes on.
-    pub(super) fn lasts(&self, site: &impl Site, section: &Section, session: &Sum) -> bool {
+    /// Whether what somebody has proved themselves by still holds.
+    pub(super) fn holds(&self, site: &impl Site, section: &Section, hold: &Hold) -> bool {
         let roll = self.roll(site);
-        self.sessions.lasts(&section.name, session, |name| keys(&roll, section, name))
+        match hold {
+            Hold::Reading => true,
+            Hold::Nothing => false,
+            Hold::Session(session) => {
+                self.sessions.lasts(&section.name, session, |key| is_current(&roll, section, key))
+            }
+            Hold::Token(sum, whose) => roll.tokens.has(sum, whose, site.now().wall),
+            Hold::Account(name, until) => {
+                Instant::now() < *until && is_of_pam(&roll, section, name.as_bytes())
+            }
+            Hold::Certificate(whose) => certified(&roll, section, whose.as_deref()),
+        }
     }
 
     /// Whose name and password these are. A failure is told at the end of a slot.
@@ -150,42 +203,46 @@ impl Gate {
     ) -> Result<Rc<Key>, Refusal> {
         let begun = Instant::now();
         let roll = self.roll(&**site);
-        let keys = keys(&roll, section, &given.name);
-        let refusal = match self.weigh(&roll, section, client.source, given, &keys).await {
-            Ok(found) => match found.and_then(|key| keys.into_iter().nth(key)) {
+        let means = means(&roll, section, given);
+        let refusal = match self.weigh(site, &roll, section, client.source, given, &means).await {
+            Ok(found) => match found.and_then(|owner| key_of(&means, given, owner)) {
                 Some(key) => return Ok(key),
                 None => Refusal::Unauthorized,
             },
             Err(refusal) => refusal,
         };
         if refusal != Refusal::Busy {
-            let known = keys_name(&roll, section, &given.name);
-            self.tally.failed(site, section, client, known, &refusal);
+            let tried = match means {
+                Means::Keys(keys) => Tried::Password(keys.first().map(|key| Rc::clone(&key.name))),
+                Means::Pam => Tried::Account,
+            };
+            self.tally.failed(site, section, client, &tried, &refusal);
             wait_for_slot(begun).await;
         }
         Err(refusal)
     }
 
-    /// Which of these keys has this password.
-    async fn weigh(
+    /// Whose password it is.
+    async fn weigh<S: Site>(
         &self,
+        site: &Rc<S>,
         roll: &Roll,
         section: &Section,
         source: Source,
         given: &Credentials,
-        keys: &[Rc<Key>],
+        means: &Means,
     ) -> Result<Found, Refusal> {
         let name = self.name(&given.name);
-        let sum = self.seal.login(source, given, keys);
+        let sum = self.seal.login(source, given, means);
         if let Some(wait) = self.throttle.wait(source, name) {
             return self.known(source, name, &sum).map(Some).ok_or(Refusal::TooMany { wait });
         }
-        if let Some(key) = self.logins.knows(&sum) {
-            return Ok(Some(key));
+        if let Some(owner) = self.logins.knows(&sum) {
+            return Ok(Some(owner));
         }
         if let Some(mut news) = self.logins.news(&sum) {
             // The one who asked first pays, unless it fails. Who leaves, or finds the queue full, tells nobody.
-            let told = news.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+            let told = news.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
             let found = told.ok_or(Refusal::Busy)?;
             if found.is_none() {
                 self.throttle.begin(source, name);
@@ -194,19 +251,29 @@ impl Gate {
         }
         let attempt = self.throttle.begin(source, name);
         let pending = self.logins.begin(sum);
-        match self.compare(roll, section, source, given, keys).await {
-            Ok(Some(key)) => {
+        let found = match means {
+            Means::Keys(keys) => self.compare(roll, section, source, given, keys).await,
+            Means::Pam => {
+                let account = self.pam.ask(site, source, given).await;
+                account.map(|account| account.map(Owner::Account))
+            }
+        };
+        match found {
+            Ok(Some(owner)) => {
                 attempt.void();
-                self.logins.keep(sum, key);
-                pending.tell(Some(key));
-                Ok(Some(key))
+                self.logins.keep(sum, owner.clone());
+                pending.tell(Some(owner.clone()));
+                Ok(Some(owner))
             }
             Ok(None) => {
                 pending.tell(None);
                 Ok(None)
             }
-            Err(Busy) => {
-                attempt.void();
+            Err(Unknown { asked }) => {
+                // What a helper has had may have been wrong.
+                if !asked {
+                    attempt.void();
+                }
                 Err(Refusal::Busy)
             }
         }
@@ -216,9 +283,20 @@ impl Gate {
     /// not to be kept out by others there.
     fn known(&self, source: Source, name: Name, sum: &Sum) -> Found {
         let look = self.throttle.look(source, name)?;
-        let key = self.logins.knows(sum)?;
+        let owner = self.logins.knows(sum)?;
         look.void();
-        Some(key)
+        Some(owner)
+    }
+
+    /// Counts what was wrong for certain, of this kind and without a name.
+    pub(super) fn turn_down(&self, source: Source, kind: &[u8]) -> Refusal {
+        let sum = self.seal.sum(&[b"kind", kind]);
+        let name = sum.first_chunk().copied().unwrap_or_default();
+        if let Some(wait) = self.throttle.wait(source, name) {
+            return Refusal::TooMany { wait };
+        }
+        self.throttle.begin(source, name);
+        Refusal::Unauthorized
     }
 
     /// Compares, at the same cost whether there is such a user or not.
@@ -229,39 +307,36 @@ impl Gate {
         source: Source,
         given: &Credentials,
         keys: &[Rc<Key>],
-    ) -> Result<Found, Busy> {
+    ) -> Result<Found, Unknown> {
+        if given.is_token() {
+            return Ok(None);
+        }
         // All of them, so that the time says nothing of which it was.
         let mut found = None;
         for (at, key) in keys.iter().enumerate() {
-            let right = bool::from(key.secret.matches(&given.password));
+            let right = key.secret().is_some_and(|secret| secret.matches(&given.password).into());
             found = found.or(right.then_some(at));
         }
         if found.is_some() {
-            return Ok(found);
+            return Ok(found.map(Owner::Key));
         }
-        let slow = keys.iter().enumerate().filter_map(|(at, key)| Some((at, key.secret.slow()?)));
+        let slow =
+            keys.iter().enumerate().filter_map(|(at, key)| Some((at, key.secret()?.slow()?)));
         let mut slow: Vec<(usize, &Arc<Phc>)> = slow.collect();
-        let of_section = section.key.as_ref().and_then(|key| key.secret.slow());
+        let of_section = section.key.as_ref().and_then(|key| key.secret()?.slow());
         let nobody = of_section.map(|phc| Arc::new(phc.like())).or_else(|| roll.nobody.clone());
         if slow.is_empty() {
             // What is hashed for nobody can be nobody's: there is no key of this number.
             slow.extend(nobody.iter().map(|phc| (keys.len(), phc)));
         }
         for (at, phc) in slow {
-            let _place = self.place(source).ok_or(Busy)?;
-            let right = self.hasher.check(&given.password, phc).await?;
+            let unknown = Unknown { asked: false };
+            let _place = self.hashing.take(source).ok_or(unknown)?;
+            let right = self.hasher.check(&given.password, phc).await;
+            let right = right.map_err(|Busy| unknown)?;
             found = found.or(right.then_some(at));
         }
-        Ok(found.filter(|at| *at < keys.len()))
-    }
-
-    fn place(&self, source: Source) -> Option<Hashing<'_>> {
-        let mut hashing = self.hashing.borrow_mut();
-        let own = hashing.iter().filter(|other| **other == source).count();
-        (own < OF_ONE_SOURCE).then(|| {
-            hashing.push(source);
-            Hashing(self, source)
-        })
+        Ok(found.filter(|at| *at < keys.len()).map(Owner::Key))
     }
 
     fn name(&self, name: &[u8]) -> Name {
@@ -270,10 +345,27 @@ impl Gate {
     }
 }
 
-/// Who has brought nothing.
-fn bare(client: &Client) -> Rc<Principal> {
+/// What the last reading says of those who bring nothing to this server.
+fn ground(roll: &Roll, section: &Section) -> Ground {
+    let users = roll.ground.users || takes_accounts(roll, section);
+    Ground { users, ..roll.ground }
+}
+
+/// Who has brought nothing. Who has a certificate that is not enough is anybody.
+fn bare(roll: &Roll, section: &Section, client: &Client) -> Rc<Principal> {
+    let known = client.principal.as_ref().filter(|known| {
+        !matches!(known.who(), Who::Certificate { .. }) || certified(roll, section, Some(known))
+    });
     let nobody = || Rc::new(Principal::new(Who::Anonymous, Proof::None));
-    client.principal.clone().unwrap_or_else(nobody)
+    known.map_or_else(nobody, Rc::clone)
+}
+
+/// Whether it is known by a certificate who somebody is, and this is enough here: where a role is that certificate's, or
+/// nobody can have a password.
+fn certified(roll: &Roll, section: &Section, known: Option<&Principal>) -> bool {
+    let Some(Who::Certificate { names }) = known.map(Principal::who) else { return false };
+    let passwords = section.key.is_some() || ground(roll, section).users;
+    !passwords || roll.knows_certificate(names)
 }
 
 /// Whoever has brought the same proof on the same connection before, while nothing else has been read. Another proof puts
@@ -289,17 +381,53 @@ fn again(client: &Client, roll: &Rc<Roll>, proof: &Sum) -> Option<Rc<Principal>>
     Some(principal)
 }
 
-/// What a name can be proved by at this server.
+/// Those keys of a server that are this name's.
 fn keys(roll: &Roll, section: &Section, name: &[u8]) -> Vec<Rc<Key>> {
     let own = section.key.as_ref().filter(|key| key.name.as_bytes() == name);
     own.into_iter().chain(roll.user(name)).map(Rc::clone).collect()
 }
 
-fn keys_name(roll: &Roll, section: &Section, name: &[u8]) -> Option<Rc<str>> {
-    keys(roll, section, name).first().map(|key| Rc::clone(&key.name))
+/// Whether a server has PAM say who may log in: what it began with, and what was read last, must both say so.
+fn takes_accounts(roll: &Roll, section: &Section) -> bool {
+    section.pam && roll.asks_pam(&section.name)
 }
 
-async fn wait_for_slot(begun: Instant) {
+/// Whether a name is proved by PAM at this server. Names that the configuration has are proved by it alone.
+fn is_of_pam(roll: &Roll, section: &Section, name: &[u8]) -> bool {
+    takes_accounts(roll, section) && keys(roll, section, name).is_empty() && pam::takes_name(name)
+}
+
+/// What a name and a password are proved by at this server. What PAM is not asked about is compared as nobody's.
+fn means(roll: &Roll, section: &Section, given: &Credentials) -> Means {
+    match is_of_pam(roll, section, &given.name) && pam::takes(given) {
+        true => Means::Pam,
+        false => Means::Keys(keys(roll, section, &given.name)),
+    }
+}
+
+/// The key of somebody who has logged in.
+fn key_of(means: &Means, given: &Credentials, owner: Owner) -> Option<Rc<Key>> {
+    match (means, owner) {
+        (Means::Keys(keys), Owner::Key(at)) => keys.get(at).map(Rc::clone),
+        (Means::Pam, Owner::Account(principal)) => {
+            let name = str::from_utf8(&given.name).ok()?;
+            Some(Rc::new(Key::of_account(name, principal)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether what somebody has logged in by is what they would have to log in by now.
+fn is_current(roll: &Roll, section: &Section, key: &Key) -> bool {
+    let name = key.name.as_bytes();
+    match key.is_of_pam() {
+        true => is_of_pam(roll, section, name),
+        false => keys(roll, section, name).iter().any(|now| now.stamp() == key.stamp()),
+    }
+}
+
+/// Waits for the end of the slot that a failure is told at.
+pub(super) async fn wait_for_slot(begun: Instant) {
     let mut slot = begun + SLOT;
     while slot < Instant::now() {
         slot += SLOT;
@@ -312,10 +440,13 @@ mod tests {
     use std::future::Future;
     use std::task::{Context, Poll, Waker};
 
+    use policy::access::{Grants, Member, Role};
     use tokio::time::advance;
 
     use super::*;
-    use crate::config::settings::{Password, User};
+    use crate::config::settings::{Clients, Password, Tls, User};
+    use crate::http::head::Policy;
+    use crate::http::tests::bed;
     use crate::process::world;
 
     /// Of `password`.
@@ -329,11 +460,13 @@ mod tests {
         let mut settings = world::settings(Vec::new());
         let password = Password::Argon2(HASH.to_owned());
         settings.users = vec![User { name: "alice".to_owned(), password }];
+        let site = bed::fake(settings.clone());
         let roll = Roll::new(Rc::new(settings));
-        let section = Section { name: "s".into(), key: None };
-        let given = Credentials { name: b"alice".to_vec(), password: b"password".to_vec() };
-        let (keys, here) = (keys(&roll, &section, b"alice"), Source::User(1));
-        let weigh = || Box::pin(gate.weigh(&roll, &section, here, &given, &keys));
+        let section = Section { name: "s".into(), key: None, pam: false };
+        let password = b"password".to_vec().into();
+        let given = Credentials { name: b"alice".to_vec(), password };
+        let (means, here) = (means(&roll, &section, &given), Source::User(1));
+        let weigh = || Box::pin(gate.weigh(&site, &roll, &section, here, &given, &means));
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..8 {
             let (mut first, mut twin) = (weigh(), weigh());
@@ -346,6 +479,132 @@ mod tests {
         assert_eq!(gate.throttle.wait(here, gate.name(b"alice")), None);
         // And now the queue is full.
         assert_eq!(weigh().await, Err(Refusal::Busy));
+    }
+
+    fn holder(names: &[&str]) -> Client {
+        let names = names.iter().map(|name| Rc::from(*name)).collect();
+        let who = Who::Certificate { names };
+        Client {
+            name: "192.0.2.1:7".into(),
+            peer: "192.0.2.1:7".into(),
+            source: Source::Unknown,
+            principal: Some(Rc::new(Principal::new(who, Proof::Certificate))),
+            last: Cell::default(),
+        }
+    }
+
+    fn role(member: &str) -> Role {
+        let member = match member {
+            "anonymous" => Member::Anonymous,
+            name => Member::Certificate(name.to_owned()),
+        };
+        Role {
+            name: "r".to_owned(),
+            place: "conf:1".to_owned(),
+            members: vec![member],
+            programs: Vec::new(),
+            grants: Grants::parse("view").expect("words"),
+        }
+    }
+
+    /// A server that wants certificates, and what else it asks for.
+    fn server(asks: &str) -> Server {
+        let clients = Clients { authorities: Vec::new(), revoked: Vec::new(), required: true };
+        Server {
+            section: "s".to_owned(),
+            socket: 0,
+            credentials: (asks == "section")
+                .then(|| ("u".to_owned(), Password::Plain("p".to_owned()))),
+            hosts: Vec::new(),
+            legacy_get_actions: false,
+            guarded: false,
+            pam: asks == "pam",
+            tls: Some(Tls { chain: Vec::new(), key: Vec::new(), clients: Some(clients) }),
+        }
+    }
+
+    /// Who a client is at a server without saying more: a word, or the refusal.
+    async fn taken_for(asks: &str, roles: &[&str], client: &Client) -> String {
+        let server = server(asks);
+        let mut settings = world::settings(Vec::new());
+        settings.servers = vec![server.clone()];
+        settings.access.roles = roles.iter().map(|member| role(member)).collect();
+        if asks == "user" {
+            let password = Password::Plain("p".to_owned());
+            settings.users = vec![User { name: "u".to_owned(), password }];
+        }
+        let site = bed::fake(settings);
+        let gate = Gate::new(Hasher::asleep().0).expect("gate");
+        let section = Section::of(&server);
+        let (ground, certified) = gate.ground(&*site, &section, client);
+        let request = hyper::Request::builder().uri("/").header("host", "localhost");
+        let request = request.body(()).expect("a request");
+        match Policy::new(&server, Some(9001)).judge(&request, ground, certified) {
+            Err(refusal) => format!("{refusal:?}"),
+            Ok(visit) => {
+                let known = gate.identify(&site, &section, client, visit.claim).await;
+                known.expect("somebody").to_string()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_enough_where_it_has_a_role_or_nothing_else_is_asked() {
+        let ci = holder(&["CN=ci", "DNS:ci.example.org"]);
+        let (known, asked) = ("cert:CN=ci", "Unauthorized");
+        for (asks, roles, expected) in [
+            ("", &[][..], known),
+            ("", &["CN=other"], known),
+            ("section", &[], asked),
+            ("user", &[], asked),
+            ("pam", &[], asked),
+            ("section", &["CN=ci"], known),
+            ("user", &["DNS:ci.example.org"], known),
+            ("pam", &["CN=other", "DNS:ci.example.org"], known),
+            ("user", &["CN=c", "CN=ci2", "DNS:ci", "ci"], asked),
+            // Not its own rights, but anybody's.
+            ("user", &["anonymous"], "anonymous"),
+            ("pam", &["anonymous", "CN=other"], "anonymous"),
+            ("user", &["anonymous", "CN=ci"], known),
+            ("section", &["anonymous"], asked),
+        ] {
+            assert_eq!(taken_for(asks, roles, &ci).await, expected, "{asks} {roles:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_without_a_name_proves_nobody() {
+        let nobody = Client { principal: None, ..holder(&[]) };
+        for asks in ["", "section", "user", "pam"] {
+            assert_eq!(taken_for(asks, &[], &nobody).await, "Unauthorized", "{asks}");
+        }
+        assert_eq!(taken_for("", &["anonymous"], &nobody).await, "anonymous");
+    }
+
+    #[tokio::test]
+    async fn who_brings_a_password_beside_a_certificate_is_judged_by_it() {
+        let ci = holder(&["CN=ci"]);
+        for asks in ["", "section", "user"] {
+            let server = server(asks);
+            let policy = Policy::new(&server, Some(9001));
+            for (line, token) in [("Basic dTpw", false), ("Bearer svt_x", true)] {
+                let request = hyper::Request::builder().uri("/").header("authorization", line);
+                let request = request.header("host", "localhost").body(()).expect("a request");
+                let visit = policy.judge(&request, Ground::default(), true).expect("a visit");
+                assert_eq!(matches!(visit.claim, Claim::Token(_)), token, "{asks}");
+                assert_eq!(matches!(visit.claim, Claim::Basic(_)), !token, "{asks}");
+            }
+        }
+        // What it is good for is looked at again with each reading.
+        let mut settings = world::settings(Vec::new());
+        settings.access.roles = vec![role("CN=ci")];
+        let gate = Gate::new(Hasher::asleep().0).expect("gate");
+        let site = bed::fake(settings);
+        let section = Section::of(&server("section"));
+        let hold = Hold::Certificate(ci.principal.clone());
+        assert!(gate.holds(&*site, &section, &hold));
+        *site.settings.borrow_mut() = Rc::new(world::settings(Vec::new()));
+        assert!(!gate.holds(&*site, &section, &hold));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// Passwords that wait for the thread.
 const QUEUE: usize = 8;
@@ -98,7 +99,7 @@ fn grow(memory: &mut Vec<Block>, blocks: usize) -> Option<()> {
 }
 
 struct Job {
-    password: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
     stored: Arc<Phc>,
     answer: oneshot::Sender<bool>,
 }
@@ -145,7 +146,7 @@ impl Hasher {
     /// Whether the stored hash is this password's.
     pub(super) async fn check(&self, password: &[u8], stored: &Arc<Phc>) -> Result<bool, Busy> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { password: password.to_owned(), stored: Arc::clone(stored), answer };
+        let job = Job { password: password.to_owned().into(), stored: Arc::clone(stored), answer };
         match self.0.try_send(job) {
             Ok(()) => answered.await.map_err(|_| Busy),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
@@ -224,7 +225,8 @@ mod tests {
         assert_eq!(grow(&mut Vec::new(), usize::MAX), None);
         for (room, told) in [(Some(()), Ok(true)), (None, Err(()))] {
             let (answer, mut answered) = oneshot::channel();
-            let job = Job { password: b"password".to_vec(), stored: Arc::new(known()), answer };
+            let job =
+                Job { password: b"password".to_vec().into(), stored: Arc::new(known()), answer };
             job.done(&mut Vec::new(), |memory, blocks| room.and_then(|()| grow(memory, blocks)));
             assert_eq!(answered.try_recv().map_err(|_| ()), told);
         }

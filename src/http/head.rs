@@ -8,6 +8,7 @@ use hyper::{Method, Request, StatusCode, Version};
 
 use super::auth::{Credentials, Given, Ground, cookie, given};
 use super::hosts::{Hosts, counted};
+use super::tokens::Ticket;
 use crate::config::settings::Server;
 use crate::web::{Page, login, origin};
 
@@ -17,19 +18,26 @@ pub struct Policy {
     asks: bool,
     /// Whether it serves nobody who has proved nothing, even where nobody can log in.
     guarded: bool,
+    /// Whether it asks clients for certificates.
+    certificates: bool,
     /// Of a TCP server: whose requests may come from a browser that somebody else's page has sent.
     hosts: Option<Hosts>,
     /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
     cookie: String,
+    /// Whether it speaks TLS.
+    secure: bool,
 }
 
 /// What a request brings in proof of who has sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing, and nothing is needed: over a unix socket it is the peer, else anybody.
+    /// Nothing, and nothing is needed: over a unix socket it is the peer, else whoever has a certificate that is enough,
+    /// else anybody.
     Bare,
     /// A name and a password.
     Basic(Credentials),
+    /// A token.
+    Token(Ticket),
     /// A session.
     Session {
         /// Its id.
@@ -121,11 +129,14 @@ impl Route {
 impl Policy {
     /// That of a section. `port` is that of a TCP server; nothing for a unix socket.
     pub fn new(server: &Server, port: Option<u16>) -> Policy {
+        let certificates = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         Policy {
             asks: server.credentials.is_some(),
-            guarded: server.guarded,
+            guarded: server.guarded || certificates.is_some_and(|clients| clients.required),
+            certificates: certificates.is_some(),
             hosts: port.map(|_| Hosts::new(&server.hosts)),
             cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
+            secure: server.tls.is_some(),
         }
     }
 
@@ -134,8 +145,19 @@ impl Policy {
         &self.cookie
     }
 
-    /// What a request asks for and what it claims; or why it is refused, whoever has sent it.
-    pub fn judge<B>(&self, request: &Request<B>, ground: Ground) -> Result<Visit, Refusal> {
+    /// What ends the line about that cookie: over TLS a browser is to give it to nobody without.
+    pub fn cookie_end(&self) -> &'static str {
+        if self.secure { "; Secure" } else { "" }
+    }
+
+    /// What a request asks for and what it claims; or why it is refused, whoever has sent it. `certified`: the connection
+    /// has shown a certificate that is enough.
+    pub fn judge<B>(
+        &self,
+        request: &Request<B>,
+        ground: Ground,
+        certified: bool,
+    ) -> Result<Visit, Refusal> {
         if self.hosts.is_some() && !counted(request) {
             return Err(Refusal::Status(StatusCode::BAD_REQUEST));
         }
@@ -143,7 +165,11 @@ impl Policy {
         if route == Route::Health {
             return Ok(Visit { claim: Claim::Bare, route });
         }
-        let claim = match self.claim(request, &route, ground) {
+        // Anybody on the way can write a page that was got without TLS.
+        if self.secure && is_of_a_plain_page(request.headers()) {
+            return Err(Refusal::Status(StatusCode::FORBIDDEN));
+        }
+        let claim = match self.claim(request, &route, ground, certified) {
             Ok(claim) => claim,
             // A browser is led no further by a name that was bound to this machine.
             Err(refusal) if refusal == Refusal::Unauthorized => return Err(refusal),
@@ -153,7 +179,7 @@ impl Policy {
             }
         };
         // A browser has no password for a name that it was lured to, so who gives one may call the server by any name.
-        if !matches!(claim, Claim::Basic(_)) {
+        if !matches!(claim, Claim::Basic(_) | Claim::Token(_)) {
             self.check_host(request)?;
         }
         if route == Route::Call && *request.method() == Method::POST {
@@ -168,21 +194,24 @@ impl Policy {
         request: &Request<B>,
         route: &Route,
         ground: Ground,
+        certified: bool,
     ) -> Result<Claim, Refusal> {
         let headers = request.headers();
         let inet = self.hosts.is_some();
         if route.is_open(ground) {
             return Ok(Claim::Bare);
         }
-        let asks = self.asks || inet && (ground.users || self.guarded) && !ground.anonymous;
+        let somebody = ground.users || ground.tokens;
+        let asks = self.asks || inet && (somebody || self.guarded) && !ground.anonymous;
         // A header that nobody has asked for proves nothing, as in the reference; where it can prove something it must.
-        let heeds = asks || ground.users || ground.roles;
+        let heeds = asks || somebody || ground.roles || self.certificates;
         match given(headers) {
             Given::Basic(credentials) if heeds => return Ok(Claim::Basic(credentials)),
+            Given::Token(ticket) if heeds => return Ok(Claim::Token(ticket)),
             Given::Unusable if heeds => return Err(Refusal::Unauthorized),
             _ => {}
         }
-        let refusal = asks.then(|| match is_of_a_person(request) && ground.users {
+        let refusal = (asks && !certified).then(|| match is_of_a_person(request) && ground.users {
             true if *route != Route::Call => Refusal::LogIn { depth: depth(request) },
             _ => Refusal::Unauthorized,
         });
@@ -246,6 +275,13 @@ fn depth<B>(request: &Request<B>) -> usize {
 /// this, any page that somebody on this machine looks at could order what an open server does.
 fn is_of_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || origin::is_of_another_site(headers)
+}
+
+/// Whether a web page has sent this that came without TLS.
+fn is_of_a_plain_page(headers: &HeaderMap) -> bool {
+    let plain =
+        |origin: &[u8]| origin.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http:"));
+    headers.get_all(ORIGIN).iter().any(|origin| plain(origin.as_bytes().trim_ascii()))
 }
 
 /// What becomes of the connection after an answer.

@@ -11,7 +11,7 @@ use super::auth::{Credentials, cookie};
 use super::connection::Door;
 use super::gate::Client;
 use super::head::Refusal;
-use super::sessions::LONGEST;
+use super::sessions::longest;
 use super::tally;
 use crate::web::login::{self, Trouble};
 use crate::web::{Ask, Reply};
@@ -26,7 +26,7 @@ pub(super) async fn enter<S: Site>(door: &Door<S>, client: &Client, ask: &Ask) -
         Ok(given) => given,
         Err(reply) => return reply,
     };
-    let given = Credentials { name: name.into_bytes(), password: password.into_bytes() };
+    let given = Credentials { name: name.into_bytes(), password: password.into_bytes().into() };
     let key = match door.gate.log_in(&door.site, &door.section, client, &given).await {
         Ok(key) => key,
         Err(refusal) => return login::page(identifier, Some(trouble(&refusal))),
@@ -41,9 +41,10 @@ pub(super) async fn enter<S: Site>(door: &Door<S>, client: &Client, ask: &Ask) -
     let record = tally::login(&key.principal, &client.peer, &door.section.name, "session begun");
     door.site.audit(record);
     let value = format!(
-        "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
+        "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
         door.policy.cookie(),
-        LONGEST.as_secs()
+        longest(&key).as_secs(),
+        door.policy.cookie_end()
     );
     with_cookie(login::entered(), &value)
 }
@@ -83,7 +84,8 @@ pub(super) fn leave<S: Site>(
     }
     let record = tally::login(principal, &client.peer, &door.section.name, "session ended");
     door.site.audit(record);
-    let value = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", door.policy.cookie());
+    let (cookie, end) = (door.policy.cookie(), door.policy.cookie_end());
+    let value = format!("{cookie}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{end}");
     with_cookie(login::left(), &value)
 }
 

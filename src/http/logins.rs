@@ -6,16 +6,22 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use policy::access::Principal;
 use sha2::Sha256;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::auth::{Credentials, Key};
+use super::auth::Credentials;
+use super::gate::Means;
 use super::limits::Source;
 
 /// How many are kept; the one that was used longest ago goes first.
 const KEPT: usize = 256;
+/// For which an answer of PAM holds: what has changed there since nobody tells.
+const OF_PAM: Duration = Duration::from_secs(60);
 
 /// A keyed sum.
 pub(super) type Sum = [u8; 32];
@@ -42,31 +48,39 @@ impl Seal {
     }
 
     /// That of a login: of where it comes from, what is given, and what it is compared with.
-    pub(super) fn login(&self, source: Source, given: &Credentials, keys: &[Rc<Key>]) -> Sum {
+    pub(super) fn login(&self, source: Source, given: &Credentials, means: &Means) -> Sum {
         let source = source.bytes();
         let mut parts: Vec<&[u8]> = vec![b"login", &source, &given.name, &given.password];
-        for key in keys {
-            let (kind, text) = key.stamp();
-            parts.push(match kind {
-                0 => b"plain",
-                1 => b"sha",
-                _ => b"argon2",
-            });
-            parts.push(text);
+        match means {
+            Means::Keys(keys) => parts.extend(keys.iter().flat_map(|key| {
+                let (kind, text) = key.stamp();
+                [kind, text]
+            })),
+            Means::Pam => parts.push(b"pam"),
         }
         self.sum(&parts)
     }
 }
 
-/// Which of the keys it was compared with a login was good for, if it was.
-pub(super) type Found = Option<usize>;
+/// Whose login it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// That of the key of this number, of those that it was compared with.
+    Key(usize),
+    /// An account's, says PAM.
+    Account(Rc<Principal>),
+}
+
+/// Whose login it was, if it was good.
+pub(super) type Found = Option<Owner>;
 
 /// What became of a login that others wait for, too: nothing while it is not known.
 pub(super) type News = watch::Receiver<Option<Found>>;
 
 struct Good {
-    key: usize,
+    owner: Owner,
     used: u64,
+    until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -103,18 +117,22 @@ impl Drop for Pending<'_> {
 }
 
 impl Logins {
-    /// For which key it was good, if it was.
+    /// Whose it was, if it was good and that still holds.
     pub(super) fn knows(&self, sum: &Sum) -> Found {
         let mut memory = self.memory.borrow_mut();
         let Memory { good, clock } = &mut *memory;
         *clock = clock.wrapping_add(1);
-        let good = good.get_mut(sum)?;
-        good.used = *clock;
-        Some(good.key)
+        let found = good.get_mut(sum)?;
+        if found.until.is_some_and(|until| Instant::now() >= until) {
+            good.remove(sum);
+            return None;
+        }
+        found.used = *clock;
+        Some(found.owner.clone())
     }
 
-    /// It is good for this key.
-    pub(super) fn keep(&self, sum: Sum, key: usize) {
+    /// It is good, and this one's.
+    pub(super) fn keep(&self, sum: Sum, owner: Owner) {
         let mut memory = self.memory.borrow_mut();
         memory.clock = memory.clock.wrapping_add(1);
         if memory.good.len() >= KEPT && !memory.good.contains_key(&sum) {
@@ -122,7 +140,8 @@ impl Logins {
             oldest.map(|sum| memory.good.remove(&sum));
         }
         let used = memory.clock;
-        memory.good.insert(sum, Good { key, used });
+        let until = matches!(owner, Owner::Account(_)).then(|| Instant::now() + OF_PAM);
+        memory.good.insert(sum, Good { owner, used, until });
     }
 
     /// News of the same login, if somebody has it looked at.
@@ -140,8 +159,12 @@ impl Logins {
 
 #[cfg(test)]
 mod tests {
+    use policy::access::{Proof, Who};
+    use tokio::time::advance;
+
     use super::*;
     use crate::config::settings::{Password, Server};
+    use crate::http::auth::Key;
 
     fn key(name: &str, password: Password) -> Rc<Key> {
         let server = Server {
@@ -158,7 +181,7 @@ mod tests {
     }
 
     fn given(name: &str, password: &str) -> Credentials {
-        Credentials { name: name.into(), password: password.into() }
+        Credentials { name: name.into(), password: password.as_bytes().to_vec().into() }
     }
 
     #[test]
@@ -166,21 +189,28 @@ mod tests {
         let seal = Seal::new().expect("a key");
         let plain = |text: &str| key("u", Password::Plain(text.to_owned()));
         let user = Source::User;
+        let keys = |keys: &[Rc<Key>]| Means::Keys(keys.to_vec());
         let sums = [
-            seal.login(user(1), &given("u", "p"), &[plain("x")]),
-            seal.login(user(2), &given("u", "p"), &[plain("x")]),
-            seal.login(Source::Unknown, &given("u", "p"), &[plain("x")]),
-            seal.login(user(1), &given("up", ""), &[plain("x")]),
-            seal.login(user(1), &given("", "up"), &[plain("x")]),
-            seal.login(user(1), &given("u", "p"), &[plain("y")]),
-            seal.login(user(1), &given("u", "p"), &[key("u", Password::Sha1("x".to_owned()))]),
-            seal.login(user(1), &given("u", "p"), &[]),
-            seal.login(user(1), &given("u", "p"), &[plain("x"), plain("x")]),
-            Seal::new().expect("a key").login(user(1), &given("u", "p"), &[plain("x")]),
+            seal.login(user(1), &given("u", "p"), &keys(&[plain("x")])),
+            seal.login(user(2), &given("u", "p"), &keys(&[plain("x")])),
+            seal.login(Source::Unknown, &given("u", "p"), &keys(&[plain("x")])),
+            seal.login(user(1), &given("up", ""), &keys(&[plain("x")])),
+            seal.login(user(1), &given("", "up"), &keys(&[plain("x")])),
+            seal.login(user(1), &given("u", "p"), &keys(&[plain("y")])),
+            seal.login(
+                user(1),
+                &given("u", "p"),
+                &keys(&[key("u", Password::Sha1("x".to_owned()))]),
+            ),
+            seal.login(user(1), &given("u", "p"), &keys(&[])),
+            seal.login(user(1), &given("u", "p"), &Means::Pam),
+            seal.login(user(1), &given("u", "x"), &Means::Pam),
+            seal.login(user(1), &given("u", "p"), &keys(&[plain("x"), plain("x")])),
+            Seal::new().expect("a key").login(user(1), &given("u", "p"), &keys(&[plain("x")])),
         ];
         let distinct: std::collections::BTreeSet<_> = sums.iter().collect();
         assert_eq!(distinct.len(), sums.len());
-        assert_eq!(sums[0], seal.login(user(1), &given("u", "p"), &[plain("x")]));
+        assert_eq!(sums[0], seal.login(user(1), &given("u", "p"), &keys(&[plain("x")])));
     }
 
     #[test]
@@ -192,14 +222,32 @@ mod tests {
             sum
         };
         for n in 0..KEPT {
-            logins.keep(sum(n), n);
+            logins.keep(sum(n), Owner::Key(n));
         }
-        assert_eq!(logins.knows(&sum(0)), Some(0));
-        logins.keep(sum(KEPT), 1);
-        logins.keep(sum(0), 2);
-        assert_eq!((logins.knows(&sum(0)), logins.knows(&sum(KEPT))), (Some(2), Some(1)));
+        assert_eq!(logins.knows(&sum(0)), Some(Owner::Key(0)));
+        logins.keep(sum(KEPT), Owner::Key(1));
+        logins.keep(sum(0), Owner::Key(2));
+        let known = [logins.knows(&sum(0)), logins.knows(&sum(KEPT))];
+        assert_eq!(known, [Some(Owner::Key(2)), Some(Owner::Key(1))]);
         assert_eq!(logins.knows(&sum(1)), None);
         assert_eq!(logins.memory.borrow().good.len(), KEPT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_pam_holds_for_a_minute_however_often_it_is_used() {
+        let logins = Logins::default();
+        let account = Principal::new(Who::User("carol".into()), Proof::Pam);
+        let account = Owner::Account(Rc::new(account));
+        logins.keep([1; 32], account.clone());
+        logins.keep([2; 32], Owner::Key(0));
+        for _ in 0..59 {
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(logins.knows(&[1; 32]), Some(account.clone()));
+        }
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(logins.knows(&[1; 32]), None);
+        assert_eq!(logins.memory.borrow().good.len(), 1, "nor is it kept");
+        assert_eq!(logins.knows(&[2; 32]), Some(Owner::Key(0)));
     }
 
     #[tokio::test]
@@ -208,8 +256,9 @@ mod tests {
         let pending = logins.begin([1; 32]);
         let mut news = logins.news(&[1; 32]).expect("news");
         assert!(logins.news(&[2; 32]).is_none());
-        pending.tell(Some(3));
-        assert_eq!(*news.wait_for(Option::is_some).await.expect("told"), Some(Some(3)));
+        pending.tell(Some(Owner::Key(3)));
+        let told = news.wait_for(Option::is_some).await.expect("told").clone();
+        assert_eq!(told, Some(Some(Owner::Key(3))));
         assert!(logins.news(&[1; 32]).is_none());
         // One who leaves tells nobody, and leaves nothing behind.
         let pending = logins.begin([1; 32]);

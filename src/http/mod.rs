@@ -15,13 +15,18 @@ mod limits;
 mod line;
 mod login;
 mod logins;
+mod pam;
+mod places;
 mod reply;
 mod route;
 mod sessions;
+mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tls;
+pub mod tokens;
 
 use std::fs::File;
 use std::future::Future;

@@ -12,13 +12,13 @@ use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODIN
 use hyper::{Method, Request, StatusCode};
 use policy::access::{Action, Permit, Proof, Who};
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Site;
-use super::auth::cookie;
+use super::auth::{Given, cookie, given};
 use super::connection::Door;
 use super::follow::{Leave, LogStream};
-use super::gate::Client;
+use super::gate::{Client, Hold};
 use super::head::{Route, Visit};
 use super::limits::{BODY_SIZE, BODY_TIME, Place, Share};
 use super::login;
@@ -41,8 +41,8 @@ pub(super) async fn answer<S: Site>(
     place: Rc<Place>,
     request: &mut Request<Incoming>,
 ) -> Answer {
-    let ground = door.gate.roll(&*door.site).ground;
-    let Visit { claim, route } = match door.policy.judge(request, ground) {
+    let (ground, certified) = door.gate.ground(&*door.site, &door.section, client);
+    let Visit { claim, route } = match door.policy.judge(request, ground, certified) {
         Ok(visit) => visit,
         Err(refusal) => return Answer::refused(&refusal),
     };
@@ -77,10 +77,12 @@ async fn lead<S: Site>(
         (Route::Health, &Method::GET | &Method::HEAD) => Ok(health(&**site)),
         (Route::Call, &Method::POST) => call(site, caller, place, request).await,
         (Route::ProcessLog(rest), &Method::GET) => {
-            follow(door, &caller, request, move |site, caller| process_log(site, caller, &rest))
-                .await
+            follow(door, client, &caller, request, move |site, caller| {
+                process_log(site, caller, &rest)
+            })
+            .await
         }
-        (Route::MainLog, &Method::GET) => follow(door, &caller, request, main_log).await,
+        (Route::MainLog, &Method::GET) => follow(door, client, &caller, request, main_log).await,
         (Route::LogIn, &Method::GET | &Method::HEAD | &Method::POST) => {
             let (ask, _share) = read(&place, request).await?;
             Ok(Answer::shown(login::enter(door, client, &ask).await))
@@ -236,6 +238,7 @@ async fn read_body(
 /// A log that the caller may read, and what goes on in it, for as long as they may.
 async fn follow<S: Site>(
     door: &Door<S>,
+    client: &Client,
     caller: &Caller,
     request: &Request<Incoming>,
     find: impl Fn(&S, &Caller) -> Result<(Option<u32>, Permit), Fault> + 'static,
@@ -255,7 +258,12 @@ async fn follow<S: Site>(
             same.then_some(permit)
         }
     };
-    let leave = Leave::new(permit, site.latest(), stays(door, caller, request), again);
+    let hold = hold(door, client, caller, request);
+    let dated = hold != Hold::Reading;
+    let (keeper, gate) = (Rc::clone(site), Rc::clone(&door.gate));
+    let section = door.section.clone();
+    let stays = move || gate.holds(&*keeper, &section, &hold);
+    let leave = Leave::new(permit, site.latest(), dated, stays, again);
     LogStream::open(site, log, leave, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             return StatusCode::NOT_FOUND;
@@ -267,18 +275,29 @@ async fn follow<S: Site>(
     })
 }
 
-/// What tells whether the session that the caller has proved themselves by, if it is one, still lasts. Reading on is no
-/// use of it: a page that is left open is to end as any other.
-fn stays<S: Site>(
+/// What the caller's proof hangs on. Reading on is no use of a session: a page that is left open is to end as any other.
+fn hold<S: Site>(
     door: &Door<S>,
+    client: &Client,
     caller: &Caller,
     request: &Request<Incoming>,
-) -> impl Fn() -> bool + 'static {
-    let id = cookie(request.headers(), door.policy.cookie());
-    let session = id.filter(|_| caller.principal.proof() == Proof::Session).map(sessions::sum);
-    let (site, gate) = (Rc::clone(&door.site), Rc::clone(&door.gate));
-    let section = door.section.clone();
-    move || session.is_none_or(|session| gate.lasts(&*site, &section, &session))
+) -> Hold {
+    let principal = &caller.principal;
+    match (principal.proof(), principal.who()) {
+        (Proof::Session, _) => {
+            let id = cookie(request.headers(), door.policy.cookie());
+            id.map_or(Hold::Nothing, |id| Hold::Session(sessions::sum(id)))
+        }
+        (Proof::Token, _) => match given(request.headers()) {
+            Given::Token(ticket) => Hold::Token(ticket.digest, Rc::clone(principal)),
+            _ => Hold::Nothing,
+        },
+        (Proof::Pam, Who::Account { name, .. }) => {
+            Hold::Account(Rc::clone(name), Instant::now() + sessions::LONGEST_OF_PAM)
+        }
+        (Proof::Certificate, _) => Hold::Certificate(client.principal.clone()),
+        _ => Hold::Reading,
+    }
 }
 
 /// The `[user:NAME]` that somebody is: with another password it is somebody else.

@@ -16,7 +16,9 @@ use super::auth::Key;
 /// For which one may go unused.
 pub(super) const IDLE: Duration = Duration::from_secs(3600);
 /// For which one may last.
-pub(super) const LONGEST: Duration = Duration::from_secs(12 * 3600);
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+/// For which what PAM has let in may last: nobody tells when an account is locked, or has another password.
+pub(super) const LONGEST_OF_PAM: Duration = Duration::from_secs(3600);
 /// How many there can be, and of one user: others always find room.
 const MOST: usize = 256;
 const MOST_OF_ONE: usize = 16;
@@ -35,8 +37,13 @@ struct Session {
 
 impl Session {
     fn is_over(&self, now: Instant) -> bool {
-        now >= self.used + IDLE || now >= self.begun + LONGEST
+        now >= self.used + IDLE || now >= self.begun + longest(&self.key)
     }
+}
+
+/// For how long a session of somebody may last.
+pub(super) fn longest(key: &Key) -> Duration {
+    if key.is_of_pam() { LONGEST_OF_PAM } else { LONGEST }
 }
 
 /// The sessions of one broker. They end with it.
@@ -71,13 +78,12 @@ impl Sessions {
         Some(id)
     }
 
-    /// Whose it is. `current` finds what the user's password is now: with another one than the session was begun with, it
-    /// is over.
+    /// Whose it is. `current` tells whether what the session was begun with is still good: if not, it is over.
     pub(super) fn find(
         &self,
         server: &str,
         id: &str,
-        current: impl FnOnce(&[u8]) -> Vec<Rc<Key>>,
+        current: impl FnOnce(&Key) -> bool,
     ) -> Option<Rc<Principal>> {
         let sum = sum(id);
         if !self.lasts(server, &sum, current) {
@@ -94,15 +100,13 @@ impl Sessions {
         &self,
         server: &str,
         sum: &Sum,
-        current: impl FnOnce(&[u8]) -> Vec<Rc<Key>>,
+        current: impl FnOnce(&Key) -> bool,
     ) -> bool {
         let mut sessions = self.0.borrow_mut();
         let Some(session) = sessions.get(sum).filter(|session| *session.server == *server) else {
             return false;
         };
-        let keys = current(session.key.name.as_bytes());
-        let stays = keys.iter().any(|key| key.stamp() == session.key.stamp());
-        let lasts = stays && !session.is_over(Instant::now());
+        let lasts = current(&session.key) && !session.is_over(Instant::now());
         if !lasts {
             sessions.remove(sum);
         }
@@ -117,6 +121,7 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use policy::access::Who;
     use tokio::time::advance;
 
     use super::*;
@@ -151,7 +156,7 @@ mod tests {
         }
 
         fn finds(&self, id: &str, current: &Rc<Key>) -> bool {
-            self.sessions.find("s", id, |_| vec![Rc::clone(current)]).is_some()
+            self.sessions.find("s", id, |key| key.stamp() == current.stamp()).is_some()
         }
     }
 
@@ -174,20 +179,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn one_of_pam_lasts_an_hour_though_it_is_used() {
+        let carol = Principal::new(Who::User("carol".into()), Proof::Pam);
+        let (bed, key) = (Bed::new(), Rc::new(Key::of_account("carol", Rc::new(carol))));
+        let id = bed.begin(&key);
+        for _ in 0..59 {
+            advance(Duration::from_secs(60)).await;
+            assert!(bed.finds(&id, &key));
+        }
+        advance(Duration::from_secs(60)).await;
+        assert!(!bed.finds(&id, &key));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn another_password_server_or_user_ends_it() {
         let (bed, own) = (Bed::new(), key("u", "p"));
         let id = bed.begin(&own);
-        assert!(bed.sessions.find("t", &id, |_| vec![Rc::clone(&own)]).is_none());
+        assert!(bed.sessions.find("t", &id, |_| true).is_none());
         assert!(bed.finds(&id, &key("u", "p")), "read again, and the same");
-        let principal = bed.sessions.find("s", &id, |name| {
-            assert_eq!(name, b"u");
-            vec![key("u", "x"), key("u", "p")]
+        let principal = bed.sessions.find("s", &id, |key| {
+            assert_eq!(&*key.name, "u");
+            true
         });
         assert_eq!(principal.expect("a principal").proof(), Proof::Session);
         assert!(!bed.finds(&id, &key("u", "q")));
         assert!(!bed.finds(&id, &own), "it is over for good");
         let id = bed.begin(&own);
-        assert!(bed.sessions.find("s", &id, |_| Vec::new()).is_none(), "the user is gone");
+        assert!(bed.sessions.find("s", &id, |_| false).is_none(), "the user is gone");
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,11 +17,48 @@ use super::Site;
 use super::gate::{Client, Section};
 use super::head::Refusal;
 use super::limits::Source;
+use super::tokens::Fault;
 
 /// For which failures of a source are counted together.
 const WHILE: Duration = Duration::from_secs(10);
 /// Sources that are counted at a time; all others together are one more.
 const SOURCES: usize = 64;
+
+/// What somebody has tried.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// A password, with the name that was given, where there is such a user.
+    Password(Option<Rc<str>>),
+    /// A password of an account. Which accounts there are only PAM knows, and what was given for a name may be a password.
+    Account,
+    /// A token.
+    Token(Fault),
+}
+
+impl Tried {
+    /// Who it would have been, and by what.
+    fn whom(&self) -> (String, &'static str) {
+        let nobody = || "unknown".to_owned();
+        match self {
+            Tried::Password(known) => {
+                let name = known.as_ref().map(|name| format!("user:{name}"));
+                (name.unwrap_or_else(nobody), "password")
+            }
+            Tried::Account => (nobody(), "pam"),
+            Tried::Token(Fault::Unknown) => (nobody(), "token"),
+            Tried::Token(Fault::Expired(name)) => (format!("token:{name}"), "token"),
+        }
+    }
+
+    /// What came of it.
+    fn outcome(&self, refusal: &Refusal) -> &'static str {
+        match (self, refusal) {
+            (_, Refusal::TooMany { .. }) => "too many attempts",
+            (Tried::Token(Fault::Expired(_)), _) => "the token has expired",
+            _ => "wrong credentials",
+        }
+    }
+}
 
 /// Failures that are counted, not yet recorded.
 #[derive(Default)]
@@ -54,13 +91,13 @@ pub(super) fn login(
 }
 
 impl Tally {
-    /// A try has failed. `known` is the name that was given, where there is such a user.
+    /// A try has failed.
     pub(super) fn failed<S: Site>(
         &self,
         site: &Rc<S>,
         section: &Section,
         client: &Client,
-        known: Option<Rc<str>>,
+        tried: &Tried,
         refusal: &Refusal,
     ) {
         let mut counts = self.counts.borrow_mut();
@@ -71,18 +108,14 @@ impl Tally {
             return;
         }
         counts.insert(source, 0);
-        let outcome = match refusal {
-            Refusal::TooMany { .. } => "too many attempts",
-            _ => "wrong credentials",
-        };
-        let who = known.map_or("unknown".to_owned(), |name| format!("user:{name}"));
+        let (who, auth) = tried.whom();
         let record = Record {
             event: "login",
             who: Some(who),
-            auth: Some("password"),
+            auth: Some(auth),
             peer: Some(place(&client.peer, &section.name)),
             decision: Some("deny"),
-            outcome: Some(outcome.to_owned()),
+            outcome: Some(tried.outcome(refusal).to_owned()),
             ..Record::default()
         };
         site.audit(record.clone());

@@ -1,5 +1,7 @@
 //! What callers may know about rights: who they are taken for, and what decides.
 
+use std::time::SystemTime;
+
 use policy::access::{Action, Explanation, MemberName, Principal, Proof, Target, Who};
 
 use super::fault::{Code, Fault};
@@ -21,6 +23,7 @@ pub(super) fn who_am_i(guard: &Guard<'_, impl Office>) -> Value {
         ("auth", Value::from(who.proof().word())),
         ("roles", Value::Array(roles.collect())),
         ("owner", Value::Bool(access.is_owner(who))),
+        ("detailed", Value::Str(who.who().detailed())),
     ])
 }
 
@@ -85,19 +88,12 @@ fn of_processes(
 /// Whose rights are asked about. Those of others are for admins of the daemon.
 fn subject(guard: &Guard<'_, impl Office>, user: &str) -> Result<Principal, Fault> {
     let caller = &guard.caller().principal;
-    let named = named(user);
-    let own = match (&named, caller.who()) {
-        (Ok(Who::Unix { uid, .. }), Who::Unix { uid: own, .. }) => uid == own,
-        (Ok(who), own) => who == own,
-        (Err(_), _) => user.is_empty(),
-    };
-    if own {
+    if is_own(caller.who(), user.trim()) {
         // With the groups that the kernel knows of.
         return Ok((**caller).clone());
     }
     guard.permit_on_daemon(Action::Admin)?;
-    let latest = guard.office().latest();
-    let who = named.and_then(|who| known(&latest, who));
+    let who = named(&guard.office().latest(), user);
     let who = who.map_err(|why| Fault::new(Code::BadArguments).with(why))?;
     let proof = match who {
         Who::Anonymous => Proof::None,
@@ -110,24 +106,72 @@ fn subject(guard: &Guard<'_, impl Office>, user: &str) -> Result<Principal, Faul
     Ok(Principal::new(who, proof))
 }
 
-/// Whom a text names. The broker cannot look up the system's users: those come by their numbers.
-fn named(text: &str) -> Result<Who, String> {
-    if let Ok(who) = Who::parse(text) {
-        return Ok(who);
+/// Whether a text names the caller.
+fn is_own(own: &Who, text: &str) -> bool {
+    if text.is_empty() || text == own.to_string() || text == own.detailed() {
+        return true;
     }
-    match MemberName::parse(text).map_err(|why| why.to_string())? {
-        MemberName::Either(name) | MemberName::User(name) => Ok(Who::User(name.into())),
+    match (own, Who::parse(text)) {
+        (Who::Certificate { names }, _) => {
+            text.strip_prefix("cert:").is_some_and(|text| names.iter().any(|name| **name == *text))
+        }
+        (Who::Unix { uid: own, .. }, Ok(Who::Unix { uid, .. })) => uid == *own,
+        (own, Ok(who)) => who == *own,
+        (Who::User(name) | Who::Account { name, .. }, Err(_)) => text == &**name,
+        (Who::Anonymous | Who::Unix { .. } | Who::Token { .. }, Err(_)) => false,
+    }
+}
+
+/// Whom a text names. The broker cannot look up the system's users: those come by their numbers.
+fn named(settings: &Settings, text: &str) -> Result<Who, String> {
+    if let Some(name) = text.strip_prefix("token:") {
+        return token(settings, name);
+    }
+    if let Some(rest) = text.strip_prefix("pam:") {
+        return Who::parse(text).map_err(|_| {
+            format!(
+                "accounts that PAM lets in are named with their numbers: pam:NAME:UID(GID,GID), not pam:{rest}"
+            )
+        });
+    }
+    if let Ok(who) = Who::parse(text) {
+        return known(settings, who);
+    }
+    let who = match MemberName::parse(text).map_err(|why| why.to_string())? {
+        MemberName::Either(name) | MemberName::User(name) => Who::User(name.into()),
         MemberName::Group(group) => match group.parse() {
-            Ok(gid) => Ok(Who::Unix { uid: NOBODY, groups: [gid].into() }),
+            Ok(gid) => Who::Unix { uid: NOBODY, groups: [gid].into() },
             Err(_) => {
-                Err(format!("groups of the system are named by their number: @GID, not @{group}"))
+                return Err(format!(
+                    "groups of the system are named by their number: @GID, not @{group}"
+                ));
             }
         },
-        MemberName::Account(name) => Err(format!(
-            "users of the system are named by their numbers: unix:UID(GID,GID), not unix:{name}"
-        )),
-        MemberName::Anonymous => Ok(Who::Anonymous),
+        MemberName::Account(name) => {
+            return Err(format!(
+                "users of the system are named by their numbers: unix:UID(GID,GID), not unix:{name}"
+            ));
+        }
+        MemberName::Certificate(name) => Who::Certificate { names: [name.into()].into() },
+        MemberName::Anonymous => Who::Anonymous,
+    };
+    known(settings, who)
+}
+
+/// A token of the last reading, with the role and the maker that it has there.
+fn token(settings: &Settings, name: &str) -> Result<Who, String> {
+    let Some(token) = settings.tokens.iter().find(|token| token.name == name) else {
+        return Err(format!(
+            "there is no token {name}: supervisorctl token list shows which there are"
+        ));
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_secs());
+    if token.expires.is_some_and(|at| at <= now) {
+        return Err(format!("the token {name} has expired: it proves nobody any more"));
     }
+    Who::token(&token.name, &token.role, token.maker.as_deref()).map_err(|why| {
+        format!("the maker of the token {name} is nobody, and so it does nothing: {why}")
+    })
 }
 
 /// Somebody, if it is not a name that nobody logs in by.
@@ -140,8 +184,12 @@ fn known(settings: &Settings, who: Who) -> Result<Who, String> {
     if users.any(|user| *user.name == **name) || sections.any(|(user, _)| **user == **name) {
         return Ok(who);
     }
+    let accounts = match settings.servers.iter().any(|server| server.pam) {
+        true => "; accounts of the system are named as unix:UID(GID,GID) or pam:NAME:UID(GID,GID)",
+        false => "",
+    };
     Err(format!(
-        "nobody logs in as {name}: there is no [user:{name}] and no server section with that username"
+        "nobody logs in as {name}: there is no [user:{name}] and no server section with that username{accounts}"
     ))
 }
 

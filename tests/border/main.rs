@@ -5,5 +5,6 @@ mod hostile_reader;
 mod later_reader;
 mod log_lines;
 mod log_paths;
+mod logins;
 mod staging;
 mod stopped_child;

@@ -15,7 +15,6 @@ import re
 import shlex
 import signal
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -25,10 +24,10 @@ import on_purpose  # noqa: E402
 import talk  # noqa: E402
 import tools  # noqa: E402
 import tour  # noqa: E402
+import watch  # noqa: E402
 
 # Most of the time is spent waiting for programs to start and stop.
 AT_ONCE = 8
-ENDING = threading.Event()
 
 
 def talkers(there, reference):
@@ -90,7 +89,7 @@ def run(client, commands):
             jobs = [sides.submit(side, client, *command) for command in commands]
             transcripts = [job.result() for job in jobs]
         wrong, reasons = compare(client, *transcripts)
-    except (RuntimeError, OSError, ValueError) as error:
+    except Exception as error:
         wrong = ["    {}: {}".format(type(error).__name__, error)]
     word = "FAIL" if wrong else "ok"
     steps = len(transcripts[0]) if transcripts else 0
@@ -101,13 +100,16 @@ def run(client, commands):
 
 
 def side(client, supervisord, supervisorctl):
-    if ENDING.is_set():
+    if watch.ENDING.is_set():
         raise RuntimeError("not played")
-    daemon = world.start(supervisord, client.login)
-    try:
-        return client.transcript(daemon, supervisorctl)
-    finally:
-        daemon.stop()
+    with watch.Watch("{} on {}".format(client.name, supervisord[0])):
+        daemon = world.start(supervisord, client.login)
+        try:
+            return client.transcript(daemon, supervisorctl)
+        finally:
+            hung = daemon.stop()
+            if hung:
+                raise RuntimeError("a daemon had to be killed\n" + hung)
 
 
 def main():
@@ -125,6 +127,7 @@ def main():
         (options.supervisord, options.supervisorctl),
         tuple([os.path.join(options.reference, "bin", name)] for name in theirs),
     ]
+    watch.begin()
     # Those that take longest come first.
     known = [*tools.tools(options.clients, options.reference), *talkers(options.clients, options.reference)]
     chosen = [client for client in known if options.only in client.name]
@@ -138,7 +141,7 @@ def main():
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, contextlib.ExitStack() as leaving:
         jobs = [pool.submit(run, client, commands) for client in chosen]
-        leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
+        leaving.callback(lambda: (watch.ENDING.set(), [job.cancel() for job in jobs]))
         for job in jobs:
             well, text = job.result()
             failed += not well

@@ -1,11 +1,14 @@
 """Plays steps through an adapter: a program that knows one client library."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 
+import watch
 from compare import normalise
 from tour import Ask
 
@@ -42,7 +45,9 @@ class Talker:
             text=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+            start_new_session=True,
         )
+        watch.client(adapter)
         try:
             for step in self.steps:
                 if callable(step):
@@ -52,15 +57,15 @@ class Talker:
                 if "absent" not in answer:
                     answers.append((step, tidy(answer, step.method, daemon)))
         finally:
-            adapter.kill()
-            adapter.communicate()
+            kill(adapter)
+            watch.end_client(adapter)
             errors.close()
         return answers
 
     def answer(self, adapter, step, errors):
         # An adapter that hangs is ended, which ends the wait for its line.
-        watch = threading.Timer(SECONDS, adapter.kill)
-        watch.start()
+        timer = threading.Timer(SECONDS, kill, [adapter])
+        timer.start()
         try:
             adapter.stdin.write(json.dumps({"method": step.method, "args": step.args}) + "\n")
             adapter.stdin.flush()
@@ -68,11 +73,18 @@ class Talker:
         except BrokenPipeError:
             line = ""
         finally:
-            watch.cancel()
+            timer.cancel()
         if line:
             return json.loads(line)
         errors.seek(0)
         raise RuntimeError("{} gave no answer to {}: {}".format(self.name, step.method, errors.read()[-500:]))
+
+
+def kill(adapter):
+    """With what it has started, which has its output open too."""
+    if adapter.returncode is None:
+        with contextlib.suppress(OSError):
+            os.killpg(adapter.pid, signal.SIGKILL)
 
 
 def waited(step, daemon):

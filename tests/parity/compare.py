@@ -53,6 +53,14 @@ DELIBERATE = [
         "help texts have words of their own, and list the actions that are there",
     ),
     Deliberate(
+        r"shell-help|shell-help-short",
+        "client",
+        r"rc=0\n(?s:.+)\nadd    exit      open  reload  restart   start   tail   \n(?s:.+)",
+        r"rc=0\n(?s:.+)\nadd    can    fg        passwd  reload  restart   start   tail     whoami\naudit  (?s:.+)",
+        "there are more actions here: audit, can, passwd and whoami",
+        same_head=True,
+    ),
+    Deliberate(
         r".*-usage",
         "client",
         r"rc=\d\n(?s:.*)",

@@ -11,6 +11,8 @@ import tempfile
 import time
 import xmlrpc.client
 
+import watch
+
 START_SECONDS = 30
 STOP_SECONDS = 30
 # States that a process is only passing through.
@@ -21,6 +23,7 @@ def poll(seconds, condition):
     """The first true value of `condition` within so many seconds, else None."""
     deadline = time.monotonic() + seconds
     while True:
+        watch.check()
         value = condition()
         if value:
             return value
@@ -99,9 +102,11 @@ class Daemon:
             cwd=self.root,
             start_new_session=True,
         )
+        watch.daemon(self)
         if not poll(START_SECONDS, lambda: self.process.poll() is not None or self.answers()):
+            text = self.diagnosis()
             self.stop()
-            raise RuntimeError("no answer from " + " ".join(command))
+            raise RuntimeError("no answer from {}\n{}".format(" ".join(command), text))
         if self.process.poll() is not None:
             with open(self.output.name, errors="replace") as file:
                 text = file.read()
@@ -138,6 +143,8 @@ class Daemon:
             if not poll(20, settled):
                 moving = {n: s for n, s in self.states().items() if s in PASSING}
                 raise RuntimeError("processes do not settle: {}".format(moving))
+        except TimeoutError:
+            raise RuntimeError("{} does not answer".format(self.name)) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             # A daemon that is gone or going down is settled.
             pass
@@ -166,21 +173,42 @@ class Daemon:
         return poll(seconds, lambda: self.process.poll() is not None)
 
     def stop(self):
-        """Ends the daemon and what it started: by TERM, else by KILL."""
-        if self.process.poll() is None:
-            with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
-                self.states()
-            self.process.send_signal(signal.SIGTERM)
-            if not self.ended(3):
-                # Programs that do not obey, and had their say.
-                self.kill_programs()
-            if not self.ended():
-                self.process.kill()
-                self.process.wait()
-                self.kill_programs()
+        """Ends the daemon and what it started: by TERM, else by KILL. Gives what is known of one that did not obey."""
+        hung = None
+        with watch.leaving():
+            if self.process.poll() is None:
+                with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+                    self.states()
+                self.process.send_signal(signal.SIGTERM)
+                if not self.ended(3):
+                    # Programs that do not obey, and had their say.
+                    self.kill_programs()
+                if not self.ended():
+                    hung = self.diagnosis()
+                    self.kill()
+                    self.ended(10)
         self.output.close()
         shutil.rmtree(self.root, ignore_errors=True)
+        return hung
 
+    def diagnosis(self):
+        """What a daemon that hangs is doing: its processes, and what it said last."""
+        rows = ["daemon {}, {}".format(self.name, "ended" if self.process.returncode is not None else "there")]
+        if self.process.returncode is None:
+            rows += ["process " + watch.where(pid) for pid in watch.family(self.process.pid)]
+        for name in ("main.log", "daemon.out"):
+            with contextlib.suppress(OSError), open(os.path.join(self.root, name), errors="replace") as file:
+                rows += [row for row in file.read().splitlines()[-8:] if row not in rows]
+        return "\n".join(rows)
+
+    def kill(self):
+        """Kills all of a daemon that does not obey: what it has started, and what it said that it started."""
+        # The number of one that was waited for may be somebody else's by now.
+        if self.process.returncode is None:
+            for pid in watch.family(self.process.pid):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+        self.kill_programs()
 
     def kill_programs(self):
         """Kills what the daemon started, and nothing that has taken over one of the numbers since."""

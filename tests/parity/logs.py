@@ -1,5 +1,6 @@
 """What becomes of output: files, their names and modes, rotation, clearing, reopening."""
 
+import errno
 import os
 
 from life import off, script, world
@@ -36,8 +37,19 @@ def line(number):
 def write(daemon, name, text):
     """Has a program of the scripts above repeat a text."""
     pipe = path(daemon, name + ".pipe")
-    until(name + " has a pipe", lambda _: os.path.exists(pipe)).function(daemon)
-    with open(pipe, "w") as file:
+    found = []
+
+    def opened(_):
+        # The pipe of an earlier life has no reader and never will: it is not waited for, but for the one that replaces it.
+        try:
+            found.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENXIO):
+                raise
+        return found
+
+    until(name + " reads a pipe", opened).function(daemon)
+    with open(found[0], "w") as file:
         file.write(text)
 
 

@@ -51,6 +51,9 @@ def call(daemon, method, *args):
         return "fault {} {}".format(fault.faultCode, fault.faultString)
     except xmlrpc.client.ProtocolError as error:
         return "HTTP {}".format(error.errcode)
+    except TimeoutError:
+        # No text: where neither answers they are not alike.
+        raise RuntimeError("no answer to {} from {}".format(method, daemon.name)) from None
     except (OSError, xmlrpc.client.Error) as error:
         return type(error).__name__
 

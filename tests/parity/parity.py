@@ -13,13 +13,13 @@ import argparse
 import concurrent.futures
 import contextlib
 import difflib
-import faulthandler
 import os
 import shlex
 import signal
 import sys
 import threading
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 
@@ -31,6 +31,7 @@ import quirks  # noqa: E402
 import rpc  # noqa: E402
 import scenarios  # noqa: E402
 import shell  # noqa: E402
+import watch  # noqa: E402
 from compare import deliberate, normalise  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from looks import Look, states  # noqa: E402
@@ -43,10 +44,8 @@ import check  # noqa: E402
 WORLDS = (scenarios, ctl, life, logs, quirks, rpc, shell, events)
 # Worlds that are played at the same time: most of their time is spent waiting.
 AT_ONCE = 8
-# Set when no further scenario is to be played.
-ENDING = threading.Event()
-# All of it takes a few minutes; after so many seconds it hangs.
-HANGS = 1200
+# So many scenarios in a row that fail after so many seconds: the daemon hangs, and the others would, too.
+LOST, LATE = 3, 20
 # Set when what the reference shows is to be printed.
 SHOWN = threading.Event()
 
@@ -54,6 +53,7 @@ SHOWN = threading.Event()
 def execute(step, sides):
     """Does a step on both sides at once; what each printed, normalised."""
     step = Run(step) if isinstance(step, str) else step
+    watch.does(step.line)
     begun = [step.begin(side) for side in sides]
     texts = [step.end(side, process) for side, process in zip(sides, begun)]
     words = step.line.split()
@@ -108,42 +108,127 @@ def verdict(scenario, failures, reasons):
     return word, "; ".join(sorted(reasons)), failures
 
 
-def run_world(world, chosen, daemons, clients, of):
-    """Plays the chosen scenarios of a world: how many passed, those that did not, and what is to be printed."""
-    passed, failed = 0, []
-    sides, lines = [], []
-    try:
-        for command, client in zip(daemons, clients):
-            sides.append(Side(Daemon(command, world), client))
-        for side in sides:
-            side.daemon.settle(world.lasting)
-        for scenario in chosen:
-            if ENDING.is_set():
-                break
-            began = time.monotonic()
+class Game:
+    """A world that is played with some of its scenarios, and what came of it so far."""
+
+    def __init__(self, world, chosen, daemons, clients, of):
+        self.world = world
+        self.chosen = chosen
+        self.daemons = daemons
+        self.clients = clients
+        self.of = of
+        self.passed = 0
+        self.failed = []
+        self.lines = []
+        self.seconds = 0
+        self.lost = 0
+        self.watch = watch.Watch("{}/{}".format(of, world.name), watch.WORLD, watch.SCENARIO)
+
+    def again(self):
+        """What failed, to be played once more."""
+        return Game(self.world, list(self.failed), self.daemons, self.clients, self.of)
+
+    def play(self):
+        """Plays it all. What is not reached counts as failed."""
+        began = time.monotonic()
+        sides = []
+        with self.watch:
             try:
-                failures, reasons = play(scenario, sides, of, world.lasting)
-            except (RuntimeError, OSError) as error:
-                failures, reasons = ["    " + str(error)], set()
-            word, note, failures = verdict(scenario, failures, reasons)
-            seconds = time.monotonic() - began
-            lines.append("{:4} {}/{} {:.1f}s {}".format(word, of, scenario.name, seconds, note).rstrip())
-            lines.extend(failures)
-            if word == "FAIL":
-                failed.append(scenario)
-            else:
-                passed += 1
-    except RuntimeError as error:
-        left = chosen[passed + len(failed) :]
-        lines.append("FAIL {}/{}: {} scenarios not played: {}".format(of, world.name, len(left), error))
-        failed.extend(left)
-    finally:
-        for side in sides:
-            for process in side.background:
-                process.kill()
-                process.communicate()
-            side.daemon.stop()
-    return passed, failed, lines
+                for command, client in zip(self.daemons, self.clients):
+                    sides.append(Side(Daemon(command, self.world), client))
+                for side in sides:
+                    side.daemon.settle(self.world.lasting)
+                for scenario in self.chosen:
+                    if watch.ENDING.is_set() or self.watch.over or self.lost == LOST:
+                        break
+                    self.one(scenario, sides)
+                self.left("it was ended, or too many in a row failed late")
+            except Exception as error:
+                self.left(told(error))
+            finally:
+                self.watch.does("ends")
+                hung = [text for text in (side.daemon.stop() for side in sides) if text]
+                if hung:
+                    self.not_ended(hung)
+        self.seconds = time.monotonic() - began
+
+    def one(self, scenario, sides):
+        self.watch.does(scenario.name)
+        began = time.monotonic()
+        try:
+            failures, reasons = play(scenario, sides, self.of, self.world.lasting)
+        except Exception as error:
+            # Whatever is wrong with one says nothing of the others.
+            failures, reasons = ["    " + told(error)], set()
+            for side in sides:
+                while side.background:
+                    watch.end_client(side.background.pop())
+        word, note, failures = verdict(scenario, failures, reasons)
+        if self.watch.over:
+            word, failures = "FAIL", [self.watch.over]
+        seconds = time.monotonic() - began
+        self.lines.append("{:4} {}/{} {:.1f}s {}".format(word, self.of, scenario.name, seconds, note).rstrip())
+        self.lines.extend(failures)
+        self.lost = self.lost + 1 if word == "FAIL" and seconds > LATE else 0
+        if word == "FAIL":
+            self.failed.append(scenario)
+        else:
+            self.passed += 1
+
+    def left(self, why):
+        """Counts what was not reached as failed."""
+        left = self.chosen[self.passed + len(self.failed) :]
+        if left:
+            what = "FAIL {}/{}: {} scenarios not played: {}"
+            self.lines.append(what.format(self.of, self.world.name, len(left), why))
+            self.failed.extend(left)
+
+    def not_ended(self, hung):
+        """A daemon that does not obey is a failure of the last scenario."""
+        last = self.chosen[-1]
+        if last not in self.failed:
+            self.failed.append(last)
+            self.passed -= 1
+        rows = "\n".join(hung).split("\n")
+        self.lines.append("FAIL {}: a daemon had to be killed".format(self.watch.name))
+        self.lines.extend("    " + row for row in rows)
+
+
+def told(error):
+    """An error, and where it was met if it is none that this suite makes."""
+    if isinstance(error, RuntimeError):
+        return str(error)
+    met = traceback.extract_tb(error.__traceback__)[-1]
+    return "{}: {} ({}:{})".format(type(error).__name__, error, os.path.basename(met.filename), met.lineno)
+
+
+def outcome(job, game):
+    """Waits until a game has been played, or does not come to an end whatever is done."""
+    while not concurrent.futures.wait([job], 0.5).done:
+        if game.watch.lost.is_set():
+            game.left("it does not come to an end\n" + game.watch.over)
+            return
+    job.result()
+
+
+@contextlib.contextmanager
+def players(count):
+    """Threads that play. However it is left, what was not begun is not played, and nobody waits for what hangs."""
+    pool = concurrent.futures.ThreadPoolExecutor(count)
+    jobs = []
+
+    def submit(game):
+        jobs.append(pool.submit(game.play))
+        return jobs[-1]
+
+    try:
+        yield submit
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        watch.end_all()
+        concurrent.futures.wait(jobs, 8)
+        raise
+    pool.shutdown(wait=False)
 
 
 def run_worlds(pairs, only):
@@ -153,36 +238,31 @@ def run_worlds(pairs, only):
     out of step by seconds, is no difference between them.
     """
     passed = failed = 0
-    again = []
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, contextlib.ExitStack() as leaving:
-        jobs = []
-        # However it is left, what was not begun is not played.
-        leaving.callback(lambda: (ENDING.set(), [job.cancel() for job in jobs]))
-        for of, daemons, clients in pairs:
-            for world in [world for module in WORLDS for world in module.worlds()]:
-                chosen = world.choose(only, of)
-                if chosen:
-                    job = pool.submit(run_world, world, chosen, daemons, clients, of)
-                    jobs.append(job)
-                    again.append((world, daemons, clients, of, job))
-        for job in jobs:
-            world_passed, _, lines = job.result()
-            passed += world_passed
-            print("\n".join(lines), flush=True)
-    for world, daemons, clients, of, job in again:
-        chosen = job.result()[1]
-        if chosen:
-            world_passed, world_failed, lines = run_world(world, chosen, daemons, clients, of)
-            passed += world_passed
-            failed += len(world_failed)
-            print("\n".join(["once more, alone:", *lines]), flush=True)
+    games = []
+    for of, daemons, clients in pairs:
+        for world in [world for module in WORLDS for world in module.worlds()]:
+            chosen = world.choose(only, of)
+            if chosen:
+                games.append(Game(world, chosen, daemons, clients, of))
+    with players(AT_ONCE) as submit:
+        for job, game in [(submit(game), game) for game in games]:
+            outcome(job, game)
+            passed += game.passed
+            print("\n".join(game.lines), flush=True)
+    slow = sorted(games, key=lambda game: -game.seconds)[:3]
+    print("longest: " + ", ".join("{} {:.0f}s".format(game.watch.name, game.seconds) for game in slow), flush=True)
+    for game in [game.again() for game in games if game.failed]:
+        with players(1) as submit:
+            outcome(submit(game), game)
+        passed += game.passed
+        failed += len(game.failed)
+        print("\n".join(["once more, alone:", *game.lines]), flush=True)
     return passed, failed
 
 
 def main():
     # Where this is started in the background it is ignored, and clients that follow a log would not end by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    faulthandler.dump_traceback_later(HANGS)
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--reference", required=True, metavar="VENV")
     parser.add_argument("--supervisord", type=shlex.split, metavar="CMD")
@@ -203,9 +283,11 @@ def main():
         pairs.append(("client", [daemon, daemon], [client, options.supervisorctl]))
     if not pairs:
         parser.error("nothing to compare: give --supervisord or --supervisorctl")
+    watch.begin()
     passed, failed = run_worlds(pairs, options.only)
     if options.supervisord and (not options.only or "corpus" in options.only):
-        read, wrong = check.run(options.reference, options.supervisord)
+        with watch.Watch("corpus", watch.ALL, watch.ALL):
+            read, wrong = check.run(options.reference, options.supervisord)
         passed += read
         failed += wrong
     print("{} passed, {} failed".format(passed, failed))
@@ -213,4 +295,12 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        ended = main()
+    except SystemExit as leaving:
+        ended = leaving.code
+    except BaseException:
+        traceback.print_exc()
+        ended = 1
+    # Not by way of sys.exit, which waits for threads that hang.
+    watch.last_words(ended if isinstance(ended, int) else 0)

@@ -167,7 +167,8 @@ def updates():
             "status a",
         ),
         scenario(
-            "update-leaves-what-is-the-same", "stop a", edit(new=program("new")), "update", "status a"
+            "update-leaves-what-is-the-same", "stop a", edit(new=program("new")), "update", "status a",
+            "start a",
         ),
         scenario(
             "update-cannot-start",
@@ -273,7 +274,13 @@ def reloads():
 
 
 def worlds():
-    scenarios = [*rereads(), *to_automatic(), *sockets(), *updates(), *adds_and_removes(), *calls(), *broken()]
+    # Each has a daemon of its own, so that they are played side by side.
+    parts = {
+        "reread": rereads(),
+        "reread-more": [*to_automatic(), *sockets()],
+        "reread-update": updates(),
+        "reread-groups": [*adds_and_removes(), *calls(), *broken()],
+    }
     # `reread` shows whether a scenario left the base behind.
-    shared = World("reread", scenarios, BASE.values())
-    return [shared, World("reload", reloads(), BASE.values())]
+    shared = [World(name, scenarios, BASE.values()) for name, scenarios in parts.items()]
+    return [*shared, World("reload", reloads(), BASE.values())]

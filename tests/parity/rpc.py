@@ -34,6 +34,9 @@ def call(daemon, method, args):
         return "fault {} {}".format(fault.faultCode, fault.faultString)
     except xmlrpc.client.ProtocolError as error:
         return "HTTP {}".format(error.errcode)
+    except TimeoutError:
+        # No text: where neither answers they are not alike.
+        raise RuntimeError("no answer to {} from {}".format(method, daemon.name)) from None
     except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
         return type(error).__name__
 
@@ -317,7 +320,11 @@ class Abnormal:
 
     def end(self, side, process):
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(call(side.daemon, "startProcess", (self.name,))))
+
+        def start():
+            answers.append(call(side.daemon, "startProcess", (self.name,)))
+
+        thread = threading.Thread(target=start, daemon=True)
         thread.start()
         until("it starts", lambda daemon: daemon.state(self.name) == "STARTING").function(side.daemon)
         answers.append(call(side.daemon, "stopProcess", (self.name,)))

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 
+import watch
 from scenarios import SLEEP, TALK, TRIO, Scenario, World, off, program
 from steps import Run, Wait, finish, until_ended
 
@@ -39,7 +40,7 @@ class Typed(Run):
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         process.stdin = None
-        return process
+        return watch.client(process)
 
     def end(self, side, process):
         text = finish(process)

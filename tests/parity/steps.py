@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import watch
+
 SECONDS = 60
 
 
@@ -24,7 +26,7 @@ class Side:
         environment = dict(os.environ, PYTHONUNBUFFERED="1", LC_ALL="C.UTF-8")
         if not (bare or "-c" in words or "-s" in words):
             words = ["-c", self.daemon.config, *words]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*self.client, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -32,6 +34,7 @@ class Side:
             cwd=self.daemon.root if bare else os.path.join(self.daemon.root, "cwd"),
             env=environment,
         )
+        return watch.client(process)
 
 
 def finish(process):
@@ -39,13 +42,15 @@ def finish(process):
     try:
         out, _ = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
+        # No two are alike in this: it is a difference even where both do not end.
+        there = watch.where(process.pid)
         process.kill()
         try:
             out, _ = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             # Somebody else has its output open.
             out = b""
-        return "did not end\n" + out.decode(errors="replace")
+        return "did not end: {}\n".format(there) + out.decode(errors="replace")
     return "rc={}\n{}".format(process.returncode, out.decode(errors="replace"))
 
 
@@ -133,6 +138,7 @@ class Follow(Run):
         poked = self.poke is None
         deadline = time.monotonic() + 20
         while self.until.encode() not in shown and time.monotonic() < deadline:
+            watch.check()
             if not poked and self.begins.encode() in shown:
                 side.daemon.rpc().signalProcess(*self.poke)
                 poked = True
@@ -161,8 +167,10 @@ class Wait:
     def end(self, side, process):
         deadline = time.monotonic() + 20
         while not self.condition(side.daemon):
+            watch.check()
             if time.monotonic() > deadline:
-                return "waited in vain " + self.line
+                # Not a text: where both wait in vain they are not alike.
+                raise RuntimeError("waited in vain on {} {}".format(side.daemon.name, self.line))
             time.sleep(0.02)
         return None
 

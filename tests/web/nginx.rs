@@ -1,11 +1,11 @@
 //! Behind nginx, set up as docs/web.md says: below a path, with a password.
 
-use std::env;
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use system_tests::proxy::nginx;
 use system_tests::wait::poll_until;
 use system_tests::{Room, net};
 
@@ -16,19 +16,6 @@ const LOGIN: &str = "username=ann\npassword=sesame";
 /// The same as browsers send it.
 const AUTHORIZATION: &str = "Authorization: Basic YW5uOnNlc2FtZQ==\r\n";
 const PORT: u16 = 8_080;
-
-/// Where nginx is; `None` where there is none to be had.
-fn nginx() -> Option<String> {
-    match env::var("SUPERVISOR_NGINX") {
-        Ok(path) if path.is_empty() || path == "none" => None,
-        Ok(path) => Some(path),
-        Err(_) => {
-            let found = std::path::Path::new("/usr/sbin/nginx").exists();
-            assert!(found, "no nginx here: tools/nginx.sh gets it, or says `none`");
-            Some("/usr/sbin/nginx".to_owned())
-        }
-    }
-}
 
 /// What the manual puts into nginx's configuration.
 fn documented() -> String {

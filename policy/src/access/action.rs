@@ -135,6 +135,15 @@ impl Grants {
         self.signals |= other.signals;
     }
 
+    /// What is in both. View is, where neither is empty.
+    pub fn meet(self, other: Grants) -> Grants {
+        let view = match self.has(Action::View) && other.has(Action::View) {
+            true => Action::View.bit(),
+            false => 0,
+        };
+        Grants { plain: self.plain & other.plain | view, signals: self.signals & other.signals }
+    }
+
     /// Whether an action is in it. View is as soon as anything is; `Signal(0)` as soon as one signal is.
     pub fn has(&self, action: Action) -> bool {
         match action {

@@ -1,6 +1,8 @@
 //! Decisions in words.
 
-use super::{Access, Action, Decision, Principal, Role, Rule, Rules, Target, on_daemon};
+use std::rc::Rc;
+
+use super::{Access, Action, Decision, Principal, Role, Rule, Rules, Target, Who, on_daemon};
 
 /// A decision with what led to it, for whoever asks what somebody may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +96,15 @@ impl Access {
                 )
             }
             Rule::Role(number) => match self.rules.roles.get(*number) {
-                Some(role) => format!("role {} grants {action} on {what} to {who}", role.name),
+                Some(role) => {
+                    let granted = format!("role {} grants {action} on {what} to {who}", role.name);
+                    match who.who().made_by() {
+                        Some(maker) => {
+                            format!("{granted}, and {maker}, who made it, may do it, too")
+                        }
+                        None => granted,
+                    }
+                }
                 None => String::new(),
             },
             Rule::Default => self.why_not(who, action, target),
@@ -109,7 +119,13 @@ impl Access {
         };
         let roles = self.roles_of(who);
         if roles.is_empty() {
-            return format!("{who} has no role");
+            return match who.who() {
+                Who::Token { role, .. } => format!("{who} has the role {role}, which there is not"),
+                _ => format!("{who} has no role"),
+            };
+        }
+        if let Some(limited) = self.limited(who, action, target) {
+            return limited;
         }
         let about: Vec<&&Role> = roles.iter().filter(|role| role.covers(action, target)).collect();
         let names: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
@@ -125,6 +141,24 @@ impl Access {
         let grants = about.iter().map(|role| format!("{} ({})", role.name, role.grants));
         let grants: Vec<String> = grants.collect();
         format!("no role of {who} grants {action} on {what}: about it are {}", grants.join(", "))
+    }
+}
+
+impl Access {
+    /// Why a token may not do what its role grants: its maker may not.
+    fn limited(&self, who: &Principal, action: Action, target: Target<'_>) -> Option<String> {
+        let Who::Token { name, role, maker: Some(maker) } = who.who() else {
+            return None;
+        };
+        let unlimited = Who::Token { name: Rc::clone(name), role: Rc::clone(role), maker: None };
+        let unlimited = Principal::new(unlimited, who.proof());
+        self.decide(&unlimited, action, target).allowed.then(|| {
+            let what = target.describe();
+            format!(
+                "role {role} grants {action} on {what}, but {maker}, who made {who}, may not do it now: a token may do no \
+                 more than its maker"
+            )
+        })
     }
 }
 

@@ -6,14 +6,14 @@ use std::rc::Rc;
 
 use super::bits::Bits;
 use super::glob::Globs;
-use super::{Action, Member, Pattern, Principal, Role, Who, signals};
+use super::{Action, Member, Pattern, Role, Who, signals};
 
 /// Programs whose roles are kept: all that a configuration can have, and as many again.
 const PROGRAMS: usize = 32_768;
 /// Longer names are looked up afresh each time.
 const NAME: usize = 255;
 /// Principals whose roles are kept.
-const PRINCIPALS: usize = 8;
+const PRINCIPALS: usize = 16;
 
 /// Which roles are about what.
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ pub(super) struct Index {
     gids: HashMap<u32, Bits>,
     anonymous: Option<Bits>,
     certificates: HashMap<String, Bits>,
-    /// By the role's name: what a token has.
-    named: HashMap<String, Bits>,
+    /// By its name, for tokens. Of several roles of one name it is the first.
+    named: HashMap<String, usize>,
     /// By signal; 0 is any. Empty where no role grants one.
     signals: Vec<Bits>,
     actions: HashMap<Action, Bits>,
@@ -35,7 +35,7 @@ pub(super) struct Index {
     daemon: Bits,
     everything: Bits,
     programs: RefCell<Programs>,
-    principals: RefCell<Vec<(Principal, Rc<Bits>)>>,
+    principals: RefCell<Vec<(Who, Rc<Bits>)>>,
 }
 
 /// What patterns say about the groups that one glob matches.
@@ -81,8 +81,7 @@ impl Index {
                 index.everything.insert(number);
             }
             role.members.iter().for_each(|member| index.member(number, member));
-            let none = index.none();
-            index.named.entry(role.name.clone()).or_insert(none).insert(number);
+            index.named.entry(role.name.clone()).or_insert(number);
             role.programs.iter().for_each(|pattern| index.pattern(number, pattern));
         }
         index
@@ -130,13 +129,13 @@ impl Index {
         if action == Action::Admin { &self.everything } else { &self.daemon }
     }
 
-    /// Roles that a principal has.
-    pub(super) fn of_principal(&self, who: &Principal) -> Rc<Bits> {
+    /// Roles that a principal has; a token whatever its maker has.
+    pub(super) fn of_principal(&self, who: &Who) -> Rc<Bits> {
         let mut known = self.principals.borrow_mut();
-        if let Some((_, bits)) = known.iter().find(|(other, _)| other.who() == who.who()) {
+        if let Some((_, bits)) = known.iter().find(|(other, _)| other == who) {
             return Rc::clone(bits);
         }
-        let bits = Rc::new(self.roles_of(who.who()));
+        let bits = Rc::new(self.roles_of(who));
         if known.len() >= PRINCIPALS {
             known.remove(0);
         }
@@ -146,6 +145,9 @@ impl Index {
 
     fn roles_of(&self, who: &Who) -> Bits {
         let mut bits = self.none();
+        if let Who::Token { role, .. } = who {
+            self.named.get(&**role).into_iter().for_each(|number| bits.insert(*number));
+        }
         let mut join = |more: Option<&Bits>| more.into_iter().for_each(|more| bits.join(more));
         match who {
             Who::Anonymous => join(self.anonymous.as_ref()),
@@ -157,7 +159,7 @@ impl Index {
             Who::Certificate { names } => {
                 names.iter().for_each(|name| join(self.certificates.get(&**name)));
             }
-            Who::Token { role, .. } => join(self.named.get(&**role)),
+            Who::Token { .. } => {}
         }
         bits
     }
@@ -202,7 +204,7 @@ impl Programs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, Grants, Proof, Rules, Target};
+    use super::super::{Access, Grants, Principal, Proof, Rules, Target};
     use super::*;
 
     #[test]
@@ -218,7 +220,8 @@ mod tests {
         for (who, uid) in
             [(Who::Anonymous, None), (Who::Unix { uid: 0, groups: [].into() }, Some(0))]
         {
-            let who = Principal::new(who, if uid.is_some() { Proof::Peer } else { Proof::None });
+            let proof = if uid.is_some() { Proof::Peer } else { Proof::None };
+            let who = Principal::new(who, proof);
             for n in 0..1_000 {
                 let name = n.to_string();
                 for group in ["web", "x", &name] {

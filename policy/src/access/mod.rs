@@ -19,13 +19,15 @@ pub mod signals;
 #[cfg(test)]
 mod tests;
 mod words;
+mod written;
 
+use bits::Bits;
 use index::Index;
 
 pub use action::{Action, Grants};
 pub use explain::Explanation;
 pub use malformed::Malformed;
-pub use names::{MemberName, label, user_name};
+pub use names::{MemberName, certificate, label, user_name};
 pub use pattern::Pattern;
 pub use principal::{Principal, Proof, Who};
 pub use rules::{Member, Role, Rules};
@@ -44,6 +46,14 @@ pub enum Target<'a> {
         /// What its section's `labels=` says.
         labels: &'a [String],
     },
+}
+
+/// The same with what is known of it.
+#[derive(Debug, Clone, Copy)]
+enum On<'a> {
+    Daemon,
+    /// A process, by the roles that are about it.
+    Process(&'a Bits),
 }
 
 /// What it takes to do this to the daemon: what is no act on a daemon is for those who may do everything to it.
@@ -116,16 +126,15 @@ impl Access {
 
     /// Whether this principal may do this to that. Of several roles that grant it the first in the configuration decides.
     pub fn decide(&self, who: &Principal, action: Action, target: Target<'_>) -> Decision {
-        let decided = |allowed, rule| Decision { allowed, rule };
-        if self.rules.roles.is_empty() {
-            return decided(true, Rule::NoRoles);
-        }
-        if self.is_owner(who) {
-            return decided(true, Rule::Owner);
-        }
-        match self.role(who, action, target) {
-            Some(number) => decided(true, Rule::Role(number)),
-            None => decided(false, Rule::Default),
+        match target {
+            Target::Daemon => self.verdict(who.who(), action, On::Daemon),
+            Target::Process { .. } if self.is_free(who) => {
+                self.verdict(who.who(), action, On::Daemon)
+            }
+            Target::Process { group, name, labels } => {
+                let about = self.index.of_program(group, name, labels);
+                self.verdict(who.who(), action, On::Process(&about))
+            }
         }
     }
 
@@ -136,67 +145,120 @@ impl Access {
         action: Action,
         (group, name): (&str, &str),
     ) -> Decision {
-        if self.rules.roles.is_empty() || self.is_owner(who) {
-            return self.decide(who, action, Target::Daemon);
+        let about = self.index.covering(group, name, &[]);
+        self.verdict(who.who(), action, On::Process(&about))
+    }
+
+    fn verdict(&self, who: &Who, action: Action, on: On<'_>) -> Decision {
+        let decided = |allowed, rule| Decision { allowed, rule };
+        if self.refuses_nothing_to(who) {
+            return decided(true, Rule::NoRoles);
         }
-        let (own, about) = (self.index.of_principal(who), self.index.covering(group, name, &[]));
-        let granting = self.index.of_action(action);
-        match granting.and_then(|granting| granting.first_of_three(&own, &about)) {
-            Some(number) => Decision { allowed: true, rule: Rule::Role(number) },
-            None => Decision { allowed: false, rule: Rule::Default },
+        if who.is_owner(self.rules.owner) {
+            return decided(true, Rule::Owner);
+        }
+        match self.role(who, action, on) {
+            Some(number) if self.maker_may(who, action, on) => decided(true, Rule::Role(number)),
+            _ => decided(false, Rule::Default),
         }
     }
 
-    /// The first role of a principal that grants it.
-    fn role(&self, who: &Principal, action: Action, target: Target<'_>) -> Option<usize> {
+    /// The first role of a principal that grants it; of a token whatever its maker may do.
+    fn role(&self, who: &Who, action: Action, on: On<'_>) -> Option<usize> {
         let own = self.index.of_principal(who);
-        match target {
-            Target::Daemon => {
+        match on {
+            On::Daemon => {
                 let action = on_daemon(action);
                 self.index.of_action(action)?.first_of_three(&own, self.index.of_daemon(action))
             }
-            Target::Process { group, name, labels } => {
-                let about = self.index.of_program(group, name, labels);
-                self.index.of_action(action)?.first_of_three(&own, &about)
-            }
+            On::Process(about) => self.index.of_action(action)?.first_of_three(&own, about),
         }
+    }
+
+    /// Whether it is no more than the maker of a token may do now. Who is no token, or one of an owner's, has no such limit.
+    fn maker_may(&self, who: &Who, action: Action, on: On<'_>) -> bool {
+        match (who.made_by(), on, action) {
+            (None, ..) => true,
+            (Some(maker), ..) if !maker.makes_tokens() => false,
+            // Some signal: it must be the same one for both.
+            (Some(_), On::Process(_), Action::Signal(0)) => self.granted(who, on).has(action),
+            (Some(maker), ..) => self.verdict(maker, action, on).allowed,
+        }
+    }
+
+    /// Whether nothing is refused to a principal because there are no roles. To a token everything is: it has a role, and
+    /// there is none.
+    pub fn is_free(&self, who: &Principal) -> bool {
+        self.refuses_nothing_to(who.who())
+    }
+
+    fn refuses_nothing_to(&self, who: &Who) -> bool {
+        self.rules.roles.is_empty() && !matches!(who, Who::Token { .. })
     }
 
     /// Whether a principal may do all whatever the roles say: root, or the user who runs the daemon, over a unix socket.
     pub fn is_owner(&self, who: &Principal) -> bool {
-        who.is_owner(self.rules.owner)
+        who.who().is_owner(self.rules.owner)
     }
 
-    /// Whether a principal may do this to anything at all: some role of it grants it, or nothing is refused to it.
+    /// Whether a principal may do this to anything at all: some role of it grants it, or nothing is refused to it. Of a token
+    /// some role of its maker must grant it, too, be it for other programs.
     pub fn may_any(&self, who: &Principal, action: Action) -> bool {
-        self.rules.roles.is_empty()
-            || self.is_owner(who)
-            || self.index.of_action(action).is_some_and(|granting| {
-                granting.first_of_both(&self.index.of_principal(who)).is_some()
-            })
+        self.may_somewhere(who.who(), action)
     }
 
-    /// The roles that a principal has, in the order of the configuration.
+    fn may_somewhere(&self, who: &Who, action: Action) -> bool {
+        let granted = || {
+            let own = self.index.of_principal(who);
+            self.index
+                .of_action(action)
+                .is_some_and(|granting| granting.first_of_both(&own).is_some())
+        };
+        let maker = |maker: &Who| maker.makes_tokens() && self.may_somewhere(maker, action);
+        self.refuses_nothing_to(who)
+            || who.is_owner(self.rules.owner)
+            || granted() && who.made_by().is_none_or(maker)
+    }
+
+    /// The roles that a principal has, in the order of the configuration. A token has its one, whatever its maker has.
     pub fn roles_of(&self, who: &Principal) -> Vec<&Role> {
-        let own = self.index.of_principal(who);
+        let own = self.index.of_principal(who.who());
         own.iter().filter_map(|number| self.rules.roles.get(number)).collect()
     }
 
     /// All that a principal may do to that, by whatever role.
     pub fn grants(&self, who: &Principal, target: Target<'_>) -> Grants {
-        if self.rules.roles.is_empty() || self.is_owner(who) {
+        match target {
+            Target::Daemon => self.granted(who.who(), On::Daemon),
+            Target::Process { group, name, labels } => {
+                let about = self.index.of_program(group, name, labels);
+                self.granted(who.who(), On::Process(&about))
+            }
+        }
+    }
+
+    fn granted(&self, who: &Who, on: On<'_>) -> Grants {
+        if self.refuses_nothing_to(who) || who.is_owner(self.rules.owner) {
             return Grants::admin();
         }
-        let Target::Process { group, name, labels } = target else {
-            let may = |action: &Action| self.role(who, *action, target).is_some();
-            return Action::ALL.into_iter().filter(may).collect();
+        let own = match on {
+            On::Daemon => {
+                let may = |action: &Action| self.role(who, *action, on).is_some();
+                Action::ALL.into_iter().filter(may).collect()
+            }
+            On::Process(about) => {
+                let own = self.index.of_principal(who);
+                let roles = own.both(about).filter_map(|number| self.rules.roles.get(number));
+                let mut grants = Grants::default();
+                roles.for_each(|role| grants.join(role.grants));
+                grants
+            }
         };
-        let about = self.index.of_program(group, name, labels);
-        let own = self.index.of_principal(who);
-        let roles = own.both(&about).filter_map(|number| self.rules.roles.get(number));
-        let mut grants = Grants::default();
-        roles.for_each(|role| grants.join(role.grants));
-        grants
+        match who.made_by() {
+            None => own,
+            Some(maker) if maker.makes_tokens() => own.meet(self.granted(maker, on)),
+            Some(_) => Grants::default(),
+        }
     }
 
     /// The same as a proof for what has an effect, or the refusal.

@@ -41,6 +41,11 @@ enum Asker {
     Nobody,
     Login(String),
     Account(u32, Vec<u32>),
+    /// The same, let in by PAM rather than by the kernel.
+    Pam(u32, Vec<u32>),
+    Certificate(Vec<String>),
+    /// The number of its role, and its maker.
+    Token(usize, Option<Box<Asker>>),
 }
 
 /// A process, or the daemon.
@@ -52,6 +57,8 @@ enum Asked {
 
 const OWNER: u32 = 7;
 const LOGINS: [&str; 5] = ["a", "b", "A", "é", "a.b"];
+const CERTIFICATES: [&str; 5] =
+    ["CN=a", "CN=A", "CN=a, b: \"c\" 100%", "DNS:a.example.org", "URI:spiffe://é/(a)#b;c?"];
 const LABELS: [&str; 4] = ["a", "b", "web", "é"];
 const NAMES: [char; 12] = ['a', 'a', 'b', 'b', 'c', 'é', '-', '*', '[', ']', ':', '\n'];
 const GLOBS: [char; 14] = ['a', 'a', 'b', 'c', 'é', '-', '*', '*', '?', '[', '[', ']', ']', '!'];
@@ -139,13 +146,18 @@ fn is_about(pattern: &str, asked: &Asked) -> bool {
     }
 }
 
-fn has(role: &Written, asker: &Asker) -> bool {
+fn has(role: &Written, number: usize, asker: &Asker) -> bool {
+    if let Asker::Token(own, _) = asker {
+        return *own == number;
+    }
     role.members.iter().any(|member| match asker {
         Asker::Nobody => member == "anonymous",
         Asker::Login(name) => *member == format!("user:{name}"),
-        Asker::Account(uid, groups) => {
+        Asker::Account(uid, groups) | Asker::Pam(uid, groups) => {
             *member == format!("unix:{uid}") || groups.iter().any(|g| *member == format!("@{g}"))
         }
+        Asker::Certificate(names) => names.iter().any(|name| *member == format!("cert:{name}")),
+        Asker::Token(..) => false,
     })
 }
 
@@ -165,9 +177,40 @@ fn grants(role: &Written, action: Action) -> bool {
 
 /// Whether it is allowed, and the role that says so.
 fn naive(roles: &[Written], asker: &Asker, action: Action, asked: &Asked) -> (bool, Option<usize>) {
+    if let Asker::Token(_, maker) = asker {
+        return of_token(roles, asker, maker.as_deref(), action, asked);
+    }
     if roles.is_empty() || matches!(asker, Asker::Account(uid, _) if *uid == 0 || *uid == OWNER) {
         return (true, None);
     }
+    by_roles(roles, asker, action, asked)
+}
+
+/// A token has nothing but its role. Whether any signal may be sent is asked of each that there is.
+fn of_token(
+    roles: &[Written],
+    asker: &Asker,
+    maker: Option<&Asker>,
+    action: Action,
+    asked: &Asked,
+) -> (bool, Option<usize>) {
+    let Some(maker) = maker else { return by_roles(roles, asker, action, asked) };
+    if action == Action::Signal(0) && matches!(asked, Asked::Process(..)) {
+        let one = |n| of_token(roles, asker, Some(maker), Action::Signal(n), asked);
+        return (1..=64).map(one).find(|(yes, _)| *yes).unwrap_or((false, None));
+    }
+    match by_roles(roles, asker, action, asked) {
+        (true, role) if naive(roles, maker, action, asked).0 => (true, role),
+        _ => (false, None),
+    }
+}
+
+fn by_roles(
+    roles: &[Written],
+    asker: &Asker,
+    action: Action,
+    asked: &Asked,
+) -> (bool, Option<usize>) {
     for (number, role) in roles.iter().enumerate() {
         let asked_for = match (asked, action) {
             (Asked::Daemon, Action::View | Action::Config) | (Asked::Process(..), _) => action,
@@ -178,7 +221,7 @@ fn naive(roles: &[Written], asker: &Asker, action: Action, asked: &Asked) -> (bo
             Asked::Daemon => asked_for != Action::Admin || all(),
             _ => role.programs.iter().any(|p| is_about(p, asked)),
         };
-        if has(role, asker) && about && grants(role, asked_for) {
+        if has(role, number, asker) && about && grants(role, asked_for) {
             return (true, Some(number));
         }
     }
@@ -188,9 +231,10 @@ fn naive(roles: &[Written], asker: &Asker, action: Action, asked: &Asked) -> (bo
 // Random policies, and what the code under test makes of their words.
 
 fn some_role(dice: &mut Dice) -> Written {
-    let member = |dice: &mut Dice| match dice.below(4) {
+    let member = |dice: &mut Dice| match dice.below(5) {
         0 => "anonymous".to_owned(),
         1 => format!("user:{}", dice.one(&LOGINS)),
+        4 => format!("cert:{}", dice.one(&CERTIFICATES)),
         2 => format!("unix:{}", dice.below(9)),
         _ => format!("@{}", dice.below(6)),
     };
@@ -226,10 +270,27 @@ fn some_pattern(dice: &mut Dice) -> String {
 fn some_asker(dice: &mut Dice) -> Asker {
     match dice.below(4) {
         0 => Asker::Nobody,
-        1 => Asker::Login(dice.one(&LOGINS).to_owned()),
-        _ => {
+        // Also of a role that there is not.
+        1 => {
+            let maker = dice.below(4) != 0;
+            Asker::Token(dice.below(6), maker.then(|| Box::new(somebody(dice))))
+        }
+        _ => somebody(dice),
+    }
+}
+
+/// Whoever can make a token.
+fn somebody(dice: &mut Dice) -> Asker {
+    match dice.below(5) {
+        0 => Asker::Login(dice.one(&LOGINS).to_owned()),
+        1 => {
+            let names = 0..=dice.below(3);
+            Asker::Certificate(names.map(|_| dice.one(&CERTIFICATES).to_owned()).collect())
+        }
+        kind => {
             let groups = (0..dice.below(3)).map(|_| dice.below(6) as u32).collect();
-            Asker::Account(dice.below(9) as u32, groups)
+            let uid = dice.below(9) as u32;
+            if kind == 2 { Asker::Pam(uid, groups) } else { Asker::Account(uid, groups) }
         }
     }
 }
@@ -257,6 +318,7 @@ fn member(text: &str) -> Member {
         MemberName::User(name) => Member::User(name),
         MemberName::Account(uid) => Member::Uid(uid.parse().unwrap()),
         MemberName::Group(gid) => Member::Gid(gid.parse().unwrap()),
+        MemberName::Certificate(name) => Member::Certificate(name),
         MemberName::Either(name) => panic!("{name}"),
     }
 }
@@ -273,15 +335,37 @@ fn rules(written: &[Written]) -> Rules {
 }
 
 fn principal(asker: &Asker) -> Principal {
-    let (text, proof) = match asker {
-        Asker::Nobody => ("anonymous".to_owned(), Proof::None),
-        Asker::Login(name) => (format!("user:{name}"), Proof::Password),
-        Asker::Account(uid, groups) => {
-            let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
-            (format!("unix:{uid}({})", groups.join(",")), Proof::Peer)
-        }
+    let proof = match asker {
+        Asker::Nobody => Proof::None,
+        Asker::Login(_) => Proof::Password,
+        Asker::Account(..) => Proof::Peer,
+        Asker::Pam(..) => Proof::Pam,
+        Asker::Certificate(_) => Proof::Certificate,
+        Asker::Token(..) => Proof::Token,
     };
-    Principal::new(Who::parse(&text).unwrap(), proof)
+    let who = who(asker);
+    assert_eq!(Who::parse(&who.detailed()), Ok(who.clone()));
+    assert!(!who.detailed().contains(char::is_whitespace), "{who:?}");
+    Principal::new(who, proof)
+}
+
+fn who(asker: &Asker) -> Who {
+    match asker {
+        Asker::Nobody => Who::Anonymous,
+        Asker::Login(name) => Who::User(name.as_str().into()),
+        Asker::Account(uid, groups) => Who::Unix { uid: *uid, groups: groups.as_slice().into() },
+        Asker::Pam(uid, groups) => {
+            let groups = groups.as_slice().into();
+            Who::Account { name: format!("n {uid}").into(), uid: *uid, groups }
+        }
+        Asker::Certificate(names) => {
+            Who::Certificate { names: names.iter().map(|name| name.as_str().into()).collect() }
+        }
+        Asker::Token(role, maker) => {
+            let maker = maker.as_deref().map(|maker| who(maker).detailed());
+            Who::token("a token", &format!("r{role}"), maker.as_deref()).unwrap()
+        }
+    }
 }
 
 /// One policy, some askers, some processes: every action of each on each.
@@ -311,7 +395,20 @@ fn agree(seed: u64, roles: usize, tries: usize) -> [usize; 2] {
                     naive(&written, &asker, action, asked),
                     "seed {seed}, {roles} roles: {asker:?} {action:?} {asked:?} {written:#?}"
                 );
+                let missing = match target {
+                    Target::Process { group, name, labels: [] } => {
+                        access.decide_of_missing(&who, action, (group, name))
+                    }
+                    _ => decision.clone(),
+                };
+                assert_eq!(missing, decision, "seed {seed}: {asker:?} {action:?} {asked:?}");
+                let permit = access.permit(&who, action, target).map(|p| p.rule().clone());
+                assert_eq!(permit.is_ok(), decision.allowed);
+                let explained = access.explain(&who, action, target);
+                assert_eq!(explained.decision, decision);
                 let beyond = matches!(action, Action::Signal(65..)) && decision.allowed;
+                let some = !decision.allowed || beyond || access.may_any(&who, action);
+                assert!(some, "seed {seed}: {asker:?} {action:?}");
                 let granted = grants.has(action);
                 assert_eq!(
                     granted,
@@ -323,7 +420,7 @@ fn agree(seed: u64, roles: usize, tries: usize) -> [usize; 2] {
         }
         let own = access.roles_of(&who);
         let own: Vec<&str> = own.iter().map(|role| &*role.name).collect();
-        let has = written.iter().enumerate().filter(|(_, role)| has(role, &asker));
+        let has = written.iter().enumerate().filter(|(n, role)| has(role, *n, &asker));
         let has: Vec<String> = has.map(|(number, _)| format!("r{number}")).collect();
         assert_eq!(own, has, "seed {seed}: {asker:?} {written:#?}");
         let any = access.may_any(&who, Action::Config);

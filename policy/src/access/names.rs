@@ -4,6 +4,10 @@ use super::malformed::Malformed;
 
 /// What `anonymous` is called in `members=`.
 pub(super) const ANONYMOUS: &str = "anonymous";
+/// What kinds of names certificates have.
+const CERTIFICATE: [&str; 4] = ["CN=", "DNS:", "EMAIL:", "URI:"];
+/// The most characters of a certificate's name.
+const LONGEST: usize = 255;
 
 /// An element of `members=`, before anybody has looked up who that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum MemberName {
     Group(String),
     /// `anonymous`: whoever reaches a server that asks nothing.
     Anonymous,
+    /// `cert:CN=…`, `cert:DNS:…`, `cert:EMAIL:…`, `cert:URI:…`: whoever has the key of a certificate with exactly that name.
+    Certificate(String),
 }
 
 impl MemberName {
@@ -39,8 +45,9 @@ impl MemberName {
             Some(("unix", name)) => {
                 Ok(MemberName::Account(account("the account after unix:", name)?.to_owned()))
             }
+            Some(("cert", name)) => Ok(MemberName::Certificate(certificate(name)?.to_owned())),
             Some(_) => Err(Malformed::new(format!(
-                "{text:?} is no member: write NAME, user:NAME, unix:NAME, unix:UID, @GROUP or {ANONYMOUS}"
+                "{text:?} is no member: write NAME, user:NAME, unix:NAME, unix:UID, @GROUP, cert:CN=NAME or {ANONYMOUS}"
             ))),
         }
     }
@@ -58,6 +65,34 @@ pub fn user_name(text: &str) -> Result<&str, Malformed> {
         )));
     }
     plain("user name", text, "")
+}
+
+/// What a certificate says of its holder, with what kind of name that is: `CN=deploy`, `DNS:ci.example.org`,
+/// `EMAIL:ops@example.org`, `URI:spiffe://example.org/ci`. It is compared character for character.
+///
+/// # Errors
+/// What is wrong with it: there is no kind or no name, it is longer than 255 characters, or has a control character.
+pub fn certificate(text: &str) -> Result<&str, Malformed> {
+    let Some(name) = CERTIFICATE.into_iter().find_map(|kind| text.strip_prefix(kind)) else {
+        return Err(Malformed::new(format!(
+            "{text:?} is no name of a certificate: write cert:CN=NAME, cert:DNS:NAME, cert:EMAIL:ADDRESS or cert:URI:URI, \
+             in capitals"
+        )));
+    };
+    if name.is_empty() {
+        return Err(Malformed::new(format!("the name of the certificate after {text} is missing")));
+    }
+    if name.chars().count() > LONGEST {
+        return Err(Malformed::new(format!(
+            "the name of the certificate {text:?} is longer than {LONGEST} characters"
+        )));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        None => Ok(text),
+        Some(c) => Err(Malformed::new(format!(
+            "the name of the certificate {text:?} cannot have {c:?} in it"
+        ))),
+    }
 }
 
 /// An element of `labels=`, or of `programs=` after the `@`.

@@ -1,10 +1,11 @@
 //! Who asks, and how that is known.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::rc::Rc;
 
 use super::malformed::Malformed;
-use super::names::{self, ANONYMOUS};
+use super::names::ANONYMOUS;
+use super::written;
 
 /// Who somebody is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,59 +73,87 @@ pub struct Principal {
 }
 
 impl Who {
-    /// Reads `anonymous`, `user:NAME`, `unix:UID` or `unix:UID(GID,GID,...)`: what [`Who::detailed`] writes.
+    /// Reads what [`Who::detailed`] writes: `anonymous`, `user:NAME`, `unix:UID` or `unix:UID(GID,GID,...)`,
+    /// `pam:NAME:UID(GID,GID,...)`, `cert:CN=NAME,DNS:NAME,...`, `token:NAME:ROLE` or `token:NAME:ROLE(MAKER)`.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// What is wrong with it, and what would be right. A maker that is itself a token is wrong, or nobody in particular.
     pub fn parse(text: &str) -> Result<Who, Malformed> {
-        let wrong = || {
-            Malformed::new(format!(
-                "{text:?} is nobody: write user:NAME, unix:UID, unix:UID(GID,GID) or {ANONYMOUS}"
-            ))
-        };
-        let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
-        match text.split_once(':') {
-            None if text == ANONYMOUS => Ok(Who::Anonymous),
-            Some(("user", name)) => Ok(Who::User(names::user_name(name)?.into())),
-            Some(("unix", rest)) => {
-                let (uid, groups) = match rest.split_once('(') {
-                    None => (rest, None),
-                    Some((uid, groups)) => (uid, Some(groups.strip_suffix(')').ok_or_else(wrong)?)),
-                };
-                let groups = groups.filter(|groups| !groups.is_empty());
-                let groups = groups.into_iter().flat_map(|groups| groups.split(',')).map(number);
-                Ok(Who::Unix { uid: number(uid)?, groups: groups.collect::<Result<_, _>>()? })
-            }
-            _ => Err(wrong()),
-        }
+        written::read(text)
     }
 
-    /// Who it is with all that decisions may hang on: groups, too. [`Who::parse`] reads it.
+    /// Reads who has made a token, as [`Who::parse`] does.
+    ///
+    /// # Errors
+    /// The same; and that tokens, and whoever is not known, make no tokens.
+    pub fn maker(text: &str) -> Result<Who, Malformed> {
+        let who = Who::parse(text)?;
+        if who.makes_tokens() {
+            return Ok(who);
+        }
+        Err(Malformed::new(format!(
+            "{text:?} makes no tokens: whoever does is known by name or number"
+        )))
+    }
+
+    /// A token of this name with this role; `maker` as [`Who::maker`] reads it.
+    ///
+    /// # Errors
+    /// What is wrong with the maker.
+    pub fn token(name: &str, role: &str, maker: Option<&str>) -> Result<Who, Malformed> {
+        let maker = maker.map(Who::maker).transpose()?.map(Rc::new);
+        Ok(Who::Token { name: name.into(), role: role.into(), maker })
+    }
+
+    /// Who it is with all that decisions may hang on: groups, roles and makers, too. [`Who::parse`] reads it. There is no
+    /// white space in it: what would mean more than itself is written as `%` and two hexadecimal digits.
     pub fn detailed(&self) -> String {
+        written::write(self)
+    }
+
+    /// Whether it is root, or the user `owner` who runs the daemon, at the other end of a unix socket. No account that has
+    /// logged in is, and no token: those have what roles give them.
+    pub(super) fn is_owner(&self, owner: u32) -> bool {
+        matches!(self, Who::Unix { uid, .. } if *uid == 0 || *uid == owner)
+    }
+
+    /// Whether it may be the maker of a token.
+    pub(super) fn makes_tokens(&self) -> bool {
+        !matches!(self, Who::Anonymous | Who::Token { .. })
+    }
+
+    /// Of a token that somebody has made who is no owner of the daemon: who.
+    pub fn made_by(&self) -> Option<&Who> {
         match self {
-            Who::Unix { groups, .. } if !groups.is_empty() => {
-                let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
-                format!("{self}({})", groups.join(","))
-            }
-            who => who.to_string(),
+            Who::Token { maker, .. } => maker.as_deref(),
+            _ => None,
         }
     }
 }
 
-/// `user:alice`, `unix:1000`, `anonymous`.
+/// `user:alice`, `unix:1000`, `pam:alice`, `cert:CN=deploy`, `token:ci`, `anonymous`. Of a certificate it is the first name.
+/// There is no control character in it.
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Who::Anonymous => f.write_str(ANONYMOUS),
             Who::Unix { uid, .. } => write!(f, "unix:{uid}"),
-            Who::User(name) => write!(f, "user:{name}"),
-            Who::Account { name, .. } => write!(f, "pam:{name}"),
+            Who::User(name) => plainly(f, "user:", name),
+            Who::Account { name, .. } => plainly(f, "pam:", name),
             Who::Certificate { names } => {
-                write!(f, "cert:{}", names.first().map_or("", |name| name))
+                plainly(f, "cert:", names.first().map_or("", |name| name))
             }
-            Who::Token { name, .. } => write!(f, "token:{name}"),
+            Who::Token { name, .. } => plainly(f, "token:", name),
         }
     }
+}
+
+fn plainly(f: &mut fmt::Formatter<'_>, kind: &str, name: &str) -> fmt::Result {
+    f.write_str(kind)?;
+    name.chars().try_for_each(|c| match c.is_control() {
+        true => write!(f, "{}", c.escape_default()),
+        false => f.write_char(c),
+    })
 }
 
 impl Proof {
@@ -164,14 +193,9 @@ impl Principal {
     pub fn proof(&self) -> Proof {
         self.proof
     }
-
-    /// Whether it is root, or the user `owner` who runs the daemon.
-    pub(super) fn is_owner(&self, owner: u32) -> bool {
-        matches!(self.who, Who::Unix { uid, .. } if uid == 0 || uid == owner)
-    }
 }
 
-/// Who it is: `user:alice`, `unix:1000`, `anonymous`.
+/// Who it is: see [`Who`].
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.who.fmt(f)

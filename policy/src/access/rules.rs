@@ -36,9 +36,9 @@ pub struct Role {
 pub enum Member {
     /// Who logs in by this name.
     User(String),
-    /// A user of the system, over a unix socket.
+    /// A user of the system: over a unix socket, or let in by PAM.
     Uid(u32),
-    /// Members of a group of the system, over a unix socket.
+    /// Members of a group of the system: over a unix socket, or let in by PAM.
     Gid(u32),
     /// Whoever reaches a server that asks nothing.
     Anonymous,
@@ -53,7 +53,8 @@ impl Role {
     }
 }
 
-/// As in `members=`: `user:alice`, `unix:1000`, `@33`, `anonymous`.
+/// As in `members=`: `user:alice`, `unix:1000`, `@33`, `anonymous`, `cert:CN=deploy`; in quotes where a comma in it, or its
+/// ends, would else mean something.
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,6 +62,11 @@ impl fmt::Display for Member {
             Member::Uid(uid) => write!(f, "unix:{uid}"),
             Member::Gid(gid) => write!(f, "@{gid}"),
             Member::Anonymous => f.write_str(ANONYMOUS),
+            Member::Certificate(name)
+                if name.contains(',') || name.ends_with(char::is_whitespace) =>
+            {
+                write!(f, "\"cert:{}\"", name.replace('"', "\"\""))
+            }
             Member::Certificate(name) => write!(f, "cert:{name}"),
         }
     }

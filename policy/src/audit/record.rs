@@ -16,10 +16,10 @@ pub struct Record<W = &'static str> {
     pub n: u64,
     /// What kind of thing happened: `access`, `login`, `config`, `lifecycle`.
     pub event: W,
-    /// Who: `user:alice`, `unix:1000`, `anonymous`.
+    /// Who: `user:alice`, `unix:1000`, `pam:carol`, `cert:CN=deploy`, `token:ci`, `anonymous`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
-    /// How that was known: `none`, `peer`, `password`, `session`.
+    /// How that was known: `none`, `peer`, `password`, `session`, `pam`, `certificate`, `token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<W>,
     /// Where from: `127.0.0.1:40312`, or `unix` with the server's section.

@@ -7,12 +7,15 @@ use super::super::host::Who;
 use super::super::reading::Reading;
 use super::super::settings::Password;
 use super::super::text::from_bytes;
-use super::report::{Account, Login, Own, Program, Report, Role, Sandbox};
+use super::report::{Account, Login, Own, Program, Report, Role, Sandbox, Tokens};
 use super::{Subject, access, clean, listeners};
 
 /// What holds the reader, and every process that talks to others.
 const LAYERS: [&str; 5] =
     ["no_new_privs", "non-dumpable", "no capabilities", "Landlock", "seccomp"];
+
+/// Those of them that hold what asks PAM.
+const LAYERS_OF_HELPER: [&str; 2] = ["no_new_privs", "non-dumpable"];
 
 /// What the spawner keeps where it is root.
 const KEPT: [&str; 9] = [
@@ -39,6 +42,7 @@ pub fn report(r: &mut Reading<'_>, s: &Subject<'_>) -> Report {
         listeners: listeners::all(r, s),
         closed: listeners::closed(r),
         users: users(r, s),
+        tokens: tokens(s),
         roles: roles(s),
         access,
         cut,
@@ -101,6 +105,9 @@ fn own(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Own> {
             layers: layers.clone(),
         },
     ];
+    if s.settings.servers.iter().any(|server| server.pam) {
+        all.push(helper(r, s));
+    }
     if let Some(audit) = &s.table.audit {
         let uid = audit.identity.as_ref().map_or(s.own, |identity| identity.uid);
         all.push(Own {
@@ -112,6 +119,25 @@ fn own(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Own> {
         });
     }
     all
+}
+
+/// What asks PAM.
+fn helper(r: &mut Reading<'_>, s: &Subject<'_>) -> Own {
+    let why = match s.own {
+        0 => "auth=pam: PAM reads what only root may, such as /etc/shadow",
+        _ => "auth=pam: without root PAM tells of the daemon's own user at most",
+    };
+    let mut layers = layers(r);
+    layers.retain(|layer| LAYERS_OF_HELPER.contains(layer));
+    let layers = layers.into_iter().map(str::to_owned);
+    let more = ["no capabilities but those that PAM needs", "ends after one attempt"];
+    Own {
+        name: "supervisor-pam",
+        user: Some(account(r, s.own)),
+        purpose: "asks PAM about one name and password, and is gone",
+        why: why.to_owned(),
+        layers: layers.chain(more.map(str::to_owned)).collect(),
+    }
 }
 
 fn layers(r: &Reading<'_>) -> Vec<&'static str> {
@@ -199,6 +225,22 @@ fn users(r: &Reading<'_>, s: &Subject<'_>) -> Vec<Login> {
         }
     };
     sections.chain(servers).map(login).collect()
+}
+
+/// By role, in the order in which they are first named.
+fn tokens(s: &Subject<'_>) -> Vec<Tokens> {
+    let mut all: Vec<Tokens> = Vec::new();
+    for token in &s.settings.tokens {
+        let (role, name) = (clean(&token.role), clean(&token.name));
+        match all.iter_mut().find(|of| of.role == role) {
+            Some(of) => of.names.push(name),
+            None => {
+                let there = s.settings.access.roles.iter().any(|known| known.name == token.role);
+                all.push(Tokens { role, there, names: vec![name] });
+            }
+        }
+    }
+    all
 }
 
 fn roles(s: &Subject<'_>) -> Vec<Role> {

@@ -3,7 +3,7 @@
 use policy::access::{Action, Grants};
 
 use super::super::json::Json;
-use super::report::{Account, Grantee, Listener, Own, Program, Report, Role};
+use super::report::{Account, Grantee, Listener, Own, Program, Report, Role, Tokens};
 
 /// All of it. Keys and words are kept from version to version; more may be added.
 pub fn write(report: &Report) -> String {
@@ -33,6 +33,7 @@ pub fn write(report: &Report) -> String {
         ("listeners", Json::list(report.listeners.iter().map(listener))),
         ("not_opened", texts(&report.closed)),
         ("users", Json::list(users)),
+        ("tokens", Json::list(report.tokens.iter().map(tokens))),
         ("roles", Json::list(report.roles.iter().map(role))),
         ("access", Json::list(report.access.iter().map(|one| grantee(report, one)))),
         ("access_cut", Json::Bool(report.cut)),
@@ -87,9 +88,19 @@ fn listener(server: &Listener) -> Json {
     all.extend([
         ("authentication", texts(&server.asks)),
         ("from_other_machines", Json::Bool(server.beyond)),
-        ("encrypted", Json::Bool(false)),
+        ("encrypted", Json::Bool(server.tls.is_some())),
     ]);
+    all.extend(server.tls.map(|asked| ("client_certificates", Json::text(asked.word()))));
     Json::object(all)
+}
+
+fn tokens(tokens: &Tokens) -> Json {
+    Json::object([
+        ("role", Json::text(&*tokens.role)),
+        ("role_exists", Json::Bool(tokens.there)),
+        ("count", Json::Int(i64::try_from(tokens.names.len()).unwrap_or(i64::MAX))),
+        ("names", texts(&tokens.names)),
+    ])
 }
 
 fn role(role: &Role) -> Json {

@@ -4,9 +4,9 @@ use policy::access::Member;
 use privsep::table::Socket;
 
 use super::super::reading::Reading;
-use super::super::settings::Server;
+use super::super::settings::{Server, Tls};
 use super::gather::{account, address, kept, place};
-use super::report::Listener;
+use super::report::{Certificates, Listener};
 use super::{Subject, clean};
 
 /// Those that are opened.
@@ -23,6 +23,7 @@ pub fn all(r: &mut Reading<'_>, s: &Subject<'_>) -> Vec<Listener> {
             guard: guard(r, s, socket),
             asks: asks(s, server, socket),
             beyond: beyond(socket),
+            tls: server.tls.as_ref().map(certificates),
         });
     }
     all
@@ -49,9 +50,26 @@ pub fn beyond(socket: &Socket) -> bool {
     }
 }
 
-/// Whether a TCP server asks everybody who has no password to go away.
+/// Whether a TCP server asks everybody who proves nothing to go away.
 pub fn asks_all(s: &Subject<'_>, server: &Server) -> bool {
-    server.credentials.is_some() || !s.settings.users.is_empty() || server.guarded
+    takes_secrets(s, server)
+        || server.guarded
+        || server.tls.as_ref().map(certificates) == Some(Certificates::Required)
+}
+
+/// Whether passwords or tokens are sent to it.
+pub fn takes_secrets(s: &Subject<'_>, server: &Server) -> bool {
+    let settings = s.settings;
+    let users = !settings.users.is_empty() || !settings.tokens.is_empty();
+    server.credentials.is_some() || server.pam || users
+}
+
+fn certificates(tls: &Tls) -> Certificates {
+    match &tls.clients {
+        None => Certificates::Unasked,
+        Some(clients) if clients.required => Certificates::Required,
+        Some(_) => Certificates::Optional,
+    }
 }
 
 /// Whether some role is for whoever comes.
@@ -74,12 +92,25 @@ fn asks(s: &Subject<'_>, server: &Server, socket: &Socket) -> Vec<String> {
     if unix && server.credentials.is_none() {
         all.push("the system says who asks (SO_PEERCRED)".to_owned());
     }
+    match server.tls.as_ref().map(certificates) {
+        Some(Certificates::Required) => all.push("a client certificate is required".to_owned()),
+        Some(Certificates::Optional) => {
+            all.push("a client certificate, where there is one".to_owned());
+        }
+        Some(Certificates::Unasked) | None => {}
+    }
     if let Some((name, password)) = &server.credentials {
         all.push(format!("password of {} ({})", clean(name), kept(password)));
     }
     if !s.settings.users.is_empty() {
         let names: Vec<String> = s.settings.users.iter().map(|user| clean(&user.name)).collect();
         all.push(format!("passwords of users ({})", names.join(", ")));
+    }
+    if server.pam {
+        all.push("passwords of accounts of the system (PAM)".to_owned());
+    }
+    if !s.settings.tokens.is_empty() {
+        all.push(format!("tokens ({})", s.settings.tokens.len()));
     }
     if !unix && !asks_all(s, server) {
         all.push("nothing".to_owned());

@@ -7,7 +7,7 @@ use privsep::table::{Entry, Sink, Socket};
 use super::super::host::{Part, Who};
 use super::super::path::{absolute, dirname};
 use super::super::reading::Reading;
-use super::super::text::from_bytes;
+use super::super::text::{from_bytes, strip};
 use super::report::{Kind, Program, Report, Weak};
 use super::{Subject, clean};
 
@@ -154,6 +154,21 @@ pub fn readers(r: &mut Reading<'_>, section: &str, key: &str) -> Option<String> 
         (0, 0) => None,
         (0, _) => Some(format!("{} can be read by its group", clean(&file))),
         _ => Some(format!("{} can be read by everybody", clean(&file))),
+    }
+}
+
+/// Who else than its owner can read the key of a server's certificate.
+pub fn key_readers(r: &mut Reading<'_>, section: &str) -> Option<String> {
+    let path = r.raw(section, "tls_key")?.replace("%(here)s", &r.here.clone());
+    if path.contains('%') {
+        return None;
+    }
+    let file = absolute(&r.facts.cwd, strip(&path));
+    let mode = r.host.look(&file, &[0], &[0]).last?.mode;
+    match (mode & 0o004, mode & 0o040) {
+        (0, 0) => None,
+        (0, _) => Some(format!("the key {} can be read by its group", clean(&file))),
+        _ => Some(format!("the key {} can be read by everybody", clean(&file))),
     }
 }
 

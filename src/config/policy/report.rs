@@ -21,6 +21,8 @@ pub struct Report {
     pub closed: Vec<String>,
     /// Who logs in.
     pub users: Vec<Login>,
+    /// Tokens, by their roles.
+    pub tokens: Vec<Tokens>,
     /// Without any nothing is refused.
     pub roles: Vec<Role>,
     /// Who may do what, by whom.
@@ -127,6 +129,41 @@ pub struct Listener {
     pub asks: Vec<String>,
     /// Whether other machines reach it.
     pub beyond: bool,
+    /// Whether it speaks TLS, and whom it then asks for a certificate.
+    pub tls: Option<Certificates>,
+}
+
+/// Whom a server asks for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates {
+    /// Nobody.
+    Unasked,
+    /// Everybody, but it does without one.
+    Optional,
+    /// Everybody.
+    Required,
+}
+
+impl Certificates {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Certificates::Unasked => "none",
+            Certificates::Optional => "optional",
+            Certificates::Required => "required",
+        }
+    }
+}
+
+/// Tokens that have the same role.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The role.
+    pub role: String,
+    /// Whether there is such a role: without it they do nothing.
+    pub there: bool,
+    /// Their names.
+    pub names: Vec<String>,
 }
 
 /// Somebody who logs in.
@@ -194,6 +231,8 @@ pub enum Kind {
     RootProgram,
     /// A password that can be read.
     PlainPassword,
+    /// The key of a certificate that others than its owner can read.
+    ReadableKey,
     /// A TCP server that asks nothing.
     OpenServer,
     /// What others can change.
@@ -218,6 +257,7 @@ impl Kind {
         match self {
             Kind::RootProgram => "root program",
             Kind::PlainPassword => "plain password",
+            Kind::ReadableKey => "readable key",
             Kind::OpenServer => "open server",
             Kind::WritablePath => "writable path",
             Kind::WeakHash => "weak hash",

@@ -44,6 +44,7 @@ fn all(out: &mut String, report: &Report) -> fmt::Result {
         line(out, "password", user.password)?;
         line(out, "roles", &roles)?;
     }
+    tokens(out, report)?;
     roles(out, report)?;
     access(out, report)?;
     sandbox(out, report)
@@ -151,8 +152,29 @@ fn listener(out: &mut String, server: &Listener) -> fmt::Result {
         line(out, "socket", guard)?;
     }
     line(out, "who asks", &server.asks.join("; "))?;
+    if let Some(asked) = server.tls {
+        line(out, "encryption", &format!("TLS; client certificates: {}", asked.word()))?;
+    }
     if server.beyond {
-        line(out, "reached", "from other machines, without encryption")?;
+        let how = if server.tls.is_some() { "over TLS" } else { "without encryption" };
+        line(out, "reached", &format!("from other machines, {how}"))?;
+    }
+    Ok(())
+}
+
+fn tokens(out: &mut String, report: &Report) -> fmt::Result {
+    if report.tokens.is_empty() {
+        return Ok(());
+    }
+    heading(out, "Tokens")?;
+    for tokens in &report.tokens {
+        let count = match tokens.names.len() {
+            1 => "1 token".to_owned(),
+            more => format!("{more} tokens"),
+        };
+        let there = if tokens.there { "" } else { ", which there is not: they do nothing" };
+        writeln!(out, "  {count} with role {}{there}", tokens.role)?;
+        wrapped(out, 1, "", &tokens.names.join(", "))?;
     }
     Ok(())
 }

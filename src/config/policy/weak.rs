@@ -15,6 +15,7 @@ pub fn find(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
     root_programs(report);
     passwords(r, s, report);
     servers(r, s, report);
+    keys(r, s, report);
     paths::find(r, s, report);
     roles(s, report);
     audit(s, report);
@@ -105,9 +106,10 @@ fn servers(r: &Reading<'_>, s: &Subject<'_>, report: &mut Report) {
                 let text = format!("{} asks for no password: {who} {may}", address(socket));
                 add(report, Kind::OpenServer, &about, text, place("port"));
             }
-            Socket::Tcp { .. } if beyond => {
+            Socket::Tcp { .. } if beyond && server.tls.is_none() => {
                 let text = format!(
-                    "{} takes passwords without encryption; listen on 127.0.0.1 behind a proxy that speaks TLS",
+                    "{} takes passwords without encryption; give it tls_cert and tls_key, or listen on 127.0.0.1 behind a \
+                     proxy that speaks TLS",
                     address(socket)
                 );
                 add(report, Kind::ClearText, &about, text, place("port"));
@@ -129,6 +131,18 @@ fn servers(r: &Reading<'_>, s: &Subject<'_>, report: &mut Report) {
     }
 }
 
+fn keys(r: &mut Reading<'_>, s: &Subject<'_>, report: &mut Report) {
+    for server in s.settings.servers.iter().filter(|server| server.tls.is_some()) {
+        if let Some(why) = paths::key_readers(r, &server.section) {
+            let about = format!("[{}]", clean(&server.section));
+            let text =
+                format!("{why}: whoever reads it can pass for this server; chmod it to 0600");
+            let place = Some(place(r, &server.section, "tls_key"));
+            add(report, Kind::ReadableKey, &about, text, place);
+        }
+    }
+}
+
 fn roles(s: &Subject<'_>, report: &mut Report) {
     for role in &s.settings.access.roles {
         let about = format!("[role:{}]", role.name);
@@ -142,7 +156,8 @@ fn roles(s: &Subject<'_>, report: &mut Report) {
 }
 
 fn audit(s: &Subject<'_>, report: &mut Report) {
-    let somebody = !s.settings.users.is_empty() || !s.settings.access.roles.is_empty();
+    let pam = s.settings.servers.iter().any(|server| server.pam);
+    let somebody = pam || !s.settings.users.is_empty() || !s.settings.access.roles.is_empty();
     if somebody && s.settings.audit.is_none() {
         let text = "there are users or roles, but no record of what they do; set audit_logfile";
         add(report, Kind::NoAudit, "[supervisord]", text.to_owned(), None);

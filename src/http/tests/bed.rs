@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::config::settings::{
-    ActivityLog, Level, LogFile, Password, Process, Server, Settings, User,
+    ActivityLog, Level, LogFile, Password, Process, Server, Settings, Tls, Token, User,
 };
 use crate::http::{Gate, Hasher, Listener, Site, serve};
 use crate::process::world::{self, log_file, program, stream};
@@ -49,6 +49,10 @@ pub struct Fake {
     pub finished: Cell<usize>,
     pub go_on: Notify,
     pub ending: Cell<bool>,
+    /// Since 1970.
+    pub wall: Cell<Duration>,
+    /// What the spawner answers when it is asked for a helper.
+    pub helper: RefCell<Box<dyn FnMut() -> io::Result<OwnedFd>>>,
     changes: RefCell<BTreeMap<u32, watch::Sender<()>>>,
 }
 
@@ -113,7 +117,7 @@ impl Office for Fake {
     }
 
     fn now(&self) -> Now {
-        Now { mono: Duration::ZERO, wall: Duration::from_secs(1_795_227_800) }
+        Now { mono: Duration::ZERO, wall: self.wall.get() }
     }
 
     fn zone(&self) -> &TimeZone {
@@ -179,7 +183,8 @@ impl Site for Fake {
     }
 
     async fn helper(&self) -> io::Result<OwnedFd> {
-        Err(io::ErrorKind::WouldBlock.into())
+        tokio::task::yield_now().await;
+        (self.helper.borrow_mut())()
     }
 
     fn log_identity(&self, file: &File) -> io::Result<(u64, u64)> {
@@ -208,65 +213,79 @@ fn settings(maxbytes: u64) -> Settings {
     settings
 }
 
+/// A broker without servers.
+pub fn fake(settings: Settings) -> Rc<Fake> {
+    Rc::new(Fake {
+        dir: TempDir::new().expect("directory"),
+        access: RefCell::new(Rc::new(Access::new(settings.access.clone()))),
+        audited: RefCell::default(),
+        settings: RefCell::new(Rc::new(settings)),
+        zone: TimeZone::UTC,
+        lines: RefCell::default(),
+        opened: Cell::default(),
+        commands: Cell::default(),
+        finished: Cell::default(),
+        go_on: Notify::new(),
+        ending: Cell::default(),
+        wall: Cell::new(Duration::from_secs(1_795_227_800)),
+        helper: RefCell::new(Box::new(|| Err(io::ErrorKind::WouldBlock.into()))),
+        changes: RefCell::default(),
+    })
+}
+
 /// A broker with its servers.
 pub struct Bed {
     pub site: Rc<Fake>,
     pub gate: Rc<Gate>,
     unix: PathBuf,
     tcp: SocketAddr,
+    _sockets: TempDir,
 }
 
 impl Bed {
     fn new(plan: Plan) -> Bed {
-        let Plan { maxbytes, credentials, legacy_get_actions, guarded, users, roles } = plan;
-        let dir = TempDir::new().expect("directory");
-        let path = dir.path().join("sock");
+        let Plan {
+            maxbytes,
+            credentials,
+            legacy_get_actions,
+            guarded,
+            users,
+            roles,
+            tokens,
+            pam,
+            tls,
+        } = plan;
+        let sockets = TempDir::new().expect("directory");
+        let path = sockets.path().join("sock");
         let unix = std::os::unix::net::UnixListener::bind(&path).expect("unix socket");
         unix.set_nonblocking(true).expect("flag");
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("tcp socket");
         tcp.set_nonblocking(true).expect("flag");
         let address = tcp.local_addr().expect("address");
-        let site = Rc::new(Fake {
-            dir,
-            access: RefCell::new(Rc::new(Access::new(Rules {
-                roles: roles.clone(),
-                ..Rules::default()
-            }))),
-            audited: RefCell::default(),
-            settings: RefCell::new(Rc::new(Settings {
-                users,
-                access: Rules { roles, ..Rules::default() },
-                ..settings(maxbytes)
-            })),
-            zone: TimeZone::UTC,
-            lines: RefCell::default(),
-            opened: Cell::default(),
-            commands: Cell::default(),
-            finished: Cell::default(),
-            go_on: Notify::new(),
-            ending: Cell::default(),
-            changes: RefCell::default(),
+        let servers = ["unix_http_server", "inet_http_server"].map(|section| Server {
+            section: section.to_owned(),
+            socket: 0,
+            credentials: credentials.clone(),
+            hosts: Vec::new(),
+            legacy_get_actions,
+            guarded,
+            pam,
+            tls: tls.clone().filter(|_| section == "inet_http_server"),
+        });
+        let access = Rules { roles, ..Rules::default() };
+        let site = fake(Settings {
+            users,
+            tokens,
+            access,
+            servers: servers.to_vec(),
+            ..settings(maxbytes)
         });
         let hasher = Hasher::start(|| Ok(())).expect("thread");
         let gate = Rc::new(Gate::new(hasher).expect("gate"));
-        for (fd, section) in
-            [(OwnedFd::from(unix), "unix_http_server"), (OwnedFd::from(tcp), "inet_http_server")]
-        {
-            let credentials = credentials.clone();
-            let section = section.to_owned();
-            let server = Server {
-                section,
-                socket: 0,
-                credentials,
-                hosts: Vec::new(),
-                legacy_get_actions,
-                guarded,
-                pam: false,
-                tls: None,
-            };
+        for (fd, server) in [OwnedFd::from(unix), OwnedFd::from(tcp)].into_iter().zip(servers) {
             spawn_local(serve(Rc::clone(&site), Rc::clone(&gate), Listener::from(fd), server));
         }
-        Bed { site, gate, unix: path, tcp: address }
+        Bed { site, gate, unix: path, tcp: address, _sockets: sockets }
     }
 
     pub async fn unix(&self) -> Client<UnixStream> {
@@ -292,7 +311,7 @@ pub struct Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    fn new(stream: S) -> Self {
+    pub fn new(stream: S) -> Self {
         Client { stream, buffer: Vec::new() }
     }
 
@@ -336,6 +355,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         head + &String::from_utf8_lossy(&body)
     }
 
+    /// Takes this many bytes.
+    pub async fn take(&mut self, count: usize) -> String {
+        while self.buffer.len() < count {
+            assert!(self.more().await, "closed within");
+        }
+        let rest = self.buffer.split_off(count);
+        let taken = std::mem::replace(&mut self.buffer, rest);
+        String::from_utf8_lossy(&taken).into_owned()
+    }
+
     /// Takes all there is until the server closes.
     pub async fn rest(&mut self) -> String {
         while self.more().await {}
@@ -376,6 +405,10 @@ pub struct Plan {
     pub guarded: bool,
     pub users: Vec<User>,
     pub roles: Vec<Role>,
+    /// Of the TCP server.
+    pub tls: Option<Tls>,
+    pub tokens: Vec<Token>,
+    pub pam: bool,
 }
 
 impl Plan {

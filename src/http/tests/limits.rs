@@ -18,7 +18,8 @@ use crate::http::limits::{
     ASSURED, BODY_TIME, CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE, STALL_TIME,
 };
 use crate::http::limits::{Crowd, Place, Source};
-use crate::http::line::{Line, Stream};
+use crate::http::line::Line;
+use crate::http::stream::Stream;
 use crate::http::{Listener, serve};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";

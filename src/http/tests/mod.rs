@@ -2,10 +2,14 @@
 //! stands still unless a test moves it.
 
 mod asks;
-mod bed;
+pub(super) mod bed;
+mod certs;
 mod follow;
 mod limits;
 mod login;
 mod page;
+mod pam;
 mod protocol;
 mod routes;
+mod tls;
+mod tokens;

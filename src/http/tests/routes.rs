@@ -104,9 +104,9 @@ fn route_of(ask: &str) -> Route {
         pam: false,
         tls: None,
     };
-    let ground = Ground { users: true, roles: true, anonymous: true };
+    let ground = Ground { users: true, tokens: true, roles: true, anonymous: true };
     let request = request.body(()).expect("a request");
-    Policy::new(&server, Some(9001)).judge(&request, ground).expect("a visit").route
+    Policy::new(&server, Some(9001)).judge(&request, ground, false).expect("a visit").route
 }
 
 /// What is answered to whom: to somebody without a role, to nobody, and to who may do everything.

@@ -453,7 +453,7 @@ pub static METHODS: &[Method] = &[
             param(
                 "user",
                 Type::Str,
-                "whose rights: empty for the caller's own; `NAME` or `user:NAME` who logs in by that name, `unix:UID` or `unix:UID(GID,...)` a user of the system with these groups, `@GID` a group of the system, `anonymous`. Those of others are told to admins of the daemon alone",
+                "whose rights: empty for the caller's own; `NAME` or `user:NAME` who logs in by that name, `unix:UID` or `unix:UID(GID,...)` a user of the system with these groups, `@GID` a group of the system, `pam:NAME:UID(GID,...)` an account that PAM lets in, `cert:CN=NAME` whoever has such a certificate, `token:NAME` a token, `anonymous`. Those of others are told to admins of the daemon alone",
             ),
             param("action", Type::Str, "a word of `actions=`, such as `restart` or `signal(HUP)`"),
             param(

@@ -159,15 +159,24 @@ pub static CALLER: Structure = Structure {
     frame: LazyLock::new(|| frame(CALLER_FIELDS)),
 };
 const CALLER_FIELDS: &[Field] = &[
-    text("name", "`user:NAME`, `unix:UID` or `anonymous`"),
+    text(
+        "name",
+        "`user:NAME`, `unix:UID`, `pam:NAME`, `cert:NAME` (the first of the certificate), `token:NAME` or `anonymous`",
+    ),
     text(
         "auth",
-        "how that is known: `none`, `peer` (the kernel, over a unix socket), `password`, `session`",
+        "how that is known: `none`, `peer` (the kernel, over a unix socket), `password`, `session`, `pam`, `certificate`, \
+         `token`",
     ),
     Field { name: "roles", kind: Type::Array, help: "names of the roles it has (string)" },
     truth(
         "owner",
         "it is root or the user that runs the daemon, over a unix socket, and may do all",
+    ),
+    text(
+        "detailed",
+        "the name with all that decisions may hang on, such as groups: `unix:UID(GID,...)`, `pam:NAME:UID(GID,...)`, \
+         `cert:NAME,NAME,...`, `token:NAME:ROLE(MAKER)`; without white space",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Tests: nobody reaches an effect without the right that the method table names.
 
 use super::*;
+use crate::config::settings::Token;
 use crate::rpc::table::{Call, METHODS, Method, Target, Verb};
 
 /// A desk where every method has something to do.
@@ -276,15 +277,26 @@ fn callers_learn_who_they_are() {
         let Ok(Value::Struct(members)) = desk.call("whoAmI", &[]) else { panic!("no struct") };
         members.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
     };
-    let roles = |names: &[&str]| Value::Array(names.iter().copied().map(s).collect());
-    let no = Value::Bool(false);
-    assert_eq!(who(&desk), [s("anonymous"), s("none"), roles(&[]), no.clone()]);
+    let told = |name: &str, auth: &str, roles: &[&str], owner: bool, detailed: &str| {
+        let roles = Value::Array(roles.iter().copied().map(s).collect());
+        [s(name), s(auth), roles, Value::Bool(owner), s(detailed)]
+    };
+    assert_eq!(who(&desk), told("anonymous", "none", &[], false, "anonymous"));
     desk.grant("web", "restart");
-    assert_eq!(who(&desk), [s("user:alice"), s("password"), roles(&["web"]), no.clone()]);
+    assert_eq!(who(&desk), told("user:alice", "password", &["web"], false, "user:alice"));
     desk.enter(Who::User("bob".into()), Proof::Session);
-    assert_eq!(who(&desk), [s("user:bob"), s("session"), roles(&[]), no]);
+    assert_eq!(who(&desk), told("user:bob", "session", &[], false, "user:bob"));
     desk.enter(Who::Unix { uid: 0, groups: [0].into() }, Proof::Peer);
-    assert_eq!(who(&desk), [s("unix:0"), s("peer"), roles(&[]), Value::Bool(true)]);
+    assert_eq!(who(&desk), told("unix:0", "peer", &[], true, "unix:0(0)"));
+    for (detailed, proof, name, auth, roles) in [
+        ("pam:root:0(0)", Proof::Pam, "pam:root", "pam", &[][..]),
+        ("cert:CN=a%20b,DNS:c", Proof::Certificate, "cert:CN=a b", "certificate", &[]),
+        ("token:ci:web(user:eve)", Proof::Token, "token:ci", "token", &["web"]),
+        ("token:ci:gone", Proof::Token, "token:ci", "token", &[]),
+    ] {
+        desk.enter(Who::parse(detailed).unwrap(), proof);
+        assert_eq!(who(&desk), told(name, auth, roles, false, detailed));
+    }
 }
 
 #[test]
@@ -336,6 +348,100 @@ fn rights_are_explained_to_whom_they_concern() {
     }
     for bad in ["carol", "user:carol", "unix:alice", "@web", "a b", "unix:5("] {
         assert_eq!(fault(ask(bad, "view", "cat")).code, 3, "{bad}");
+    }
+}
+
+#[test]
+fn all_kinds_of_callers_ask_about_themselves_and_admins_about_them() {
+    let desk = Desk::new();
+    desk.grant("web", "restart, signal(HUP)");
+    let ask = |user: &str, action: &str| {
+        let answer = desk.call("explainAccess", &[s(user), s(action), s("web:w1")]);
+        answer.map(|told| told.member("why").and_then(Value::as_str).unwrap().to_owned())
+    };
+    let token = |name: &str, role: &str, maker: Option<&str>, expires| Token {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        maker: maker.map(str::to_owned),
+        expires,
+        digest: [7; 32],
+    };
+    let mut latest = (*desk.latest()).clone();
+    latest.tokens = vec![
+        token("ci", "web", Some("user:bob"), None),
+        token("own", "web", None, Some(u64::MAX)),
+        token("program:web:w1", "web", None, None),
+        token("old", "web", None, Some(1)),
+        token("bad", "web", Some("token:ci:web"), None),
+    ];
+    *desk.latest.borrow_mut() = Rc::new(latest);
+    // Who may see the process: there are as many ways to call oneself as there are texts.
+    for (own, proof, texts) in [
+        ("token:own:web", Proof::Token, &["", "token:own", "token:own:web"][..]),
+        ("token:program%3Aweb%3Aw1:web", Proof::Token, &["token:program:web:w1"]),
+    ] {
+        desk.enter(Who::parse(own).unwrap(), proof);
+        for text in texts {
+            assert!(ask(text, "restart").unwrap().starts_with("role web grants restart"), "{text}");
+        }
+        for other in ["token:ci", "user:alice", "unix:5", "cert:CN=x", "pam:alice:5", "web"] {
+            assert_eq!(ask(other, "restart").unwrap_err().text, "ACCESS_DENIED: admin of daemon");
+        }
+    }
+    for (own, proof, text) in [
+        ("pam:alice:5(6)", Proof::Pam, "pam:alice"),
+        ("pam:alice:5(6)", Proof::Pam, "alice"),
+        ("cert:CN=Doe%2C%20Jane,DNS:x", Proof::Certificate, "cert:CN=Doe, Jane"),
+        ("cert:CN=y,DNS:x", Proof::Certificate, "cert:DNS:x"),
+    ] {
+        desk.enter(Who::parse(own).unwrap(), proof);
+        // Nothing is there for them, but they are who they say.
+        assert_eq!(ask(text, "restart").unwrap_err().text, "BAD_NAME: web:w1", "{text}");
+        assert_eq!(ask("unix:5(6)", "restart").unwrap_err().code, 96);
+    }
+    desk.enter(Who::Unix { uid: 0, groups: [].into() }, Proof::Peer);
+    for (user, why) in [
+        ("token:own", "role web grants restart on web:w1 to token:own"),
+        (
+            "token:ci",
+            "role web grants restart on web:w1, but user:bob, who made token:ci, may not do it now: a token may do no more \
+             than its maker",
+        ),
+        ("cert:CN=Doe, Jane", "cert:CN=Doe, Jane has no role"),
+        ("cert:URI:spiffe://x", "cert:URI:spiffe://x has no role"),
+        ("pam:root:0(0)", "pam:root has no role"),
+    ] {
+        assert_eq!(ask(user, "restart").as_deref(), Ok(why));
+    }
+    for (user, part) in [
+        ("token:nope", "there is no token nope"),
+        ("token:", "there is no token"),
+        ("token:own:web", "there is no token own:web"),
+        ("token:old", "has expired"),
+        ("token:bad", "is nobody, and so it does nothing"),
+        ("pam:alice", "pam:NAME:UID(GID,GID), not pam:alice"),
+        ("cert:deploy", "write cert:CN=NAME"),
+    ] {
+        let fault = ask(user, "restart").unwrap_err();
+        assert!(fault.code == 3 && fault.text.contains(part), "{user}: {fault}");
+    }
+}
+
+#[test]
+fn without_roles_tokens_find_nothing_while_others_may_do_all() {
+    for method in METHODS {
+        let desk = busy();
+        desk.rule(vec![]);
+        desk.enter(Who::parse("token:ci:web").unwrap(), Proof::Token);
+        let answer = desk.call(method.name, &fitting(method));
+        assert!(desk.effects.borrow().is_empty(), "{}", method.name);
+        assert_eq!(answer.is_ok(), method.call == Call::WhoAmI, "{}: {answer:?}", method.name);
+    }
+    for who in ["pam:alice:5", "cert:CN=x"] {
+        let desk = busy();
+        desk.rule(vec![]);
+        desk.enter(Who::parse(who).unwrap(), Proof::Certificate);
+        assert_eq!(desk.call("stopProcess", &[s("cat")]), Ok(Value::Bool(true)), "{who}");
     }
 }
 

@@ -194,6 +194,33 @@ fn nothing_is_changed_that_cannot_be_recorded() {
 }
 
 #[test]
+fn records_name_who_it_was_and_how_that_was_known() {
+    for (who, proof, name, auth, rule) in [
+        ("anonymous", Proof::None, "anonymous", "none", "default"),
+        ("unix:1(2)", Proof::Peer, "unix:1", "peer", "owner"),
+        ("user:alice", Proof::Session, "user:alice", "session", WEB),
+        ("pam:carol:5(6)", Proof::Pam, "pam:carol", "pam", "default"),
+        ("cert:CN=deploy,DNS:x", Proof::Certificate, "cert:CN=deploy", "certificate", "default"),
+        ("token:ci:web(user:alice)", Proof::Token, "token:ci", "token", WEB),
+        ("token:ci:web(user:bob)", Proof::Token, "token:ci", "token", "default"),
+        ("token:ci:gone", Proof::Token, "token:ci", "token", "default"),
+    ] {
+        let desk = Desk::new();
+        desk.grant("cat", "stop");
+        desk.enter(Who::parse(who).unwrap(), proof);
+        let _ = desk.call("stopProcess", &[s("cat")]);
+        let records = desk.records.take();
+        assert!(!records.is_empty(), "{who}");
+        for record in records {
+            assert_eq!((record.who.as_deref(), record.auth), (Some(name), Some(auth)));
+            assert_eq!(record.rule.as_deref(), Some(rule), "{who}");
+            let decision = if rule == "default" { "deny" } else { "allow" };
+            assert_eq!(record.decision, Some(decision), "{who}");
+        }
+    }
+}
+
+#[test]
 fn owners_stop_what_fills_the_disk() {
     let stops = ["stopProcess", "stopProcessGroup", "stopAllProcesses", "shutdown"];
     for method in METHODS.iter().filter(|method| method.changes()) {

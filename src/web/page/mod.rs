@@ -42,7 +42,10 @@ impl Visitor {
             Who::Unix { uid, .. } => Some(format!("unix:{uid}")),
             Who::Anonymous => None,
         };
-        let enter = name.is_none() && !guard.office().latest().users.is_empty();
+        let latest = guard.office().latest();
+        let server = &guard.caller().server;
+        let pam = latest.servers.iter().any(|of| of.pam && of.section == **server);
+        let enter = name.is_none() && (pam || !latest.users.is_empty());
         Some(Visitor { name, leave: session.then(|| token.to_owned()), enter })
     }
 

@@ -2,6 +2,8 @@
 
 import collections
 import concurrent.futures
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -64,22 +66,25 @@ def theirs(venv, jobs):
         stdout=subprocess.PIPE,
         env=ENVIRONMENT,
         check=True,
-        timeout=600,
+        timeout=200,
     )
     return json.loads(done.stdout)
 
 
 def ours(supervisord, job):
     """What we make of it: the exit status, what is printed as JSON, and the errors."""
-    done = subprocess.run(
-        [*supervisord, "--check", "--show", "--json", *job["args"]],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=job["dir"],
-        env=ENVIRONMENT,
-        timeout=60,
-    )
+    try:
+        done = subprocess.run(
+            [*supervisord, "--check", "--show", "--json", *job["args"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=job["dir"],
+            env=ENVIRONMENT,
+            timeout=60,
+        )
+    except subprocess.TimeoutExpired as error:
+        return {"status": "hangs", "errors": [], "said": str(error), "read": None}
     said = done.stderr.decode(errors="replace")
     return {
         "status": done.returncode,
@@ -242,7 +247,7 @@ def answer(supervisord, job):
         while process.poll() is None and time.monotonic() < deadline:
             try:
                 return proxy.getAllConfigInfo()
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.02)
             except xmlrpc.client.Error as error:
                 return str(error)
@@ -253,7 +258,8 @@ def answer(supervisord, job):
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
 
 
 def live(venv, supervisord, alike, references, root):

@@ -1,0 +1,174 @@
+//! Tokens of machines: the file that lists them, and those that programs get by `token=ROLE`.
+//!
+//! A token itself is nowhere but with whoever uses it; what is kept is its SHA-256.
+
+use std::collections::{BTreeSet, HashMap};
+
+use policy::access::Role;
+use privsep::table::Table;
+
+use super::files::Files;
+use super::include;
+use super::model::{Daemon, Group};
+use super::reading::Reading;
+use super::settings::Token;
+use super::text::{bytes, from_bytes, repr};
+use super::token_line::{self, FIELDS, token};
+
+pub use super::token_line::{PREFIX, digest, is_token};
+
+const SECTION: &str = "supervisord";
+const FILE: &str = "tokens_file";
+/// Where a program finds its token.
+pub const VARIABLE: &str = "SUPERVISOR_TOKEN";
+/// The tokens that `tokens_file` lists. A file that is not there lists none.
+pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<Token> {
+    let Some(path) = &daemon.tokens_file else {
+        return Vec::new();
+    };
+    let file = match files.named(path) {
+        Ok(file) => file,
+        Err(why) if include::is_missing(&why) => return Vec::new(),
+        Err(why) => {
+            let mut details = vec![r.locate(SECTION, FILE)];
+            details.extend(include::denied(r, path, &why, "make tokens"));
+            r.problems.refuse(format!("{FILE} {path} cannot be read"), "", details);
+            return Vec::new();
+        }
+    };
+    let user = daemon.user.as_ref();
+    let owners = [Some(0), Some(r.facts.start.uid), user.map(|user| user.uid)];
+    let own = user.filter(|user| user.uid != 0).map(|user| user.gid);
+    let mask = if own == Some(file.gid) { 0o037 } else { 0o077 };
+    let why = match file.mode & 0o7777 {
+        _ if !owners.contains(&Some(file.uid)) => {
+            Some((format!("belongs to user id {}", file.uid), format!("chown root: {path}")))
+        }
+        mode if mode & mask != 0 => Some((
+            format!("has mode {mode:04o}, it is for its owner alone"),
+            format!("chmod 600 {path}"),
+        )),
+        _ => None,
+    };
+    if let Some((why, remedy)) = why {
+        let details = vec![r.locate(SECTION, FILE), format!("put it right with: {remedy}")];
+        r.problems.refuse(format!("{FILE} {path} {why}"), "", details);
+        return Vec::new();
+    }
+    lines(r, path, &file.bytes)
+}
+
+/// What the file says, line by line.
+fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let (mut names, mut digests) = (HashMap::new(), BTreeSet::new());
+    for (number, text) in (1..).zip(from_bytes(file).lines()) {
+        if token_line::is_remark(text) {
+            continue;
+        }
+        let read = token_line::read(text).and_then(|token| {
+            match names.insert(token.name.clone(), number) {
+                Some(other) => {
+                    Err(format!("there is a token {} in line {other} already", token.name))
+                }
+                None if !digests.insert(token.digest) => {
+                    Err("another line has the same SHA-256: a token has one name and one role"
+                        .to_owned())
+                }
+                None => Ok(token),
+            }
+        });
+        match read {
+            Ok(token) => {
+                if token.expires.is_some_and(|end| end <= now()) {
+                    r.problems.advice(format!(
+                        "{path}:{number}: the token {} has expired; take the line out, or: supervisorctl token revoke {}",
+                        token.name, token.name
+                    ));
+                }
+                tokens.push(token);
+            }
+            Err(why) => {
+                let remedy = format!("a line is {FIELDS}, as supervisorctl token create writes it");
+                let details = vec![r.locate(SECTION, FILE), remedy];
+                r.problems.refuse(format!("{path}:{number}: {why}"), "", details);
+            }
+        }
+    }
+    tokens
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
+}
+
+/// Roles that tokens are for have to be there: a program's is an error, a line of the file without one has no effect.
+pub fn check(r: &mut Reading<'_>, tokens: &[Token], groups: &[Group], roles: &[Role]) {
+    let known = |name: &str| roles.iter().any(|role| role.name == name);
+    for token in tokens.iter().filter(|token| !known(&token.role)) {
+        let place = r.locate(SECTION, FILE);
+        r.problems.advice(format!(
+            "{place}: the token {} may do nothing: there is no [role:{}]",
+            token.name, token.role
+        ));
+    }
+    for process in groups.iter().flat_map(|group| &group.processes) {
+        let Some(role) = process.program.token.as_ref().filter(|role| !known(role)) else {
+            continue;
+        };
+        let details =
+            vec![r.locate(&process.section, "token"), format!("add a section [role:{role}]")];
+        r.problems.refuse(format!("Unknown role {}", repr(role)), "", details);
+    }
+}
+
+/// Hands out the tokens of programs.
+pub struct Mint {
+    /// What was handed out, without the tokens themselves.
+    pub made: Vec<Token>,
+    /// Those that are somebody's.
+    taken: BTreeSet<[u8; 32]>,
+}
+
+impl Mint {
+    /// None handed out yet; `listed` are those of the file.
+    pub fn new(listed: &[Token]) -> Self {
+        Mint { made: Vec::new(), taken: listed.iter().map(|token| token.digest).collect() }
+    }
+
+    /// The token of the process `GROUP:NAME`: the one that it has, or a new one. Nothing, and an error said, where there
+    /// is no randomness.
+    pub fn token(&mut self, r: &mut Reading<'_>, name: &str, role: &str) -> Option<String> {
+        let current = r.facts.current.as_ref();
+        // What is somebody else's token is none of a program.
+        let free = |token: &String| !self.taken.contains(&digest(token));
+        let kept = current.and_then(|table| given(table, name).find(free));
+        let token = match kept {
+            Some(token) => token,
+            None => match r.host.random() {
+                Ok(random) => token(&random),
+                Err(why) => {
+                    r.problems.error(format!("no token can be made for {name}: {why}"), vec![]);
+                    return None;
+                }
+            },
+        };
+        let digest = digest(&token);
+        self.taken.insert(digest);
+        let (name, role) = (format!("program:{name}"), role.to_owned());
+        self.made.push(Token { name, role, maker: None, expires: None, digest });
+        Some(token)
+    }
+}
+
+/// The tokens that entries of that name in force have.
+fn given(current: &Table, name: &str) -> impl Iterator<Item = String> {
+    let name = bytes(name);
+    let entries = current.entries.iter().flatten().filter(move |entry| entry.name == name);
+    entries.filter_map(|entry| {
+        let mut words = entry.env.iter().map(|word| from_bytes(word));
+        let value =
+            |word: String| word.strip_prefix(VARIABLE)?.strip_prefix('=').map(str::to_owned);
+        words.find_map(value).filter(|value| is_token(value))
+    })
+}

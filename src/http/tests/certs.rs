@@ -1,0 +1,176 @@
+//! Certificates for tests, and clients that show them.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
+};
+use rustls::client::danger::HandshakeSignatureValid as Signed;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::default_provider;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::bed::{Bed, Client};
+use crate::config::settings::{Clients, Tls};
+
+/// A certificate and its key, in DER.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    pub certificate: Vec<u8>,
+    pub key: Vec<u8>,
+}
+
+/// An authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new(name: &str) -> Authority {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().expect("key");
+        Authority(CertifiedIssuer::self_signed(params, key).expect("authority"))
+    }
+
+    pub fn der(&self) -> Vec<u8> {
+        self.0.der().to_vec()
+    }
+
+    /// A certificate for `name`, changed as it likes.
+    pub fn signs(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().expect("name"))];
+        change(&mut params);
+        let key = KeyPair::generate().expect("key");
+        let certificate = params.signed_by(&key, &self.0).expect("certificate");
+        Pair { certificate: certificate.der().to_vec(), key: key.serialize_der() }
+    }
+
+    /// A certificate for a client, with this serial number.
+    pub fn client(&self, name: &str, serial: u8) -> Pair {
+        self.signs(name, |params| {
+            params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        })
+    }
+
+    /// A list of revoked certificates.
+    pub fn revokes(&self, serials: &[u8]) -> Vec<u8> {
+        let revoked = |serial: &u8| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&[*serial]),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(4000, 1, 1),
+            crl_number: SerialNumber::from_slice(&[1]),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).expect("list").der().to_vec()
+    }
+
+    /// What a server of this authority has; `clients` are asked for certificates of the same authority.
+    pub fn tls(&self, clients: Option<bool>, revoked: &[u8]) -> Tls {
+        let pair = self.signs("server", |_| ());
+        let revoked = if revoked.is_empty() { vec![] } else { vec![self.revokes(revoked)] };
+        let clients =
+            clients.map(|required| Clients { authorities: vec![self.der()], revoked, required });
+        Tls { chain: vec![pair.certificate], key: pair.key, clients }
+    }
+}
+
+/// Accepts every server, as long as it has the key of its certificate.
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<Signed, Error> {
+        let schemes = &default_provider().signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, schemes)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<Signed, Error> {
+        let schemes = &default_provider().signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, schemes)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A client that shows this, or nothing, and speaks these versions.
+pub fn connector(
+    pair: Option<&Pair>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> TlsConnector {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting));
+    let mut config = match pair {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let key = PrivateKeyDer::try_from(pair.key.clone()).expect("key");
+            let chain = vec![CertificateDer::from(pair.certificate.clone())];
+            builder.with_client_auth_cert(chain, key).expect("pair")
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+impl Bed {
+    /// A connection over TLS of a client that shows this.
+    pub async fn tls(&self, pair: Option<&Pair>) -> Client<TlsStream<TcpStream>> {
+        self.try_tls(pair, rustls::ALL_VERSIONS).await.expect("handshake")
+    }
+
+    /// The same, which may fail.
+    pub async fn try_tls(
+        &self,
+        pair: Option<&Pair>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let tcp = self.tcp().await.stream;
+        let name = ServerName::try_from("localhost").expect("name");
+        Ok(Client::new(connector(pair, versions).connect(name, tcp).await?))
+    }
+}

@@ -1,0 +1,484 @@
+//! Servers that speak TLS, by clients that do and that do not.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::access::Member;
+use rcgen::{DnType, SanType, date_time_ymd};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::advance;
+use tokio_rustls::client::TlsStream;
+
+use super::asks::role;
+use super::bed::{Bed, Client, MAIN, Plan, eventually, header};
+use super::certs::{Authority, Pair};
+use crate::config::settings::{Level, Server, Tls};
+use crate::http::limits::{CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE};
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const LOG: &str = "GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n";
+
+fn run<F: Future<Output = ()>>(tls: Tls, test: impl FnOnce(Rc<Bed>) -> F) {
+    Plan { tls: Some(tls), ..Plan::default() }.run(test);
+}
+
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Puts another certificate, key, authority into force, as a reading does.
+fn reread(bed: &Bed, tls: Option<Tls>) {
+    let mut settings = (**bed.site.settings.borrow()).clone();
+    settings.servers = vec![Server {
+        section: "inet_http_server".to_owned(),
+        socket: 0,
+        credentials: None,
+        hosts: Vec::new(),
+        legacy_get_actions: false,
+        guarded: false,
+        pam: false,
+        tls,
+    }];
+    *bed.site.settings.borrow_mut() = Rc::new(settings);
+}
+
+/// The lines about TLS.
+fn lines(bed: &Bed) -> Vec<String> {
+    let lines = bed.site.lines.borrow();
+    lines.iter().map(|(_, text)| text.clone()).filter(|text| text.contains("TLS")).collect()
+}
+
+/// The certificate that a server has shown.
+fn shown(client: &Client<TlsStream<TcpStream>>) -> Vec<u8> {
+    client.stream.get_ref().1.peer_certificates().expect("chain")[0].to_vec()
+}
+
+/// What comes of asking over TLS: the answer, or why there is none.
+async fn asked(bed: &Bed, pair: Option<&Pair>) -> Result<String, String> {
+    let mut client = bed.try_tls(pair, rustls::ALL_VERSIONS).await.map_err(|e| e.to_string())?;
+    // In TLS 1.3 a client learns only with the first answer that it is refused.
+    let _ = client.stream.write_all(HEALTH.as_bytes()).await;
+    let mut bytes = vec![0; 4096];
+    let count = client.stream.read(&mut bytes).await.map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&bytes[..count]).into_owned())
+}
+
+#[test]
+fn both_versions_are_spoken_and_http_1_1_is_agreed_on() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        for version in [&TLS12, &TLS13] {
+            let mut client = bed.try_tls(None, &[version]).await.expect("handshake");
+            for _ in 0..3 {
+                client.send(HEALTH).await;
+                assert!(client.answer().await.starts_with("HTTP/1.1 200 OK"));
+            }
+            let session = client.stream.get_ref().1;
+            assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
+            assert_eq!(session.protocol_version(), Some(version.version));
+        }
+        assert_eq!(lines(&bed), [""; 0]);
+    });
+}
+
+#[test]
+fn the_end_is_said() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        // A truncated stream would be an error here.
+        let mut client = bed.tls(None).await;
+        client.send("GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+        let mut text = String::new();
+        client.stream.read_to_string(&mut text).await.expect("close_notify");
+        assert!(text.ends_with("ok\n"), "{text}");
+        let mut idle = bed.tls(None).await;
+        idle.send(HEALTH).await;
+        idle.answer().await;
+        settle().await;
+        advance(IDLE_TIME).await;
+        assert_eq!(idle.stream.read(&mut [0; 16]).await.expect("close_notify"), 0);
+    });
+}
+
+#[test]
+fn a_certificate_is_asked_for() {
+    let authority = Authority::new("ca");
+    let good = authority.client("deploy", 1);
+    run(authority.tls(Some(true), &[]), async |bed| {
+        assert!(asked(&bed, Some(&good)).await.expect("answer").starts_with("HTTP/1.1 200"));
+        let refused = asked(&bed, None).await.expect_err("an alert");
+        assert!(refused.contains("CertificateRequired"), "{refused}");
+        eventually(|| !lines(&bed).is_empty()).await;
+        let line = lines(&bed).remove(0);
+        assert!(line.starts_with("TLS handshake with 127.0.0.1:"), "{line}");
+        assert!(line.ends_with(" failed: no certificate, and one is required"), "{line}");
+    });
+    run(authority.tls(Some(false), &[]), async |bed| {
+        assert!(asked(&bed, None).await.expect("answer").starts_with("HTTP/1.1 200"));
+        assert!(asked(&bed, Some(&good)).await.expect("answer").starts_with("HTTP/1.1 200"));
+        let stranger = Authority::new("other").client("deploy", 1);
+        assert!(asked(&bed, Some(&stranger)).await.is_err(), "optional is not any");
+    });
+}
+
+#[test]
+fn certificates_that_are_no_good_are_refused_and_it_is_said_why() {
+    let (authority, other) = (Authority::new("ca"), Authority::new("other"));
+    let namesake = Authority::new("ca");
+    let expired = authority.signs("deploy", |p| p.not_after = date_time_ymd(2020, 1, 1));
+    let early = authority.signs("deploy", |p| p.not_before = date_time_ymd(3000, 1, 1));
+    let server = authority.signs("deploy", |p| {
+        p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let cases = [
+        (other.client("deploy", 1), "UnknownCA", "unknown authority"),
+        (namesake.client("deploy", 1), "DecryptError", "signed by another key"),
+        (expired, "CertificateExpired", "certificate expired"),
+        (early, "CertificateExpired", "not valid yet"),
+        (authority.client("deploy", 7), "CertificateRevoked", "certificate revoked"),
+        (server, "", "extendedKeyUsage lacks clientAuth"),
+    ];
+    run(authority.tls(Some(true), &[7]), async |bed| {
+        for (pair, alert, reason) in cases {
+            let told = asked(&bed, Some(&pair)).await.expect_err("an alert");
+            assert!(told.contains(alert), "{told}");
+            eventually(|| !lines(&bed).is_empty()).await;
+            let line = lines(&bed).remove(0);
+            assert!(line.contains(reason), "{line}");
+            bed.site.lines.borrow_mut().clear();
+        }
+        assert!(asked(&bed, Some(&authority.client("deploy", 8))).await.is_ok());
+    });
+}
+
+/// Whom the server takes a client for.
+async fn whoami(bed: &Bed, pair: Option<&Pair>) -> String {
+    let call = "<methodCall><methodName>supervisor.whoAmI</methodName></methodCall>";
+    let mut client = bed.tls(pair).await;
+    client
+        .send(format!(
+            "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{call}",
+            call.len()
+        ))
+        .await;
+    client.answer().await
+}
+
+#[test]
+fn a_certificate_is_a_principal() {
+    let authority = Authority::new("ca");
+    let text = |text: &str| text.try_into().expect("text");
+    let pair = authority.signs("first", |p| {
+        p.distinguished_name.push(DnType::CommonName, "Doe, Jané");
+        p.subject_alt_names = vec![
+            SanType::DnsName(text("ci.example.org")),
+            SanType::URI(text("spiffe://example.org/ci")),
+            SanType::Rfc822Name(text("jane@example.org")),
+            SanType::IpAddress([127, 0, 0, 1].into()),
+        ];
+    });
+    let nameless = authority.signs("a\nb", |p| p.subject_alt_names = Vec::new());
+    let role = role(Member::Certificate("CN=Doe, Jané".to_owned()), "cat", "view");
+    let plan =
+        Plan { tls: Some(authority.tls(Some(false), &[])), roles: vec![role], ..Plan::default() };
+    plan.run(async |bed| {
+        let answer = whoami(&bed, Some(&pair)).await;
+        for part in ["cert:CN=Doe, Jané", "certificate", "<string>cat</string>"] {
+            assert!(answer.contains(part), "{answer}");
+        }
+        for nobody in [Some(&nameless), None] {
+            let answer = whoami(&bed, nobody).await;
+            assert!(answer.contains("anonymous") && !answer.contains("cert"), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn another_certificate_is_taken_at_once_and_nobody_is_dropped() {
+    let authority = Authority::new("ca");
+    let (old, new) = (authority.tls(None, &[]), authority.tls(None, &[]));
+    run(old.clone(), async |bed| {
+        let mut clients = Vec::new();
+        for _ in 0..200 {
+            let mut client = bed.tls(None).await;
+            client.send(HEALTH).await;
+            client.answer().await;
+            clients.push(client);
+        }
+        reread(&bed, Some(new.clone()));
+        let mut fresh = bed.tls(None).await;
+        assert_eq!(shown(&fresh), new.chain[0]);
+        fresh.send(HEALTH).await;
+        fresh.answer().await;
+        for client in &mut clients {
+            client.send(HEALTH).await;
+            assert!(client.answer().await.starts_with("HTTP/1.1 200 OK"));
+            assert_eq!(shown(client), old.chain[0]);
+        }
+        // A section that is gone, or has no certificate any more, goes on as it was until the restart.
+        reread(&bed, None);
+        assert_eq!(shown(&bed.tls(None).await), new.chain[0]);
+    });
+}
+
+#[test]
+fn what_cannot_be_used_changes_nothing() {
+    let (authority, other) = (Authority::new("ca"), Authority::new("other"));
+    let good = authority.tls(Some(false), &[]);
+    run(good.clone(), async |bed| {
+        let spoiled: [fn(&mut Tls, Tls); 4] = [
+            |tls, other| tls.key = other.key,
+            |tls, _| tls.chain = vec![b"no certificate".to_vec()],
+            |tls, _| tls.key = b"no key".to_vec(),
+            |tls, _| tls.clients.as_mut().expect("clients").authorities = Vec::new(),
+        ];
+        for spoil in spoiled {
+            let mut bad = authority.tls(Some(false), &[]);
+            spoil(&mut bad, other.tls(None, &[]));
+            bed.site.lines.borrow_mut().clear();
+            reread(&bed, Some(bad));
+            for _ in 0..3 {
+                assert_eq!(shown(&bed.tls(None).await), good.chain[0]);
+            }
+            let lines = bed.site.lines.borrow();
+            let errors: Vec<_> = lines.iter().filter(|(level, _)| *level == Level::Error).collect();
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert!(errors[0].1.contains("[inet_http_server] cannot be used"), "{errors:?}");
+        }
+        reread(&bed, Some(authority.tls(None, &[])));
+        assert_ne!(shown(&bed.tls(None).await), good.chain[0]);
+    });
+}
+
+#[test]
+fn a_server_without_usable_certificate_serves_nobody_until_it_has_one() {
+    let authority = Authority::new("ca");
+    let good = authority.tls(None, &[]);
+    run(Tls { key: Vec::new(), ..good.clone() }, async |bed| {
+        let refused = asked(&bed, None).await.expect_err("an alert");
+        assert!(refused.contains("InternalError"), "{refused}");
+        reread(&bed, Some(good.clone()));
+        assert!(asked(&bed, None).await.is_ok());
+    });
+}
+
+#[test]
+fn a_revocation_counts_from_the_reading_on_though_the_client_was_here_before() {
+    let authority = Authority::new("ca");
+    let pair = authority.client("deploy", 7);
+    run(authority.tls(Some(true), &[8]), async |bed| {
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("name");
+        // One connector has one store of sessions, which it would use.
+        let connector = super::certs::connector(Some(&pair), rustls::ALL_VERSIONS);
+        let connect = async || {
+            let stream = connector.connect(name.clone(), bed.tcp().await.stream).await;
+            let mut client = Client::new(stream.expect("handshake"));
+            let _ = client.stream.write_all(HEALTH.as_bytes()).await;
+            client.stream.read(&mut [0; 64]).await.map_err(|e| e.to_string())
+        };
+        assert!(connect().await.is_ok());
+        assert!(connect().await.is_ok());
+        reread(&bed, Some(authority.tls(Some(true), &[7])));
+        assert!(connect().await.expect_err("refused").contains("CertificateRevoked"));
+    });
+}
+
+#[test]
+fn plain_http_is_told_what_to_do() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let mut client = bed.tcp().await;
+        client.send(HEALTH).await;
+        let answer = client.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert_eq!(header(head, "content-length"), Some(body.len().to_string().as_str()));
+        assert!(body.contains("this server speaks https"));
+        drop(client);
+        eventually(|| !lines(&bed).is_empty()).await;
+        assert!(lines(&bed)[0].contains("does not speak TLS"), "{:?}", lines(&bed));
+    });
+}
+
+#[test]
+fn garbage_is_refused_and_a_look_is_no_failure() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        drop(bed.tcp().await);
+        settle().await;
+        assert_eq!(lines(&bed), [""; 0], "somebody who sends nothing");
+        for garbage in [&b"\x16\x03\x01\xff\xff"[..], b"\x16GET / HTTP/1.1\r\n", &[0x16; 40_000]] {
+            let mut client = bed.tcp().await;
+            client.send(garbage).await;
+            client.stream.shutdown().await.ok();
+            client.rest().await;
+            eventually(|| !lines(&bed).is_empty()).await;
+            bed.site.lines.borrow_mut().clear();
+        }
+        assert!(asked(&bed, None).await.is_ok());
+    });
+}
+
+#[test]
+fn a_flood_of_failures_is_a_few_lines() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        for _ in 0..300 {
+            let mut client = bed.tcp().await;
+            client.send("x").await;
+            client.rest().await;
+        }
+        settle().await;
+        assert_eq!(lines(&bed).len(), 10);
+        advance(Duration::from_secs(10)).await;
+        eventually(|| lines(&bed).len() == 11).await;
+        let last = lines(&bed).pop().expect("a line");
+        assert!(last.ends_with("(290 more in 10 s, this the last)"), "{last}");
+    });
+}
+
+#[test]
+fn half_a_handshake_has_as_long_as_a_head() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let mut silent = bed.tcp().await;
+        let mut half = bed.tcp().await;
+        half.send(b"\x16\x03\x01\x02\x00\x01\x00").await;
+        settle().await;
+        advance(HEAD_TIME - Duration::from_secs(1)).await;
+        assert!(asked(&bed, None).await.is_ok(), "they are in nobody's way");
+        half.send([0]).await;
+        settle().await;
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(silent.rest().await, "");
+        assert_eq!(half.rest().await, "");
+        assert_eq!(lines(&bed).len(), 1, "{:?}", lines(&bed));
+        assert!(lines(&bed)[0].ends_with("failed: it was not over after 10 s"));
+        // Behind it a head has its own time.
+        let mut client = bed.tls(None).await;
+        settle().await;
+        advance(HEAD_TIME - Duration::from_secs(1)).await;
+        client.send(HEALTH).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+    });
+}
+
+#[test]
+fn those_who_never_shake_hands_keep_nobody_out() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let mut waiting = Vec::new();
+        for _ in 0..CONNECTIONS + 50 {
+            let mut client = bed.tcp().await;
+            client.send(b"\x16\x03\x01\x02\x00").await;
+            waiting.push(client);
+            settle().await;
+        }
+        assert!(asked(&bed, None).await.is_ok());
+    });
+}
+
+#[test]
+fn where_all_are_at_work_one_more_gets_an_alert() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        bed.site.write(MAIN, "a\n");
+        let mut followers = Vec::new();
+        for _ in 0..MOST_OF_ONE {
+            let mut client = bed.tls(None).await;
+            client.send(LOG).await;
+            client.until("a\n").await;
+            followers.push(client);
+        }
+        let refused = asked(&bed, None).await.expect_err("an alert");
+        assert!(refused.contains("InternalError"), "{refused}");
+    });
+}
+
+#[test]
+fn a_log_is_followed_until_its_client_leaves_in_whatever_way() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        for politely in [true, false] {
+            bed.site.write(MAIN, "a\n");
+            let mut client = bed.tls(None).await;
+            client.send(LOG).await;
+            client.until("a\n").await;
+            for n in 0..20 {
+                bed.site.write(MAIN, format!("line {n}\n"));
+                client.until(&format!("line {n}\n")).await;
+            }
+            eventually(|| bed.site.followers(MAIN) == 1).await;
+            // By TLS alone while the socket stays, or by the socket alone.
+            let (mut socket, mut session) = client.stream.into_inner();
+            if politely {
+                session.send_close_notify();
+                let mut bytes = Vec::new();
+                while session.wants_write() {
+                    session.write_tls(&mut bytes).expect("memory");
+                }
+                socket.write_all(&bytes).await.expect("send");
+                eventually(|| bed.site.followers(MAIN) == 0).await;
+            }
+            drop(socket);
+            eventually(|| bed.site.followers(MAIN) == 0).await;
+        }
+    });
+}
+
+#[test]
+fn a_slow_reader_gets_all_of_it_and_a_stalled_one_is_closed() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let line = "x".repeat(99) + "\n";
+        bed.site.write(MAIN, line.repeat(80_000));
+        let call = "<methodCall><methodName>supervisor.readLog</methodName><params>\
+            <param><value><int>0</int></value></param><param><value><int>0</int></value></param></params></methodCall>";
+        let ask = format!(
+            "POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{call}",
+            call.len()
+        );
+        let ask = ask.replace("Host: h", "Host: localhost");
+        let mut client = bed.tls(None).await;
+        client.send(&ask).await;
+        let head = client.until("\r\n\r\n").await;
+        let length: usize =
+            header(&head, "content-length").expect("length").parse().expect("number");
+        assert!(length > 1_000_000, "{head}");
+        let mut stalled = bed.tls(None).await;
+        stalled.send(&ask).await;
+        stalled.until("\r\n\r\n").await;
+        let rest = client.take(length).await;
+        assert!(rest.ends_with("</methodResponse>\n") || rest.contains("</methodResponse>"));
+        client.send(HEALTH).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+        settle().await;
+        advance(crate::http::limits::STALL_TIME + Duration::from_secs(1)).await;
+        settle().await;
+        let mut all = 0;
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = stalled.stream.read(&mut buffer).await {
+            all += count;
+        }
+        assert!(all < length, "{all} of {length}");
+    });
+}
+
+#[test]
+fn pages_that_came_without_tls_are_foreign_and_cookies_stay_within_it() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let mut client = bed.tls(None).await;
+        let get = |origin: &str| {
+            format!("GET / HTTP/1.1\r\nHost: localhost:9001\r\nOrigin: {origin}\r\n\r\n")
+        };
+        client.send(get("http://localhost:9001")).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 403 "));
+        client.send(get("https://localhost:9001")).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200 "));
+    });
+}

@@ -91,7 +91,7 @@ pub fn read(line: &str) -> Read<Token> {
     };
     let maker = match maker.trim_end() {
         OWNER => None,
-        maker => match Who::parse(maker) {
+        maker => match Who::maker(maker) {
             Ok(_) => Some(maker.to_owned()),
             Err(_) => {
                 return Err("its fourth field says not who made it: owner, user:NAME, …".to_owned());
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let makers = [None, Some("user:alice"), Some("unix:1000(1000,33)")];
+        let makers =
+            [None, Some("user:alice"), Some("unix:1000(1000,33)"), Some("cert:CN=a%20b,DNS:c")];
         for maker in makers {
             for expires in [None, Some(1_798_754_399)] {
                 let made = Token {
@@ -174,6 +175,8 @@ mod tests {
             format!("a b never owner {secret}"),
             "a b never owner".to_owned(),
             format!("a b c d never owner {sum}"),
+            format!("a b never anonymous {sum}"),
+            format!("a b never token:a:b {sum}"),
         ] {
             let why = read(&line).unwrap_err();
             assert!(!why.contains(&secret), "{why}");

@@ -15,7 +15,7 @@ const AT_ONCE: usize = 1000;
 pub struct Me {
     pub name: String,
     /// The name with all that rights may hang on: groups, too.
-    pub principal: String,
+    pub detailed: String,
     pub auth: String,
     pub roles: Vec<String>,
     pub owner: bool,
@@ -37,7 +37,7 @@ impl TryFrom<&Value> for Me {
         let roles = roles.iter().map(|role| role.as_str().map(str::to_owned));
         let name = text("name").ok_or(Trouble::Answer)?;
         Ok(Me {
-            principal: text("detailed").unwrap_or_else(|| name.clone()),
+            detailed: text("detailed").unwrap_or_else(|| name.clone()),
             name,
             auth: text("auth").ok_or(Trouble::Answer)?,
             roles: roles.collect::<Option<_>>().ok_or(Trouble::Answer)?,

@@ -216,7 +216,7 @@ fn judge(me: &Me, role: &str) -> Result<Maker, Stop> {
             me.name
         ));
     }
-    Ok(Maker { name: Some(me.principal.clone()), daemon: true })
+    Ok(Maker { name: Some(me.detailed.clone()), daemon: true })
 }
 
 /// Where a token is once it is made.

@@ -90,7 +90,7 @@ pub const ACTIONS: &[Action] = &[
         operands: &[Anything, Right, Process],
         flags: &[JSON],
         details: "A user is a name to log in by or a user of this system, and both are answered for where both exist; user:NAME, \
-                  unix:NAME, unix:UID, @GROUP and anonymous leave no choice. Users and groups of the system are looked up where the client runs. \
+                  unix:NAME, unix:UID, @GROUP, pam:NAME, cert:NAME, token:NAME and anonymous leave no choice. Users and groups of the system are looked up where the client runs. \
                   An action is a word of actions=, such as restart or signal(HUP). A target is a process, or \"daemon\" for \
                   supervisord itself. About others than oneself it takes the action admin to ask.",
         exits: &[

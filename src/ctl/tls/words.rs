@@ -112,6 +112,13 @@ impl Peer {
                     "{whose} is not meant for servers: have one made with extendedKeyUsage serverAuth"
                 )
             }
+            // The library has no name for it.
+            CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+                format!(
+                    "{whose} signs itself, as one of an authority does: if it is the right one, have its file brought here by \
+                     a way that you trust, and name it with --cacert FILE, cacert= or SUPERVISOR_CACERT"
+                )
+            }
             error => format!("{whose} cannot be trusted: {error}"),
         }
     }

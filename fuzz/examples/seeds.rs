@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("auth", proofs()),
         ("listener", listeners()),
         ("audit", said()),
-        ("config", [CONFIG, ACCESS].map(|text| text.replace('|', "\0").into_bytes()).to_vec()),
+        (
+            "config",
+            [CONFIG, ACCESS, TOKENS, TLS].map(|text| text.replace('|', "\0").into_bytes()).to_vec(),
+        ),
     ] {
         let folder = Path::new(&below).join(target);
         fs::create_dir_all(&folder)?;
@@ -64,6 +67,23 @@ actions=viewer,restart,signal(HUP,SIGUSR1)\n[role:s]\nmembers=w\nprograms=*\nact
 [program:p]\ncommand=p\nlabels=l,m-%(group_name)s\n[group:g]\nprograms=p\nlabels=k\n|\
 [program:q]\ncommand=q\n|[supervisord]\nuser=root\nstrict=true\n[user:u]\npassword=y\n\
 [role:r]\nmembers=u\nprograms=p\nactions=operator\n[program:p]\ncommand=p\n";
+
+/// Tokens, and accounts of the system; the second file is what tokens_file names.
+const TOKENS: &str = "\
+[supervisord]\nuser=root\ntokens_file=/t\n[unix_http_server]\nfile=/s\nauth=pam\n\
+[role:r]\nmembers=unix:root\nprograms=*\nactions=view\n[program:p]\ncommand=p\nnumprocs=2\n\
+process_name=p%(process_num)d\ntoken=r\n|\
+# tokens\na r never owner 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n\
+b r 2090-01-02T03:04:05Z user:u 10112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n|\
+[supervisord]\nuser=root\ntokens_file=/t\n[role:s]\nmembers=unix:root\nprograms=*\nactions=view\n\
+[program:p]\ncommand=q\ntoken=s\n";
+
+/// TLS; the second file is what all keys name.
+const TLS: &str = "\
+[supervisord]\nuser=root\n[inet_http_server]\nport=*:9\ntls_cert=/c\ntls_key=/k\ntls_client_ca=/a\n\
+tls_client_auth=optional\ntls_client_crl=/r\nauth=pam\n|-----BEGIN CERTIFICATE-----\nMAAwAA==\n\
+-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n\
+-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n";
 
 fn calls() -> Vec<Vec<u8>> {
     let params = [

@@ -44,8 +44,6 @@ fn server(open: bool) -> Server {
         pam: false,
         tls: None,
         hosts: NAMES[1..].iter().map(|name| (*name).to_owned()).collect(),
-        pam: false,
-        tls: None,
     }
 }
 

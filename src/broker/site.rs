@@ -19,7 +19,7 @@ use crate::config::settings::{Kind, Level, Settings};
 use crate::http::Site;
 use crate::logs::clock;
 use crate::process::{Command, Heart, Input, Now, Outcome, Ticket};
-use crate::rpc::office::{Office, Unmoved, Unwritten, fit, move_groups};
+use crate::rpc::office::{Office, Unmoved, Unwritten, fit, is_about, is_about_log, move_groups};
 
 /// std's own would ask in a way that the sandbox does not know.
 fn status(file: &File) -> io::Result<FileStat> {
@@ -94,7 +94,7 @@ impl Office for Broker {
     }
 
     async fn command(&self, permits: &[Permit], command: Command) -> Vec<Outcome> {
-        if !fit(permits, &command) {
+        if !fit(self, permits, &command) {
             // No outcome is none that was permitted.
             return Vec::new();
         }
@@ -113,14 +113,14 @@ impl Office for Broker {
     }
 
     fn write_stdin(&self, permit: &Permit, slot: Slot, bytes: &[u8]) -> Result<(), Unwritten> {
-        if permit.action() != Action::Stdin {
+        if permit.action() != Action::Stdin || !is_about(self, permit, slot) {
             return Err(Unwritten::Closed);
         }
         self.state.borrow_mut().stdin.write(slot, bytes)
     }
 
     fn announce(&self, permit: &Permit, kind: &str, data: &str) {
-        if permit.action() != Action::Admin {
+        if permit.action() != Action::Admin || !permit.is_for_daemon() {
             return;
         }
         self.remote(kind, data);
@@ -128,7 +128,8 @@ impl Office for Broker {
     }
 
     async fn open_log(&self, permit: &Permit, log: u32) -> io::Result<File> {
-        if !matches!(permit.action(), Action::Log | Action::Admin) {
+        let fits = matches!(permit.action(), Action::Log | Action::Admin);
+        if !fits || !is_about_log(self, permit, log) {
             return Err(ErrorKind::PermissionDenied.into());
         }
         self.known(log)?;
@@ -147,7 +148,8 @@ impl Office for Broker {
     }
 
     async fn clear_log(&self, permit: &Permit, log: u32) -> io::Result<()> {
-        if !matches!(permit.action(), Action::Clear | Action::Admin) {
+        let fits = matches!(permit.action(), Action::Clear | Action::Admin);
+        if !fits || !is_about_log(self, permit, log) {
             return Err(ErrorKind::PermissionDenied.into());
         }
         self.known(log)?;
@@ -162,35 +164,35 @@ impl Office for Broker {
     }
 
     async fn reread(&self, permit: &Permit) -> Result<(), String> {
-        if permit.action() != Action::Config {
+        if permit.action() != Action::Config || !permit.is_for_daemon() {
             return Err(UNFIT.to_owned());
         }
         self.check().await
     }
 
     fn add_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
-        if !move_groups(permits) {
+        if !move_groups(self, permits, &self.latest(), name) {
             return Err(Unmoved::Unknown);
         }
         self.add(name)
     }
 
     fn remove_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
-        if !move_groups(permits) {
+        if !move_groups(self, permits, &self.settings(), name) {
             return Err(Unmoved::Unknown);
         }
         self.remove(name)
     }
 
     async fn restart(&self, permit: &Permit) -> Result<(), String> {
-        if permit.action() != Action::Admin {
+        if permit.action() != Action::Admin || !permit.is_for_daemon() {
             return Err(UNFIT.to_owned());
         }
         self.check().await.map(|()| self.start_over())
     }
 
     fn shutdown(&self, permit: &Permit) {
-        if permit.action() != Action::Admin {
+        if permit.action() != Action::Admin || !permit.is_for_daemon() {
             return;
         }
         self.wish(Wish::End);

@@ -4,6 +4,7 @@ use super::errors::Problems;
 use super::expand::{Names, expand};
 use super::ini::Document;
 use super::path;
+use super::values;
 
 /// What the section says; defaults where it says nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +19,25 @@ pub struct Client {
     pub prompt: String,
     /// File of the shell's history, absolute.
     pub history_file: Option<String>,
+    /// How servers prove who they are, and the client to them.
+    pub tls: TlsFiles,
+    /// The tokens that `serverurl`'s daemon knows, absolute; `[supervisord]` names it.
+    pub tokens_file: Option<String>,
+}
+
+/// What TLS goes by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The authorities that are trusted; those of the system if none.
+    pub cacert: Option<String>,
+    /// The client's certificate.
+    pub cert: Option<String>,
+    /// Its key; in the same file if none.
+    pub key: Option<String>,
+    /// What the authorities have revoked.
+    pub crl: Option<String>,
+    /// Servers are not checked at all.
+    pub insecure: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -37,6 +57,8 @@ impl Default for Client {
             password: None,
             prompt: "supervisor".to_owned(),
             history_file: None,
+            tls: TlsFiles::default(),
+            tokens_file: None,
         }
     }
 }
@@ -69,32 +91,33 @@ impl Caller<'_> {
     }
 }
 
-/// Reads the section from the bytes of `file`, a path as the caller named it. Errors go to `problems`.
-pub fn read(file: &str, bytes: &[u8], caller: Caller<'_>, problems: &mut Problems) -> Client {
+/// Reads the section from the bytes of `file_name`, a path as the caller named it. Errors go to `problems`.
+pub fn read(file_name: &str, bytes: &[u8], caller: Caller<'_>, problems: &mut Problems) -> Client {
     const SECTION: &str = "supervisorctl";
     let mut client = Client::default();
     let mut doc = Document::default();
-    if let Err(error) = doc.read(file, bytes) {
-        let lines = error.lines.iter().map(|n| format!("{file}:{n}"));
+    if let Err(error) = doc.read(file_name, bytes) {
+        let lines = error.lines.iter().map(|n| format!("{file_name}:{n}"));
         problems.error(error.text, lines.collect());
         return client;
     }
     if !doc.has(SECTION) {
-        problems.error(".ini file does not include supervisorctl section", vec![file.to_owned()]);
+        problems
+            .error(".ini file does not include supervisorctl section", vec![file_name.to_owned()]);
         return client;
     }
     let mut names = Names::default();
     for (name, value) in caller.environment {
         names.variable(name, value);
     }
-    let here = path::dirname(&caller.normal(file)).to_owned();
+    let here = path::dirname(&caller.normal(file_name)).to_owned();
     let with_here = Names::over(&names).text("here", &here);
     let mut get = |key: &str, names: &Names<'_>| {
         let value = doc.get(SECTION, key)?;
         let secret = matches!(key, "username" | "password");
         let text = expand(&value.text, names, &format!("{SECTION}.{key}"), secret);
         text.map_err(|text| {
-            let place = format!("{file}:{}: [{SECTION}] {key}", value.place.line);
+            let place = format!("{file_name}:{}: [{SECTION}] {key}", value.place.line);
             problems.error(text, vec![place]);
         })
         .ok()
@@ -110,10 +133,32 @@ pub fn read(file: &str, bytes: &[u8], caller: Caller<'_>, problems: &mut Problem
     }
     client.username = get("username", &names);
     client.password = get("password", &names);
-    client.history_file = get("history_file", &with_here)
-        .filter(|path| !path.is_empty())
-        .map(|path| caller.normal(&path));
+    let mut file = |key: &str| {
+        let path = get(key, &with_here).filter(|path| !path.is_empty())?;
+        Some(caller.normal(&path))
+    };
+    client.history_file = file("history_file");
+    client.tls.cacert = file("cacert");
+    client.tls.cert = file("cert");
+    client.tls.key = file("key");
+    client.tls.crl = file("crl");
+    let insecure = get("insecure", &with_here).map(|text| values::boolean(&text));
+    client.tls.insecure = match insecure.transpose() {
+        Ok(value) => value.unwrap_or_default(),
+        Err(text) => {
+            problems.error(format!("[{SECTION}] insecure: {text}"), vec![file_name.to_owned()]);
+            false
+        }
+    };
+    client.tokens_file = tokens_file(&doc, &with_here, caller);
     client
+}
+
+/// Where the daemon has its tokens, which is no error of the client's if it cannot be told.
+fn tokens_file(doc: &Document, names: &Names<'_>, caller: Caller<'_>) -> Option<String> {
+    let value = doc.get("supervisord", "tokens_file")?;
+    let text = expand(&value.text, names, "supervisord.tokens_file", false).ok()?;
+    (!text.is_empty()).then(|| caller.normal(&text))
 }
 
 #[cfg(test)]
@@ -140,6 +185,28 @@ mod tests {
         assert_eq!(client.password.as_deref(), Some("p%"));
         assert_eq!(client.prompt, "/home/me");
         assert_eq!(client.history_file.as_deref(), Some("/home/me/.hist"));
+        assert_eq!((client.tls, client.tokens_file), (TlsFiles::default(), None));
+    }
+
+    #[test]
+    fn tls_and_tokens() {
+        let (client, problems) = run(
+            "[supervisord]\ntokens_file=%(here)s/tokens\n[supervisorctl]\ncacert=%(here)s/ca.pem\ncert=~/me.pem\n\
+             key=me.key\ncrl=/r\ninsecure=yes\n",
+        );
+        assert!(problems.errors.is_empty());
+        let text = |text: &str| Some(text.to_owned());
+        let tls = TlsFiles {
+            cacert: text("/srv/app/etc/ca.pem"),
+            cert: text("/home/me/me.pem"),
+            key: text("/srv/app/me.key"),
+            crl: text("/r"),
+            insecure: true,
+        };
+        assert_eq!(client.tls, tls);
+        assert_eq!(client.tokens_file, text("/srv/app/etc/tokens"));
+        let wrong = run("[supervisorctl]\ninsecure=perhaps\n").1.errors.remove(0).text;
+        assert!(wrong.contains("insecure: not a valid boolean"), "{wrong}");
     }
 
     #[test]

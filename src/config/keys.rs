@@ -87,6 +87,11 @@ const CTL: &[Key] = &[
     key("password", "text", "-"),
     key("prompt", "text", "supervisor"),
     key("history_file", "path", "-"),
+    new("cacert", "path", "-"),
+    new("cert", "path", "-"),
+    new("key", "path", "-"),
+    new("crl", "path", "-"),
+    new("insecure", "boolean", "false"),
 ];
 const INCLUDE: &[Key] = &[key("files", "patterns", "-")];
 const GROUP: &[Key] =

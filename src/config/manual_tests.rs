@@ -26,7 +26,7 @@ fn manual() -> Vec<(&'static str, Vec<Row>)> {
         let Some((_, rows)) = sections.last_mut() else { continue };
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         match cells.as_slice() {
-            ["", "key" | "---", ..] => {}
+            ["", "key", "type", ..] | ["", "---", ..] => {}
             ["", key, kind, default, since, example, meaning, ""] => rows.push(Row {
                 key,
                 kind,

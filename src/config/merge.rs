@@ -82,9 +82,7 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         .filter_map(|(n, entry)| Some((n, merger.entry(entry.as_ref()?))))
         .collect();
     merger.renumber(&slots, settings);
-    if servers(current, &fresh, settings) {
-        changed.push(later("[unix_http_server] or [inet_http_server]"));
-    }
+    changed.extend(servers(current, &fresh, settings));
     let audit = current.audit.as_ref().map(audit::described);
     changed.extend(audit_changed(audit.as_ref(), settings.audit.as_ref()));
     settings.audit = audit;
@@ -302,11 +300,10 @@ fn described(sink: &Sink) -> settings::LogFile {
     settings::LogFile { path, kind, maxbytes, backups }
 }
 
-/// Servers listen where they did: those that the new configuration still has keep their sockets. Says whether anything
-/// is different.
-fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> bool {
+/// Servers listen where they did: those that the new configuration still has keep their sockets. Says what is different.
+fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> Vec<String> {
     let all = std::mem::take(&mut settings.servers);
-    let mut switched = false;
+    let mut changed = Vec::new();
     for server in all {
         let wanted = usize::try_from(server.socket).ok().and_then(|n| fresh.sockets.get(n));
         let place = (0..).zip(&current.sockets).find(|(_, socket)| Some(*socket) == wanted);
@@ -316,10 +313,13 @@ fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> bool {
         // One that is to begin or to cease to speak TLS goes on as it is, by what it was told last.
         match server.tls.is_some() == current.tls.contains(&socket) {
             true => settings.servers.push(settings::Server { socket, ..server }),
-            false => switched = true,
+            false => changed.push(later(&format!("[{}] tls_cert", server.section))),
         }
     }
-    switched || fresh.sockets != current.sockets
+    if fresh.sockets != current.sockets {
+        changed.push(later("[unix_http_server] or [inet_http_server]"));
+    }
+    changed
 }
 
 fn later(what: &str) -> String {

@@ -53,6 +53,7 @@ mod streams;
 mod table;
 pub mod text;
 mod tls;
+pub mod token_line;
 pub mod tokens;
 mod trace;
 mod trust;

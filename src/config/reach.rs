@@ -24,7 +24,9 @@ pub fn admit(
         }
         let asks = asks(&server, users, daemon);
         if server.tls.is_some() && asks {
-            admitted.push(Server { guarded: !server.insecure_no_auth, ..server });
+            // Who has shown a certificate that must be shown is nobody of whom nothing is known.
+            let guarded = !server.insecure_no_auth && !certified(&server);
+            admitted.push(Server { guarded, ..server });
             continue;
         }
         if daemon.strict {
@@ -56,10 +58,14 @@ pub fn admit(
 
 /// Whether it lets in nobody whom it does not know.
 fn asks(server: &Server, users: &[User], daemon: &Daemon) -> bool {
-    let clients = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
-    let certificate = clients.is_some_and(|clients| clients.required);
     let known = server.credentials.is_some() || !users.is_empty() || server.pam;
-    known || certificate || daemon.tokens_file.is_some()
+    known || certified(server) || daemon.tokens_file.is_some()
+}
+
+/// Whether all its clients have to show a certificate.
+fn certified(server: &Server) -> bool {
+    let clients = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    clients.is_some_and(|clients| clients.required)
 }
 
 fn shown(server: &Server) -> String {
@@ -94,12 +100,18 @@ fn close(r: &mut Reading<'_>, server: &Server) {
 }
 
 fn refuse(r: &mut Reading<'_>, server: &Server, asks: bool) {
-    let why = match asks {
-        true => "passwords could be read on their way, for it has no encryption",
-        false => "it asks for no password, and whoever can reach it could use it",
+    let (why, remedy) = match asks {
+        true => (
+            "passwords could be read on their way, for it has no encryption",
+            "set tls_cert and tls_key, or listen on 127.0.0.1",
+        ),
+        false => (
+            "it asks for no password, and whoever can reach it could use it",
+            "listen on 127.0.0.1, or have it ask, and speak TLS",
+        ),
     };
     let text = format!(
-        "{} can be reached from other machines, which strict=true forbids: {why}; listen on 127.0.0.1",
+        "{} can be reached from other machines, which strict=true forbids: {why}; {remedy}",
         shown(server)
     );
     let details = vec![r.locate(&server.section, "port"), r.locate("supervisord", "strict")];

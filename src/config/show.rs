@@ -11,7 +11,7 @@ use super::options::Options;
 use super::reading::Reading;
 use super::settings::{Autorestart, Group, Of, Process, Settings, Stream};
 use super::text::{from_bytes, repr, shown};
-use super::tokens;
+use super::token_line;
 use super::trace::Traced;
 
 /// One value.
@@ -276,7 +276,7 @@ fn environment(table: &Table, entry: &Entry) -> Json {
     for word in table.env.iter().chain(&entry.env) {
         let word = shown(&from_bytes(word));
         let (name, value) = word.split_once('=').unwrap_or((&word, ""));
-        let value = if tokens::is_token(value) { "***" } else { value };
+        let value = if token_line::is_token(value) { "***" } else { value };
         all.insert(name.to_owned(), Json::text(value));
     }
     Json::Object(all.into_iter().collect())

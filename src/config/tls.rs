@@ -10,10 +10,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::{CertRevocationListError, Error, InconsistentKeys, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
+use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 use super::expand::Names;
@@ -285,6 +286,15 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Where there are lists, no certificate is taken that none speaks of.
+    fn unlisted(&mut self, subjects: &[Name], issuers: &[Name]) {
+        for name in subjects.iter().filter(|name| !issuers.is_empty() && !issuers.contains(name)) {
+            let text =
+                format!("there is no list of {name}: clients with its certificates are refused");
+            self.advise(CRL, &text);
+        }
+    }
+
     /// Whether clients can be judged by all that.
     fn verify(
         &mut self,
@@ -297,6 +307,7 @@ impl Loader<'_, '_> {
             .filter_map(|der| Certificate::from_der(der).ok())
             .map(|cert| cert.tbs_certificate.subject)
             .collect();
+        let mut issuers = Vec::new();
         for (n, list) in (1..).zip(revoked) {
             let Ok(list) = CertificateList::from_der(list) else {
                 continue;
@@ -317,16 +328,20 @@ impl Loader<'_, '_> {
                     &format!("list {n} was to be renewed by {next}: it may lack names"),
                 );
             }
+            issuers.push(list.issuer);
         }
+        self.unlisted(&subjects, &issuers);
         let lists = revoked.iter().map(|der| der.clone().into());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let why = match verifier.with_crls(lists).build() {
+        let (key, why) = match verifier.with_crls(lists).build() {
             Ok(_) => return Some(()),
-            Err(VerifierBuilderError::InvalidCrl(why)) => format!("{CRL} cannot be used: {why:?}"),
-            Err(why) => format!("{CA} cannot be used: {why}"),
+            Err(VerifierBuilderError::InvalidCrl(why)) => {
+                (CRL, format!("{CRL}: a list cannot be used: {}", reason(&why)))
+            }
+            Err(why) => (CA, format!("{CA} cannot be used: {why}")),
         };
-        self.wrong(CA, why, "have it made anew by the authority".to_owned());
+        self.wrong(key, why, "have it made anew by the authority".to_owned());
         None
     }
 }
@@ -336,6 +351,20 @@ fn client_auth(text: &str) -> Read<bool> {
         "required" => Ok(true),
         "optional" => Ok(false),
         _ => Err(format!("not a valid {AUTH} value: {}; it is required or optional", repr(text))),
+    }
+}
+
+/// Why a list of revoked certificates cannot be used.
+fn reason(why: &CertRevocationListError) -> &'static str {
+    match why {
+        CertRevocationListError::UnsupportedCrlVersion => "it is not of version 2",
+        CertRevocationListError::UnsupportedDeltaCrl => "it is the difference to another list",
+        CertRevocationListError::UnsupportedIndirectCrl => "it is of more than one authority",
+        CertRevocationListError::UnsupportedCriticalExtension => {
+            "it has an extension that is not known"
+        }
+        CertRevocationListError::UnsupportedRevocationReason => "it has a reason that is not known",
+        _ => "it is damaged",
     }
 }
 

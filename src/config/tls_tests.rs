@@ -131,3 +131,336 @@ fn programs_are_told_of_https() {
     let url = "SUPERVISOR_SERVER_URL=https://127.0.0.1:1".to_owned();
     assert!(texts(&entry(&table, 0).env).contains(&url));
 }
+
+#[test]
+fn what_is_wrong_is_said_with_place_file_and_remedy() {
+    let pki = Pki::new();
+    let other = Pki::new();
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+               -----END RSA PRIVATE KEY-----\n";
+    let cut = pki.server.pem.replace("-----END", "");
+    let odd = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let nothing = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let empty = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+    for (file, text, key, expected) in [
+        ("server.pem", "", "tls_cert", "tls_cert /etc/server.pem is no PEM file"),
+        ("server.pem", "0\u{1}", "tls_cert", "tls_cert /etc/server.pem is no PEM file"),
+        (
+            "server.pem",
+            &pki.server.key,
+            "tls_cert",
+            "tls_cert /etc/server.pem has no certificate in it",
+        ),
+        ("server.pem", &cut, "tls_cert", "tls_cert /etc/server.pem is damaged"),
+        (
+            "server.pem",
+            nothing,
+            "tls_cert",
+            "tls_cert /etc/server.pem: the first certificate cannot be used: ",
+        ),
+        (
+            "server.pem",
+            &other.server.pem,
+            "tls_key",
+            "the key of tls_key does not belong to the first certificate in",
+        ),
+        ("server.key", "hunter2", "tls_key", "tls_key /etc/server.key is no PEM file"),
+        (
+            "server.key",
+            &pki.server.pem,
+            "tls_key",
+            "tls_key /etc/server.key has no private key in it",
+        ),
+        (
+            "server.key",
+            encrypted,
+            "tls_key",
+            "tls_key /etc/server.key is encrypted, and nobody is there",
+        ),
+        ("server.key", old, "tls_key", "tls_key /etc/server.key is encrypted, and nobody is there"),
+        ("server.key", odd, "tls_key", "the key of tls_key is of a kind that cannot be used"),
+        (
+            "server.key",
+            &other.server.key,
+            "tls_key",
+            "the key of tls_key does not belong to the first",
+        ),
+        (
+            "clients.pem",
+            "# none\n",
+            "tls_client_ca",
+            "tls_client_ca /etc/clients.pem is no PEM file",
+        ),
+        (
+            "clients.pem",
+            nothing,
+            "tls_client_ca",
+            "tls_client_ca /etc/clients.pem: certificate 1 cannot be used: ",
+        ),
+        ("clients.pem", &other.clients.pem.replace("clients", "x"), "", ""),
+        (
+            "revoked.pem",
+            &pki.clients.pem,
+            "tls_client_crl",
+            "has no list of revoked certificates in it",
+        ),
+        (
+            "revoked.pem",
+            empty,
+            "tls_client_crl",
+            "tls_client_crl: a list cannot be used: it is damaged",
+        ),
+    ] {
+        let run = pki.with(&format!("/etc/{file}"), text);
+        if expected.is_empty() {
+            run.ok();
+            continue;
+        }
+        let errors = run.errors();
+        let [error] = errors.as_slice() else { panic!("{errors:#?}") };
+        assert!(error.contains(expected), "{error}");
+        let line = error.lines().nth(1).unwrap();
+        assert!(
+            line.starts_with("  /etc/s.conf:") && line.ends_with(&format!("] {key}")),
+            "{error}"
+        );
+        assert!(error.lines().count() == 3, "{error}");
+        assert!(!error.contains("AAAA") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn files_are_had_by_the_rules_of_configuration_files() {
+    let pki = Pki::new();
+    for (answer, text) in [
+        (Answer::Errno(ENOENT), "/etc/server.key: No such file or directory"),
+        (Answer::Kind, "/etc/server.key is not a regular file"),
+        (
+            Answer::Unsafe { upto: 4, uid: 1000, mode: 0o40_755 },
+            "/etc belongs to alice (uid 1000) and has mode 0755: others than root could change it",
+        ),
+    ] {
+        let errors = pki.run(TLS).denied("/etc/server.key", answer).errors();
+        let [error] = errors.as_slice() else { panic!("{errors:#?}") };
+        assert!(error.starts_with("tls_key /etc/server.key cannot be read\n"), "{error}");
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn keys_that_others_can_read() {
+    let pki = Pki::new();
+    let with = |owner: (u32, u32, u32), more: &str| {
+        let mut run = pki.run(&format!("{TLS}\n{more}"));
+        run.files.modes.insert("/etc/server.key".to_owned(), owner);
+        run
+    };
+    for (owner, warned) in [
+        ((0, 0, 0o600), false),
+        ((0, 0, 0o400), false),
+        ((0, 0, 0o640), true),
+        ((0, 0, 0o604), true),
+        ((0, 100, 0o640), true),
+    ] {
+        let (_, settings) = with(owner, "").ok();
+        let notes = notes(&settings, Level::Warn);
+        assert_eq!(notes.len(), usize::from(warned), "{owner:?}: {notes:?}");
+        if warned {
+            let text = format!(
+                "/etc/s.conf:6: [inet_http_server] tls_key: tls_key /etc/server.key has mode {:04o}: others than its owner can \
+                 read the key; put it right with: chmod go= /etc/server.key",
+                owner.2
+            );
+            assert_eq!(notes, [text]);
+        }
+    }
+    let error = with((0, 0, 0o640), "[supervisord]\nstrict=true").error();
+    assert!(error.starts_with("tls_key /etc/server.key has mode 0640: "), "{error}");
+    // A daemon that is somebody else reads it by its group at a later reading.
+    let alice = |owner| {
+        let mut run = run(&format!(
+            "[supervisord]\nuser=alice\n[inet_http_server]\nport=127.0.0.1:1\n{TLS}\n"
+        ))
+        .file("/etc/server.pem", &pki.server.pem)
+        .file("/etc/server.key", &pki.server.key);
+        run.files.modes.insert("/etc/server.key".to_owned(), owner);
+        notes(&run.ok().1, Level::Warn).len()
+    };
+    assert_eq!((alice((0, 100, 0o640)), alice((0, 101, 0o640)), alice((0, 100, 0o660))), (0, 1, 1));
+}
+
+#[test]
+fn what_ends_is_said_and_the_rest_starts() {
+    let pki = Pki::new();
+    let with = |params: &CertificateParams| {
+        let pair = pair(params);
+        let run =
+            pki.run(TLS).file("/etc/server.pem", &pair.pem).file("/etc/server.key", &pair.key);
+        let (_, settings) = run.ok();
+        assert!(settings.servers[0].tls.is_some());
+        notes(&settings, Level::Warn)
+    };
+    let notes_of = with(&params("a", 2021));
+    assert_eq!(
+        notes_of,
+        [
+            "/etc/s.conf:5: [inet_http_server] tls_cert: the certificate in /etc/server.pem has expired on \
+             2021-01-01T00:00:00Z, it is refused; renew it"
+        ]
+    );
+    let mut early = params("a", 2090);
+    early.not_before = date_time_ymd(2080, 1, 1);
+    assert!(with(&early)[0].contains("is not valid before 2080-01-01T00:00:00Z"));
+    let mut soon = params("a", 2090);
+    let now = std::time::SystemTime::now();
+    soon.not_after = (now + std::time::Duration::from_secs(13 * 24 * 3600)).into();
+    assert!(with(&soon)[0].contains("; renew it before"));
+    soon.not_after = (now + std::time::Duration::from_secs(15 * 24 * 3600)).into();
+    assert!(with(&soon).is_empty());
+    let (params_of, key, clients) = authority("clients");
+    let list = revoked(&params_of, key, 2021);
+    let run = pki.with("/etc/clients.pem", &clients.pem).file("/etc/revoked.pem", &list);
+    let notes = notes(&run.ok().1, Level::Warn);
+    assert!(notes[0].contains("list 1 was to be renewed by 2021-01-01T00:00:00Z"), "{notes:?}");
+}
+
+#[test]
+fn a_list_of_another_authority_is_refused() {
+    let pki = Pki::new();
+    let (params_of, key, _) = authority("others");
+    let list = revoked(&params_of, key, 2090);
+    let error = pki.with("/etc/revoked.pem", &list).error();
+    assert_eq!(error, "tls_client_crl: list 1 is of CN=others, no authority of tls_client_ca");
+}
+
+#[test]
+fn an_authority_without_a_list_where_others_have_one() {
+    let pki = Pki::new();
+    let (_, _, other) = authority("others");
+    let both = pki.clients.pem.clone() + &other.pem;
+    let (_, settings) = pki.with("/etc/clients.pem", &both).ok();
+    let found = notes(&settings, Level::Warn);
+    assert!(found[0].contains("there is no list of CN=others: clients with"), "{found:?}");
+    let lines = ALL.replace("tls_client_crl=/etc/revoked.pem", "");
+    let (_, settings) = pki.run(&lines).file("/etc/clients.pem", &both).ok();
+    assert!(notes(&settings, Level::Warn).is_empty());
+}
+
+#[test]
+fn keys_that_need_each_other() {
+    let pki = Pki::new();
+    for (lines, expected) in [
+        ("tls_cert=/etc/server.pem", "[inet_http_server] has tls_cert but no tls_key"),
+        ("tls_key=/etc/server.key", "[inet_http_server] has tls_key but no tls_cert"),
+        ("tls_client_ca=/etc/clients.pem", "[inet_http_server] has tls_client_ca but no tls_cert"),
+        (&format!("{TLS}\ntls_client_auth=required"), "has tls_client_auth but no tls_client_ca"),
+        (
+            &format!("{TLS}\ntls_client_crl=/etc/revoked.pem"),
+            "has tls_client_crl but no tls_client_ca",
+        ),
+        (&ALL.replace("optional", "never"), "not a valid tls_client_auth value: 'never'"),
+        (&ALL.replace("/etc/server.key", ""), "the path is empty"),
+        ("auth=pam", "[inet_http_server] has auth=pam but no TLS"),
+        ("auth=ldap", "not a valid auth value: 'ldap'"),
+    ] {
+        let error = pki.run(lines).error();
+        assert!(error.contains(expected), "{lines}: {error}");
+    }
+    let (table, settings) = pki.run(&format!("{TLS}\nauth=pam")).ok();
+    assert!(table.pam && settings.servers[0].pam);
+    let (table, settings) = run(&format!("{BASE}[unix_http_server]\nfile=/s\nauth=pam\n")).ok();
+    assert!(table.pam && settings.servers[0].pam);
+    let (table, settings) = run(&format!("{BASE}[unix_http_server]\nfile=/s\ntls_cert=/x\n")).ok();
+    assert!(
+        !table.pam && notes(&settings, Level::Warn)[0].contains("is not known and has no effect")
+    );
+}
+
+#[test]
+fn beyond_loopback_tls_and_a_proof_are_fine() {
+    let pki = Pki::new();
+    let server = |lines: &str, strict: &str| {
+        let lines = lines.replace("port=127.0.0.1:1", "");
+        let mut run = pki.run(&format!("{lines}\n[supervisord]\n{strict}"));
+        let text = run.files.files["/etc/s.conf"].clone().unwrap();
+        let text = String::from_utf8(text).unwrap().replace("127.0.0.1:1", "*:1");
+        run.files.files.insert("/etc/s.conf".to_owned(), Ok(text.into_bytes()));
+        run
+    };
+    let clients = "tls_client_ca=/etc/clients.pem";
+    for (lines, guarded) in [
+        (format!("{TLS}\nusername=u\npassword=p"), true),
+        (format!("{TLS}\nauth=pam"), true),
+        (format!("{TLS}\n{clients}"), false),
+        (format!("{TLS}\n[supervisord]\ntokens_file=/etc/tokens"), true),
+    ] {
+        for strict in ["", "strict=true"] {
+            let (_, settings) = server(&lines, strict).ok();
+            assert_eq!(settings.servers.len(), 1, "{lines}");
+            assert_eq!(settings.servers[0].guarded, guarded, "{lines}");
+            assert!(notes(&settings, Level::Warn).is_empty(), "{lines}: {:?}", settings.notes);
+        }
+    }
+    for lines in [TLS.to_owned(), format!("{TLS}\n{clients}\ntls_client_auth=optional")] {
+        let (_, settings) = server(&lines, "").ok();
+        assert!(settings.servers.is_empty(), "{lines}");
+        let error = server(&lines, "strict=true").error();
+        assert!(error.contains("strict=true forbids: it asks for no password"), "{error}");
+    }
+    let (_, settings) = server("username=u\npassword=p", "").ok();
+    assert!(notes(&settings, Level::Warn)[0].ends_with("; set tls_cert and tls_key"));
+}
+
+#[test]
+fn a_later_reading_takes_new_certificates_and_leaves_the_protocol() {
+    let pki = Pki::new();
+    let later = |table: &Table, mut run: Run| {
+        run.facts.start.again = true;
+        run.facts.current = Some(table.clone());
+        run
+    };
+    let program = "\n[program:a]\ncommand=a";
+    let tls = format!("{TLS}{program}");
+    let (secure, _) = pki.run(&tls).ok();
+    let (plain, _) = pki.run(program).ok();
+
+    let other = Pki::new();
+    let (table, settings) = later(&secure, other.run(&tls)).ok();
+    assert_eq!(table, secure);
+    assert!(settings.notes.is_empty(), "{:?}", settings.notes);
+    assert_eq!(
+        settings.servers[0].tls.as_ref().unwrap().chain,
+        std::slice::from_ref(&other.server.der)
+    );
+
+    // Off and on: the socket goes on as it is, by what its server was told last.
+    for (current, text) in [(&secure, program), (&plain, tls.as_str())] {
+        let (table, settings) = later(current, pki.run(text)).ok();
+        assert_eq!(&table, current, "programs are told of the server in force");
+        assert!(settings.servers.is_empty());
+        let expected = "[inet_http_server] tls_cert changed; it takes effect at the next restart";
+        assert_eq!(notes(&settings, Level::Warn), [expected]);
+    }
+    // One that cannot be used leaves everything as it was.
+    let bad = pki.run(&tls).file("/etc/server.key", &other.server.key);
+    let Outcome::Complain(complaints) = later(&secure, bad).outcome() else { panic!() };
+    assert!(complaints.fault.starts_with("the key of tls_key does not belong"), "{complaints:?}");
+    // PAM follows the reading.
+    let pam = "[unix_http_server]\nfile=/s\nauth=pam";
+    let (table, _) = run(&format!("{BASE}{pam}\n")).ok();
+    let (table, _) = later(&table, run(&format!("{BASE}[unix_http_server]\nfile=/s\n"))).ok();
+    assert!(!table.pam);
+}
+
+#[test]
+fn nothing_of_a_key_is_shown() {
+    let pki = Pki::new();
+    for how in [&["--check", "--show"][..], &["--check", "--json"], &["--policy"]] {
+        let mut run = pki.run(ALL).more(how);
+        let Outcome::Leave { status: 0, stdout, stderr } = run.outcome() else { panic!() };
+        let secret = pki.server.key.lines().nth(1).unwrap();
+        assert!(!stdout.contains(secret) && !stderr.contains(secret), "{how:?}");
+    }
+}

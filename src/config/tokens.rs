@@ -4,43 +4,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
-use policy::access::{Role, Who};
-use privsep::table::{Entry, Table};
-use sha2::{Digest, Sha256};
+use policy::access::Role;
+use privsep::table::Table;
 
 use super::files::Files;
 use super::include;
 use super::model::{Daemon, Group};
-use super::principals;
 use super::reading::Reading;
 use super::settings::Token;
-use super::text::{from_bytes, repr};
-use super::values::Read;
+use super::text::{bytes, from_bytes, repr};
+use super::token_line::{self, FIELDS, token};
+
+pub use super::token_line::{PREFIX, digest, is_token};
 
 const SECTION: &str = "supervisord";
 const FILE: &str = "tokens_file";
-/// How every token begins.
-pub const PREFIX: &str = "svt_";
-/// How long every token is, in characters.
-const LENGTH: usize = 47;
 /// Where a program finds its token.
 pub const VARIABLE: &str = "SUPERVISOR_TOKEN";
-/// What a line of the file has.
-const FIELDS: &str = "NAME ROLE EXPIRES MAKER SHA256";
-
-/// What is kept of a token.
-pub fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
-}
-
-/// A token of these random bytes.
-fn token(random: &[u8; 32]) -> String {
-    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
-}
-
 /// The tokens that `tokens_file` lists. A file that is not there lists none.
 pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<Token> {
     let Some(path) = &daemon.tokens_file else {
@@ -79,21 +59,24 @@ pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<
 }
 
 /// What the file says, line by line.
-fn lines(r: &mut Reading<'_>, path: &str, bytes: &[u8]) -> Vec<Token> {
+fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut names, mut digests) = (HashMap::new(), BTreeSet::new());
-    for (number, text) in (1..).zip(from_bytes(bytes).lines()) {
-        let text = text.trim();
-        if text.is_empty() || text.starts_with('#') {
+    for (number, text) in (1..).zip(from_bytes(file).lines()) {
+        if token_line::is_remark(text) {
             continue;
         }
-        let read = line(text).and_then(|token| match names.insert(token.name.clone(), number) {
-            Some(other) => Err(format!("there is a token {} in line {other} already", token.name)),
-            None if !digests.insert(token.digest) => {
-                Err("another line has the same SHA-256: a token has one name and one role"
-                    .to_owned())
+        let read = token_line::read(text).and_then(|token| {
+            match names.insert(token.name.clone(), number) {
+                Some(other) => {
+                    Err(format!("there is a token {} in line {other} already", token.name))
+                }
+                None if !digests.insert(token.digest) => {
+                    Err("another line has the same SHA-256: a token has one name and one role"
+                        .to_owned())
+                }
+                None => Ok(token),
             }
-            None => Ok(token),
         });
         match read {
             Ok(token) => {
@@ -113,59 +96,6 @@ fn lines(r: &mut Reading<'_>, path: &str, bytes: &[u8]) -> Vec<Token> {
         }
     }
     tokens
-}
-
-/// One line. It is not quoted beyond its name: somebody may have put the token itself there.
-fn line(text: &str) -> Read<Token> {
-    let few = || format!("it has too few fields: {FIELDS}");
-    let mut rest = text;
-    let mut next = || {
-        let (field, after) = rest.split_once(char::is_whitespace)?;
-        rest = after.trim_start();
-        Some(field)
-    };
-    let (name, role, expires) =
-        next().zip(next()).zip(next()).map(|((a, b), c)| (a, b, c)).ok_or_else(few)?;
-    // Names in certificates may have spaces.
-    let (maker, hash) = rest.rsplit_once(char::is_whitespace).ok_or_else(few)?;
-    if name.starts_with(PREFIX) {
-        return Err("its first field looks like a token: only the name stands there".to_owned());
-    }
-    let digest = hex(hash).ok_or("its last field is not 64 hexadecimal digits")?;
-    let name = principals::name(name)?;
-    let role = principals::name(role).map_err(|_| "its second field is no name of a role")?;
-    let expires = match expires {
-        "never" => None,
-        time => Some(
-            time.parse::<Timestamp>()
-                .ok()
-                .and_then(|time| u64::try_from(time.as_second()).ok())
-                .ok_or(
-                    "its third field is neither never nor a time such as 2026-12-31T23:59:59Z",
-                )?,
-        ),
-    };
-    let maker = match maker.trim_end() {
-        "owner" => None,
-        maker => match Who::parse(maker) {
-            Ok(_) => Some(maker.to_owned()),
-            Err(_) => {
-                return Err("its fourth field says not who made it: owner, user:NAME, …".to_owned());
-            }
-        },
-    };
-    Ok(Token { name, role, maker, expires, digest })
-}
-
-fn hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (n, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 fn now() -> u64 {
@@ -210,9 +140,9 @@ impl Mint {
     /// is no randomness.
     pub fn token(&mut self, r: &mut Reading<'_>, name: &str, role: &str) -> Option<String> {
         let current = r.facts.current.as_ref();
-        let kept = current.and_then(|table| kept(table, name));
         // What is somebody else's token is none of a program.
-        let kept = kept.filter(|token| !self.taken.contains(&digest(token)));
+        let free = |token: &String| !self.taken.contains(&digest(token));
+        let kept = current.and_then(|table| given(table, name).find(free));
         let token = match kept {
             Some(token) => token,
             None => match r.host.random() {
@@ -231,22 +161,14 @@ impl Mint {
     }
 }
 
-/// The token that the entry of that name in force has.
-fn kept(current: &Table, name: &str) -> Option<String> {
-    let name = super::text::bytes(name);
-    let mut entries = current.entries.iter().flatten().filter(|entry| entry.name == name);
-    entries.find_map(given)
-}
-
-fn given(entry: &Entry) -> Option<String> {
-    let mut words = entry.env.iter().map(|word| from_bytes(word));
-    let value =
-        words.find_map(|word| Some(word.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))?;
-    is_token(&value).then_some(value)
-}
-
-/// Whether a text has the form of a token.
-pub fn is_token(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    text.len() == LENGTH && text.starts_with(PREFIX) && text.chars().all(fits)
+/// The tokens that entries of that name in force have.
+fn given(current: &Table, name: &str) -> impl Iterator<Item = String> {
+    let name = bytes(name);
+    let entries = current.entries.iter().flatten().filter(move |entry| entry.name == name);
+    entries.filter_map(|entry| {
+        let mut words = entry.env.iter().map(|word| from_bytes(word));
+        let value =
+            |word: String| word.strip_prefix(VARIABLE)?.strip_prefix('=').map(str::to_owned);
+        words.find_map(value).filter(|value| is_token(value))
+    })
 }

@@ -9,6 +9,8 @@ pub enum Address {
     Unix(String),
     /// Host name or address, and port.
     Inet(String, u16),
+    /// The same, spoken to by TLS.
+    Tls(String, u16),
 }
 
 /// Why a `serverurl` cannot be used; the reference's words.
@@ -22,33 +24,48 @@ impl fmt::Display for BadUrl {
 }
 
 impl Address {
-    /// Reads `unix://PATH` or `http://HOST[:PORT][/…]`. Credentials in it are ignored; without a port it is 80.
+    /// Reads `unix://PATH`, `http://HOST[:PORT][/…]` or the same with `https`. Credentials in it are ignored; without a port
+    /// it is 80, or 443.
     pub fn parse(url: &str) -> Result<Address, BadUrl> {
         if let Some(path) = url.strip_prefix("unix://") {
             return Ok(Address::Unix(path.to_owned()));
         }
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| BadUrl(format!("Unknown protocol for serverurl {url}")))?;
+        let (rest, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (rest, false),
+            (None, Some(rest)) => (rest, true),
+            (None, None) => return Err(BadUrl(format!("Unknown protocol for serverurl {url}"))),
+        };
         let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         let (host, port) = split_port(place);
         let port = match port {
-            None | Some("") => 80,
+            None | Some("") => default_port(tls),
             Some(text) => read_port(text)?,
         };
-        Ok(Address::Inet(host.to_ascii_lowercase(), port))
+        let host = host.to_ascii_lowercase();
+        Ok(if tls { Address::Tls(host, port) } else { Address::Inet(host, port) })
     }
 
     /// The value of a `Host` header.
     pub fn host_header(&self) -> String {
         match self {
             Address::Unix(_) => "localhost".to_owned(),
-            Address::Inet(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Address::Inet(host, 80) => host.clone(),
-            Address::Inet(host, port) => format!("{host}:{port}"),
+            Address::Inet(host, port) | Address::Tls(host, port) if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Address::Inet(host, 80) | Address::Tls(host, 443) => host.clone(),
+            Address::Inet(host, port) | Address::Tls(host, port) => format!("{host}:{port}"),
         }
     }
+
+    /// Whether it is spoken to by TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Address::Tls(..))
+    }
+}
+
+fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
 }
 
 fn split_port(place: &str) -> (&str, Option<&str>) {
@@ -84,6 +101,9 @@ mod tests {
         assert_eq!(Address::parse("http://h"), inet("h", 80));
         assert_eq!(Address::parse("http://h:"), inet("h", 80));
         assert_eq!(Address::parse("http://[::1]:9001/"), inet("::1", 9001));
+        let tls = |host: &str, port| Ok(Address::Tls(host.to_owned(), port));
+        assert_eq!(Address::parse("https://H.example/RPC2"), tls("h.example", 443));
+        assert_eq!(Address::parse("https://u:p@[::1]:9001"), tls("::1", 9001));
     }
 
     #[test]
@@ -104,5 +124,7 @@ mod tests {
         assert_eq!(header("http://h:9001"), Ok("h:9001".to_owned()));
         assert_eq!(header("http://h"), Ok("h".to_owned()));
         assert_eq!(header("http://[::1]:9001"), Ok("[::1]:9001".to_owned()));
+        assert_eq!(header("https://h"), Ok("h".to_owned()));
+        assert_eq!(header("https://h:80"), Ok("h:80".to_owned()));
     }
 }

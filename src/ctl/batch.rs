@@ -68,7 +68,7 @@ impl<'c> Batch<'c> {
     }
 
     /// Waits for an answer; whose it is.
-    fn ready(&self) -> io::Result<usize> {
+    fn ready(&mut self) -> io::Result<usize> {
         if self.under_way.len() == 1 {
             return Ok(0);
         }
@@ -80,7 +80,12 @@ impl<'c> Batch<'c> {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            if let Some(ready) = fds.iter().position(|fd| fd.any().unwrap_or(false)) {
+            let told: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+            let mut connections = self.under_way.iter_mut().zip(told);
+            let answered = |((_, connection), told): (&mut (usize, Connection), bool)| {
+                told && connection.has_answer()
+            };
+            if let Some(ready) = connections.position(answered) {
                 return Ok(ready);
             }
         }

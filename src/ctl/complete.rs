@@ -94,10 +94,11 @@ pub fn offers(operand: Operand, typed: &str, names: impl FnOnce() -> Vec<Name>) 
         }
         Operand::Group => all(beginning(typed, groups(&names()))),
         Operand::Signal => fixed(SIGNALS),
-        Operand::Url => fixed(&["http://", "unix://"]),
+        Operand::Url => fixed(&["http://", "https://", "unix://"]),
         Operand::Action => actions(typed),
         Operand::Right => fixed(&RIGHTS),
         Operand::AuditVerb => fixed(&["show", "verify"]),
+        Operand::TokenVerb => fixed(&["create", "list", "revoke"]),
         Operand::File => files(typed),
         Operand::Nothing | Operand::Anything => Vec::new(),
     }
@@ -246,6 +247,8 @@ mod tests {
         assert_eq!(words("can alice st"), ["start", "stop", "stdin"]);
         assert_eq!(words("can alice view c"), ["cat"]);
         assert_eq!(words("audit v"), ["verify"]);
+        assert_eq!(words("token "), ["create", "list", "revoke"]);
+        assert_eq!(words("token create --r"), ["--role"]);
     }
 
     #[test]

@@ -4,13 +4,25 @@ use ini::{Ini, ParseOption, Properties};
 
 use super::options::is_url;
 use super::secret;
-use crate::config::path;
+use crate::config::ctl::TlsFiles;
 use crate::config::text::repr;
+use crate::config::{path, values};
 
 /// Section names begin so.
 const PREFIX: &str = "context:";
-const KEYS: [&str; 6] =
-    ["serverurl", "username", "password", "password_file", "prompt", "history_file"];
+const KEYS: [&str; 11] = [
+    "serverurl",
+    "username",
+    "password",
+    "password_file",
+    "prompt",
+    "history_file",
+    "cacert",
+    "cert",
+    "key",
+    "crl",
+    "insecure",
+];
 
 /// A server, and as whom to speak to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,6 +39,8 @@ pub struct Chosen {
     pub prompt: String,
     /// File of the shell's history.
     pub history_file: Option<String>,
+    /// How the server proves who it is, and the client to it.
+    pub tls: TlsFiles,
 }
 
 /// Where the contexts of a user with this home directory are: `$XDG_CONFIG_HOME/supervisor/contexts.ini`, that directory being `~/.config` by default.
@@ -121,7 +135,16 @@ fn choose(
     if password.is_some() && password_file.is_some() {
         return Err(wrong("has both password and password_file"));
     }
+    let insecure = get("insecure").map(|text| values::boolean(&text)).transpose();
+    let tls = TlsFiles {
+        cacert: get("cacert").map(beside),
+        cert: get("cert").map(beside),
+        key: get("key").map(beside),
+        crl: get("crl").map(beside),
+        insecure: insecure.map_err(|text| wrong(&format!("insecure: {text}")))?.unwrap_or_default(),
+    };
     Ok(Chosen {
+        tls,
         serverurl,
         username: get("username"),
         password,
@@ -156,6 +179,7 @@ mod tests {
         assert_eq!(web.serverurl, "http://[::1]:9001");
         assert_eq!((web.username.as_deref(), web.prompt.as_str()), (Some("u"), "web1"));
         assert_eq!(web.password.as_deref(), Some("a;b#\\c \"d"));
+        assert_eq!(web.tls, TlsFiles::default());
         let db = look("db", TWO, 0o600).unwrap();
         assert_eq!((db.prompt.as_str(), db.password), ("DB", None));
         assert!(db.password_file.unwrap().ends_with("/db.secret"));
@@ -185,6 +209,10 @@ mod tests {
             ("[context:x]\nusername=a\n", "has no serverurl"),
             ("[context:x]\nserverurl=here\n", "is not a URL"),
             ("[context:x]\nserverurl=http://h\npassword=a\npassword_file=b\n", "has both"),
+            (
+                "[context:x]\nserverurl=https://h\ninsecure=perhaps\n",
+                "insecure: not a valid boolean",
+            ),
             ("[context:x\nhunter2\n", "this is no INI file"),
         ] {
             let error = error("x", text, 0o600);
@@ -193,6 +221,18 @@ mod tests {
         assert!(
             find("x", "/nonexistent", None).map(|_| ()).unwrap_err().contains("there is no file")
         );
+    }
+
+    #[test]
+    fn files_are_beside_the_contexts() {
+        let text = "[context:x]\nserverurl=https://h\ncacert=ca.pem\ncert=~/me.pem\nkey=/k\ncrl=\ninsecure=no\n";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("contexts.ini");
+        fs::write(&path, text).unwrap();
+        let tls = find("x", path.to_str().unwrap(), Some("/home/me")).unwrap().tls;
+        assert_eq!(tls.cacert, Some(dir.path().join("ca.pem").to_str().unwrap().to_owned()));
+        assert_eq!(tls.cert.as_deref(), Some("/home/me/me.pem"));
+        assert_eq!((tls.key.as_deref(), tls.crl, tls.insecure), (Some("/k"), None, false));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::contexts;
 use super::options::{CommandLine, home};
 use super::secret;
-use crate::config::ctl::Client;
+use crate::config::ctl::{Client, TlsFiles};
 
 /// A variable that is set to something.
 fn variable<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e str> {
@@ -43,6 +43,8 @@ pub fn context(
         password,
         prompt: context.prompt,
         history_file: context.history_file,
+        tls: context.tls,
+        tokens_file: None,
     }))
 }
 
@@ -55,6 +57,35 @@ fn from_environment(environment: &[(String, String)]) -> Result<Option<String>, 
     match variable(environment, "SUPERVISOR_PASSWORD") {
         Some(password) => Ok(Some(password.to_owned())),
         None => variable(environment, "SUPERVISOR_PASSWORD_FILE").map(secret::password).transpose(),
+    }
+}
+
+/// What TLS goes by. The command line comes first; then a context, then the environment, then the configuration. A
+/// certificate and its key come from the same place.
+pub fn tls(
+    line: &CommandLine,
+    environment: &[(String, String)],
+    file: TlsFiles,
+    in_context: bool,
+) -> TlsFiles {
+    let get = |name: &str| variable(environment, name).map(str::to_owned);
+    let typed = (line.cert.clone(), line.key.clone());
+    let told = (get("SUPERVISOR_CERT"), get("SUPERVISOR_KEY"));
+    let kept = (file.cert, file.key);
+    let authorities = get("SUPERVISOR_CACERT");
+    let (pairs, cacert) = if in_context {
+        ([typed, kept, told], file.cacert.or(authorities))
+    } else {
+        ([typed, told, kept], authorities.or(file.cacert))
+    };
+    let given = |(cert, key): &(Option<String>, Option<String>)| cert.is_some() || key.is_some();
+    let (cert, key) = pairs.into_iter().find(given).unwrap_or_default();
+    TlsFiles {
+        cacert: line.cacert.clone().or(cacert),
+        cert,
+        key,
+        crl: line.crl.clone().or(file.crl),
+        insecure: line.insecure.is_some() || file.insecure,
     }
 }
 

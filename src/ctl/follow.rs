@@ -36,13 +36,16 @@ impl Read for Watched {
     /// An interrupt looks like the end of the stream, and is noted.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            if self.stream.holds_more() {
+                return self.stream.read(buffer);
+            }
             let [interrupt, stream] = wait_for([self.interrupts.as_fd(), self.stream.as_fd()])?;
             if interrupt {
                 self.interrupts.take();
                 self.interrupted = true;
                 return Ok(0);
             }
-            if stream {
+            if stream && self.stream.take_in()? {
                 return self.stream.read(buffer);
             }
         }

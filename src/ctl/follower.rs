@@ -4,14 +4,14 @@ use std::io::{self, BufReader, Read, Write};
 use std::thread::{self, JoinHandle};
 
 use super::address::Address;
-use super::http::{Body, Stream, get, read_head};
+use super::http::{Body, Closer, Stream, get, read_head};
 use super::server::Server;
 use super::trouble::Trouble;
 
 /// Connects and asks for a log.
 pub fn connect(server: &Server, path: &str) -> Result<Stream, Trouble> {
     let address = Address::parse(&server.url)?;
-    let mut stream = Stream::connect(&address)?;
+    let mut stream = Stream::connect(&address, server.tls())?;
     let request = get(path, &address.host_header(), server.authorization());
     stream.write_all(request.as_bytes())?;
     Ok(stream)
@@ -49,7 +49,7 @@ pub fn parts(body: &mut impl Read, mut take: impl FnMut(&[u8]) -> bool) -> io::R
 /// A thread that reads a stream.
 pub struct Follower<T> {
     thread: JoinHandle<T>,
-    closer: Stream,
+    closer: Closer,
 }
 
 impl<T: Send + 'static> Follower<T> {
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Follower<T> {
         stream: Stream,
         read: impl FnOnce(&mut BufReader<Stream>) -> T + Send + 'static,
     ) -> io::Result<Follower<T>> {
-        let closer = stream.try_clone()?;
+        let closer = stream.closer()?;
         let thread = thread::spawn(move || read(&mut BufReader::new(stream)));
         Ok(Follower { thread, closer })
     }

@@ -6,26 +6,31 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use super::address::Address;
+use super::tls::{Link, Tls};
 use super::trouble::Trouble;
 
 /// Longest line of a response head that is read, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
 /// Most room that is made for an answer because its head says how long it is, in bytes.
 const FIRST_ROOM: u64 = 16 << 20;
+/// How TLS marks that something is wrong.
+const TLS_ALERT: u8 = 21;
 /// Most header lines that are read.
 const MAX_HEADERS: usize = 200;
 
-/// A connected socket of either kind.
+/// A connection of any kind.
 pub enum Stream {
     /// To a path.
     Unix(UnixStream),
     /// To a host.
     Tcp(TcpStream),
+    /// To a host, by TLS.
+    Tls(Box<Link>),
 }
 
 impl Stream {
-    /// Connects, trying each address that the host has.
-    pub fn connect(address: &Address) -> Result<Stream, Trouble> {
+    /// Connects, trying each address that the host has. `tls` says how servers prove who they are, where they do.
+    pub fn connect(address: &Address, tls: &Tls) -> Result<Stream, Trouble> {
         match address {
             Address::Unix(path) => match UnixStream::connect(path) {
                 Ok(stream) => Ok(Stream::Unix(stream)),
@@ -34,30 +39,64 @@ impl Stream {
                 }
                 Err(error) => Err(Trouble::Io(error)),
             },
-            Address::Inet(host, port) => {
-                let found = (host.as_str(), *port).to_socket_addrs().map_err(Trouble::Lookup)?;
-                let stream = TcpStream::connect(found.collect::<Vec<_>>().as_slice())?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+            Address::Inet(host, port) => reach(host, *port).map(Stream::Tcp),
+            Address::Tls(host, port) => {
+                // What is wrong with the files is not the server's business.
+                tls.check()?;
+                let link = tls.over(reach(host, *port)?, host, *port)?;
+                Ok(Stream::Tls(Box::new(link)))
             }
+        }
+    }
+
+    /// What ends the connection from elsewhere.
+    pub fn closer(&self) -> io::Result<Closer> {
+        match self {
+            Stream::Unix(stream) => stream.try_clone().map(Closer::Unix),
+            Stream::Tcp(stream) => stream.try_clone().map(Closer::Tcp),
+            Stream::Tls(link) => link.socket().try_clone().map(Closer::Tcp),
+        }
+    }
+
+    /// Whether there is something to read that has come already: the socket has nothing to tell of it.
+    pub fn holds_more(&mut self) -> bool {
+        match self {
+            Stream::Unix(_) | Stream::Tcp(_) => false,
+            Stream::Tls(link) => link.holds_more(),
+        }
+    }
+
+    /// Takes in what the socket has; whether there is something to read then. There is not where it is but a part of what
+    /// TLS sends at a time, or between the two ends of TLS alone.
+    pub fn take_in(&mut self) -> io::Result<bool> {
+        match self {
+            Stream::Unix(_) | Stream::Tcp(_) => Ok(true),
+            Stream::Tls(link) => link.take_in(),
         }
     }
 }
 
-impl Stream {
-    /// Another handle of the same socket.
-    pub fn try_clone(&self) -> io::Result<Stream> {
-        match self {
-            Stream::Unix(stream) => stream.try_clone().map(Stream::Unix),
-            Stream::Tcp(stream) => stream.try_clone().map(Stream::Tcp),
-        }
-    }
+fn reach(host: &str, port: u16) -> Result<TcpStream, Trouble> {
+    let found = (host, port).to_socket_addrs().map_err(Trouble::Lookup)?;
+    let stream = TcpStream::connect(found.collect::<Vec<_>>().as_slice())?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
 
-    /// Ends the connection, also for whoever waits for something to read from it.
+/// What ends a connection, also for whoever waits for something to read from it.
+pub enum Closer {
+    /// To a path.
+    Unix(UnixStream),
+    /// To a host.
+    Tcp(TcpStream),
+}
+
+impl Closer {
+    /// Ends it.
     pub fn shut(&self) {
         let _ = match self {
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Closer::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Closer::Tcp(stream) => stream.shutdown(Shutdown::Both),
         };
     }
 }
@@ -67,6 +106,7 @@ impl Read for Stream {
         match self {
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Tls(link) => link.read(buffer),
         }
     }
 }
@@ -76,6 +116,7 @@ impl Write for Stream {
         match self {
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Tcp(stream) => stream.write(buffer),
+            Stream::Tls(link) => link.write(buffer),
         }
     }
 
@@ -89,6 +130,7 @@ impl AsFd for Stream {
         match self {
             Stream::Unix(stream) => stream.as_fd(),
             Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Tls(link) => link.socket().as_fd(),
         }
     }
 }
@@ -284,9 +326,14 @@ pub struct Connection {
 
 impl Connection {
     /// Connects.
-    pub fn open(address: &Address) -> Result<Connection, Trouble> {
-        let stream = Stream::connect(address)?;
+    pub fn open(address: &Address, tls: &Tls) -> Result<Connection, Trouble> {
+        let stream = Stream::connect(address, tls)?;
         Ok(Connection { reader: BufReader::new(stream), host: address.host_header() })
+    }
+
+    /// Whether an answer has begun to come, as far as the socket has it. An error is for whoever reads it.
+    pub fn has_answer(&mut self) -> bool {
+        !self.reader.buffer().is_empty() || self.reader.get_mut().take_in().unwrap_or(true)
     }
 
     /// Posts bodies to `/RPC2`, one after the other.
@@ -314,6 +361,7 @@ impl Connection {
 
     /// Reads the next answer: its head, and its body of at most `limit` bytes.
     pub fn answer(&mut self, limit: u64) -> Result<(Head, Vec<u8>), Trouble> {
+        self.look_for_tls()?;
         let head = read_head(&mut self.reader)?;
         let room = match head.framing {
             Framing::Length(length) => length.min(limit).min(FIRST_ROOM),
@@ -326,7 +374,31 @@ impl Connection {
         if length as u64 > limit {
             return Err(bad("the server's answer is too long").into());
         }
+        // Servers that speak TLS alone say so to whoever does not.
+        let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        if head.status == 400 && self.is_plain() && text.contains("https") {
+            return Err(self.speaks_tls());
+        }
         Ok((head, answer))
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self.reader.get_ref(), Stream::Tcp(_))
+    }
+
+    /// An answer that is no HTTP but an alert of TLS is no answer.
+    fn look_for_tls(&mut self) -> Result<(), Trouble> {
+        if self.is_plain() && self.reader.fill_buf()?.starts_with(&[TLS_ALERT, 3]) {
+            return Err(self.speaks_tls());
+        }
+        Ok(())
+    }
+
+    fn speaks_tls(&self) -> Trouble {
+        let host = &self.host;
+        Trouble::Tls(format!(
+            "{host} speaks https, and was asked by http: write https://{host} in its place"
+        ))
     }
 }
 

@@ -20,12 +20,14 @@ mod log;
 mod options;
 mod out;
 mod prompt;
-mod secret;
+pub(crate) mod secret;
 pub(crate) mod server;
 mod session;
 mod shell;
 mod sink;
 pub mod table;
+pub(crate) mod tls;
+mod token_file;
 pub(crate) mod trouble;
 mod trust;
 
@@ -37,6 +39,7 @@ use history::History;
 use options::{Stop, native};
 use server::Server;
 use session::{Session, status};
+use tls::Tls;
 
 use text::repr as quote;
 
@@ -68,23 +71,38 @@ pub fn run() -> u8 {
         }
     };
     let client = options.client;
-    let server = Server::new(client.serverurl, client.username, client.password);
+    let tls = Tls::new(client.tls);
+    let server = Server::new(client.serverurl, client.username, client.password).with_tls(tls);
     if let Some((complete::ACTION, rest)) =
         options.words.split_first().map(|(word, rest)| (word.as_str(), rest))
     {
         complete::answer(&server, &rest.join(" "));
         return status::SUCCESS;
     }
+    let local = options.words.first().is_some_and(|word| table::LOCAL.contains(&word.as_str()));
+    if !local && let Some(text) = server.unready() {
+        let usage = format!("Error: {text}");
+        if options.output.json {
+            out::refuse(&usage, status::INVALID_ARGS);
+        }
+        out::complain(&usage, options.output.raw);
+        return status::INVALID_ARGS;
+    }
     if options.words.is_empty() {
         let history = client.history_file.map(|path| History::new(native(&path).into()));
-        shell::run(
-            Session::new(server, true).with_settings(options.output),
-            &client.prompt,
-            history,
-        );
+        let session = Session::new(server, true)
+            .with_settings(options.output)
+            .with_tokens(client.tokens_file);
+        session.warn();
+        shell::run(session, &client.prompt, history);
         return status::SUCCESS;
     }
-    let mut session = Session::new(server, options.interactive).with_settings(options.output);
+    let mut session = Session::new(server, options.interactive)
+        .with_settings(options.output)
+        .with_tokens(client.tokens_file);
+    if !local {
+        session.warn();
+    }
     session.run(&options.words.join(" "));
     session.exit
 }

@@ -59,6 +59,11 @@ pub struct CommandLine {
     pub password_file: Option<String>,
     pub context: Option<String>,
     pub history_file: Option<String>,
+    pub cacert: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub crl: Option<String>,
+    pub insecure: Option<String>,
     pub json: Option<String>,
     pub raw: Option<String>,
     pub color: Option<String>,
@@ -104,6 +109,7 @@ fn client(
     let usage = |text: String| refusal(text, program);
     let context = credentials::context(&line, environment).map_err(usage)?;
     let password = credentials::password(&line, environment, context.is_some()).map_err(usage)?;
+    let in_context = context.is_some();
     let client = match (context, line.configuration.take()) {
         (Some(context), _) => context,
         (None, Some(file)) => read_file(&file, environment, program)?,
@@ -112,7 +118,12 @@ fn client(
             None => Client::default(),
         },
     };
+    let tls = credentials::tls(&line, environment, client.tls, in_context);
+    // The file is the daemon's that the configuration is of.
+    let same = line.serverurl.as_ref().is_none_or(|url| *url == client.serverurl);
     Ok(Client {
+        tokens_file: client.tokens_file.filter(|_| same),
+        tls,
         serverurl: line.serverurl.unwrap_or(client.serverurl),
         username: line.username.or(client.username),
         password: password.or(client.password),
@@ -139,6 +150,11 @@ fn take(line: &mut CommandLine, option: &str, value: String) -> Result<(), Strin
         "--color" => &mut line.color,
         "--password-file" => &mut line.password_file,
         "--context" => &mut line.context,
+        "--cacert" => &mut line.cacert,
+        "--cert" => &mut line.cert,
+        "--key" => &mut line.key,
+        "--crl" => &mut line.crl,
+        "--insecure" => &mut line.insecure,
         _ => &mut line.history_file,
     };
     if matches!(option, "-s" | "--serverurl") && !is_url(&value) {

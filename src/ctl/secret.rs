@@ -105,6 +105,16 @@ pub fn password(path: &str) -> Result<String, String> {
     line.ok_or_else(|| format!("the password file {path} holds no password in its first line"))
 }
 
+/// The text of a private key's file, which nobody else can read; or what a shell's `<(command)` writes.
+pub fn key(path: &str) -> Result<String, String> {
+    let file = read_if(path, is_from_a_command)?
+        .ok_or_else(|| format!("the key file {path} does not exist"))?;
+    match file.exposed {
+        Some(why) => Err(format!("the key file {path} is not used: {why}")),
+        None => Ok(file.text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,16 @@
 //! The daemon at the other end: calls, and what its answers hold.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::address::Address;
 use super::http::Connection;
+use super::tls::{NoTls, Tls};
+
 use super::trouble::Trouble;
+use crate::config::token_line;
 use crate::rpc::xml::{self, Value};
 
 /// Longest answer that is read, in bytes. A log read as a whole is the longest there is.
@@ -19,18 +24,54 @@ pub struct Server {
     pub username: Option<String>,
     /// See `username`.
     pub password: Option<String>,
+    tls: Arc<Tls>,
     connection: Option<Connection>,
 }
 
 impl Server {
     /// A server that is called when first needed.
     pub fn new(url: String, username: Option<String>, password: Option<String>) -> Server {
-        Server { url, username, password, connection: None }
+        Server { url, username, password, tls: Arc::default(), connection: None }
+    }
+
+    /// The same server, which is spoken to like this where it speaks TLS.
+    pub fn with_tls(mut self, tls: Tls) -> Server {
+        self.tls = Arc::new(tls);
+        self
+    }
+
+    /// How servers that speak TLS are spoken to.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// What there is to say before the server is spoken to: nothing, but where TLS is spoken that checks nothing.
+    pub fn warning(&self) -> Option<String> {
+        let address = Address::parse(&self.url).ok().filter(Address::is_tls)?;
+        self.tls.is_insecure().then(|| {
+            format!(
+                "Warning: insecure: it is not checked who {} is. Whoever is in between can read and change all that is sent, \
+                 passwords included.",
+                address.host_header()
+            )
+        })
+    }
+
+    /// Why the server cannot be spoken to by TLS, where it is: something is wrong with the files for it.
+    pub fn unready(&self) -> Option<String> {
+        let tls = Address::parse(&self.url).is_ok_and(|address| address.is_tls());
+        if tls { self.tls.check().err().map(|NoTls(text)| text) } else { None }
     }
 
     /// The same server, by a connection of its own.
     pub fn again(&self) -> Server {
-        Server::new(self.url.clone(), self.username.clone(), self.password.clone())
+        Server {
+            url: self.url.clone(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            tls: Arc::clone(&self.tls),
+            connection: None,
+        }
     }
 
     /// Speaks to the server at another address from now on, as the same user.
@@ -46,7 +87,12 @@ impl Server {
 
     /// The value of the `Authorization` header.
     pub fn authorization(&self) -> Option<String> {
-        let (name, password) = (self.username.as_ref()?, self.password.as_ref()?);
+        let password = self.password.as_ref()?;
+        if token_line::is_token(password) {
+            // It says itself whose it is.
+            return Some(format!("Bearer {password}"));
+        }
+        let name = self.username.as_ref()?;
         Some(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
     }
 
@@ -88,7 +134,7 @@ impl Server {
     pub fn begin(&self, call: &Call, idle: Option<Connection>) -> Result<Connection, Trouble> {
         let mut connection = match idle {
             Some(connection) => connection,
-            None => Connection::open(&Address::parse(&self.url)?)?,
+            None => Connection::open(&Address::parse(&self.url)?, &self.tls)?,
         };
         connection.post(self.authorization().as_deref(), &[&call.body()])?;
         Ok(connection)
@@ -97,7 +143,7 @@ impl Server {
     fn connect(&mut self) -> Result<Connection, Trouble> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Connection::open(&Address::parse(&self.url)?),
+            None => Connection::open(&Address::parse(&self.url)?, &self.tls),
         }
     }
 

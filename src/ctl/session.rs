@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::actions;
-use super::out::{Color, Out, Problem, Settings};
+use super::out::{Color, Out, Problem, Settings, complain};
 use super::prompt;
 use super::server::{Call, Server};
 use super::table::{self, Action};
@@ -50,6 +50,8 @@ pub struct Session {
     pub done: bool,
     /// How the present line's output is to look.
     pub out: Out,
+    /// Where the daemon's tokens are, as far as the configuration tells.
+    pub tokens_file: Option<String>,
     /// Whether parts of the output went out already, as documents of a line each.
     pub streamed: bool,
     settings: Settings,
@@ -66,6 +68,7 @@ impl Session {
             exit: status::SUCCESS,
             done: false,
             out,
+            tokens_file: None,
             streamed: false,
             settings,
         }
@@ -75,6 +78,19 @@ impl Session {
     pub fn with_settings(mut self, settings: Settings) -> Session {
         self.settings = settings;
         self
+    }
+
+    /// The same with the daemon's tokens in this file.
+    pub fn with_tokens(mut self, file: Option<String>) -> Session {
+        self.tokens_file = file;
+        self
+    }
+
+    /// Says what is to be known of the server before it is spoken to.
+    pub fn warn(&self) {
+        if let Some(warning) = self.server.warning() {
+            complain(&warning, self.settings.raw);
+        }
     }
 
     /// Prints a line.
@@ -174,6 +190,9 @@ impl Session {
             Trouble::Fault(fault) if fault.code == Code::AccessDenied.number() => {
                 let message = actions::rights::denied(&fault.text);
                 return self.error(format_args!("ERROR ({message})"), Code::AccessDenied.name());
+            }
+            Trouble::Tls(text) => {
+                return self.error(format_args!("ERROR: {text}"), trouble.code());
             }
             _ => {}
         }

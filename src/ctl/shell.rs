@@ -48,12 +48,14 @@ pub fn quit(session: &mut Session, _rest: &str) -> Result<(), Trouble> {
 /// `open URL`
 pub fn open(session: &mut Session, rest: &str) -> Result<(), Trouble> {
     let scheme = rest.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if !matches!(scheme.as_deref(), Some("http" | "unix")) {
+    if !matches!(scheme.as_deref(), Some("http" | "https" | "unix")) {
         session.error("ERROR: url must be http:// or unix://", "USAGE");
         session.exit = status::GENERIC;
         return Ok(());
     }
     session.server.turn_to(rest);
+    session.tokens_file = None;
+    session.warn();
     let before = session.exit;
     let shown = show::status(session, "");
     session.exit = before;

@@ -54,6 +54,8 @@ pub enum Operand {
     Right,
     /// `show` or `verify`.
     AuditVerb,
+    /// `create`, `list` or `revoke`.
+    TokenVerb,
     /// A file's path.
     File,
     /// Something that cannot be foreseen.
@@ -180,7 +182,7 @@ mod tests {
         for name in reference {
             assert!(find(name).is_some(), "{name}");
         }
-        let own = ["audit", "can", "help", "passwd", "whoami"];
+        let own = ["audit", "can", "help", "passwd", "token", "whoami"];
         assert!(own.iter().all(|name| find(name).is_some()));
         assert_eq!(ACTIONS.len(), reference.len() + own.len());
         assert!(LOCAL.iter().all(|name| own.contains(name)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::address::BadUrl;
+use super::tls::NoTls;
 use crate::rpc::fault::Code;
 use crate::rpc::xml::{BadAnswer, Fault};
 
@@ -23,6 +24,8 @@ pub enum Trouble {
     Io(io::Error),
     /// The host's name has no address.
     Lookup(io::Error),
+    /// There is no TLS with the server: a sentence that says with whom, why, and what to do.
+    Tls(String),
     /// The server closed the connection instead of answering.
     Disconnected,
     /// The answer is no XML-RPC, or not of the shape that the method has.
@@ -46,6 +49,7 @@ impl Trouble {
             Trouble::Http { .. } => "xmlrpc.client.ProtocolError",
             Trouble::Io(error) => class_of(error),
             Trouble::Lookup(_) => "socket.gaierror",
+            Trouble::Tls(_) => "ssl.SSLError",
             Trouble::Disconnected => "http.client.RemoteDisconnected",
             Trouble::Answer => "xmlrpc.client.ResponseError",
             Trouble::NoAnswer(_) => "EOFError",
@@ -64,6 +68,7 @@ impl Trouble {
                 _ => "CONNECTION",
             },
             Trouble::Lookup(_) => "LOOKUP",
+            Trouble::Tls(_) => "TLS",
             Trouble::Disconnected => "DISCONNECTED",
             Trouble::Answer => "BAD_ANSWER",
             Trouble::Value(_) => "BAD_VALUE",
@@ -121,6 +126,9 @@ fn class_of(error: &io::Error) -> &'static str {
 /// The line's middle, `<class 'X'>, VALUE`.
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Trouble::Tls(text) = self {
+            return f.write_str(text);
+        }
         write!(f, "<class '{}'>, ", self.class())?;
         match self {
             Trouble::Fault(fault) => {
@@ -136,6 +144,7 @@ impl fmt::Display for Trouble {
                 let number = if text.starts_with("Temporary") { -3 } else { -2 };
                 write!(f, "[Errno {number}] {text}")
             }
+            Trouble::Tls(text) => f.write_str(text),
             Trouble::Disconnected => f.write_str("Remote end closed connection without response"),
             Trouble::Answer => f.write_str("ResponseError()"),
             Trouble::NoAnswer(text) => f.write_str(text),
@@ -165,10 +174,18 @@ impl From<Fault> for Trouble {
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Trouble {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Trouble::Disconnected,
-            _ => Trouble::Io(error),
+        // What has gone wrong with TLS comes through what reads and writes.
+        match error.downcast::<NoTls>() {
+            Ok(NoTls(text)) => Trouble::Tls(text),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Trouble::Disconnected,
+            Err(error) => Trouble::Io(error),
         }
+    }
+}
+
+impl From<NoTls> for Trouble {
+    fn from(NoTls(text): NoTls) -> Trouble {
+        Trouble::Tls(text)
     }
 }
 

@@ -143,13 +143,15 @@ fn credentials(page: &mut Page) {
     page.paragraph("A context is a section of the contexts file:");
     page.example(&[
         "[context:web1]",
-        "serverurl = http://web1.example:9001",
+        "serverurl = https://web1.example:9001",
+        "cacert = web1.ca.pem",
         "username = ops",
         "password_file = web1.secret",
         "prompt = web1",
     ]);
     page.paragraph(
-        "Other keys are password and history_file. A file with a password in it that others may read is refused. With a \
+        "Other keys are password, history_file, cert, key, crl and insecure. A file with a password in it that others may \
+         read is refused, and so is a key. With a \
          context no configuration file is read; --context goes with neither --configuration nor --serverurl, to which \
          a context of the environment gives way.",
     );
@@ -161,7 +163,7 @@ pub fn supervisorctl() -> String {
     page.0.push_str(".B supervisorctl\n.RI [ options ]\n.RI [ action\n.RI [ arguments ]]\n");
     page.section("DESCRIPTION");
     page.paragraph(
-        "supervisorctl speaks to a supervisord over its unix socket or its TCP port. With an action it carries out that \
+        "supervisorctl speaks to a supervisord over its unix socket or its TCP port, by http or https. With an action it carries out that \
          one; without any it is a shell that reads actions, with line editing, history and completion.",
     );
     page.paragraph(
@@ -170,7 +172,8 @@ pub fn supervisorctl() -> String {
     );
     page.options(CONTROL);
     page.paragraph(
-        "Options that Supervisor has may be abbreviated; --password-file and --context must be written out. The \
+        "Options that Supervisor has may be abbreviated; those that it does not have, such as --password-file and --cacert, must \
+         be written out. The \
          configuration file is searched for beside the program (../etc/supervisord.conf, ../supervisord.conf), in the \
          current directory (supervisord.conf, etc/supervisord.conf; only where nobody but you and root could have put it \
          there), then as /etc/supervisord.conf and /etc/supervisor/supervisord.conf.",

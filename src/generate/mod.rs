@@ -20,7 +20,17 @@ const CONTROL: &[Opt] = table::OPTIONS;
 const DAEMON: &[Opt] = config::options::OPTIONS;
 
 /// What the program is to be asked with, if the line has it before the action. The password is told by the environment.
-const TOLD: [&str; 5] = ["configuration", "serverurl", "username", "password-file", "context"];
+const TOLD: [&str; 9] = [
+    "configuration",
+    "serverurl",
+    "username",
+    "password-file",
+    "context",
+    "cacert",
+    "cert",
+    "key",
+    "crl",
+];
 
 /// The client's options that take a value, as completions need them: those of [`TOLD`], the password, and the others.
 fn kinds() -> [Vec<String>; 3] {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::access::{Principal, Proof, Who};
+use policy::access::Principal;
 use tokio::time::{Instant, sleep_until};
 
 use super::Site;
@@ -15,12 +15,12 @@ use super::hash::{Busy, Hasher, Phc};
 use super::head::{Claim, Refusal};
 use super::limits::Source;
 use super::logins::{Found, Logins, Owner, Seal, Sum};
-use super::pam::{self, Pam, Unknown};
+use super::means::{Hold, Means, bare, certified, ground, is_current, is_of_pam, key_of, means};
+use super::pam::{Pam, Unknown};
 use super::places::Places;
-use super::sessions::{self, Sessions};
+use super::sessions::Sessions;
 use super::tally::{Tally, Tried};
 use super::throttle::{Name, Throttle};
-use super::tokens;
 use crate::config::settings::Server;
 
 /// A failure is told at the end of such a span, so that the time says nothing of the reason.
@@ -65,9 +65,9 @@ pub(super) struct Proven {
 #[derive(Clone)]
 pub(super) struct Section {
     pub(super) name: Rc<str>,
-    key: Option<Rc<Key>>,
+    pub(super) key: Option<Rc<Key>>,
     /// Whether it asks PAM, as long as the last reading says so, too.
-    pam: bool,
+    pub(super) pam: bool,
 }
 
 impl Section {
@@ -75,31 +75,6 @@ impl Section {
         let key = Key::of(server).map(Rc::new);
         Section { name: server.section.as_str().into(), key, pam: server.pam }
     }
-}
-
-/// What a name can be proved by at a server.
-pub(super) enum Means {
-    /// The password of one of these keys; there may be none.
-    Keys(Vec<Rc<Key>>),
-    /// That of an account, which PAM checks.
-    Pam,
-}
-
-/// What a proof hangs on: while that holds, what somebody has begun by it goes on.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// The last reading, and nothing else.
-    Reading,
-    /// Nothing that there is.
-    Nothing,
-    /// A session, by the sum of its id.
-    Session(sessions::Sum),
-    /// A token, by the sum of its text, and whose it was.
-    Token(tokens::Sum, Rc<Principal>),
-    /// An account that PAM has let in, and for how long that is enough.
-    Account(Rc<str>, Instant),
-    /// A certificate, and whose it is.
-    Certificate(Option<Rc<Principal>>),
 }
 
 impl Gate {
@@ -345,29 +320,6 @@ impl Gate {
     }
 }
 
-/// What the last reading says of those who bring nothing to this server.
-fn ground(roll: &Roll, section: &Section) -> Ground {
-    let users = roll.ground.users || takes_accounts(roll, section);
-    Ground { users, ..roll.ground }
-}
-
-/// Who has brought nothing. Who has a certificate that is not enough is anybody.
-fn bare(roll: &Roll, section: &Section, client: &Client) -> Rc<Principal> {
-    let known = client.principal.as_ref().filter(|known| {
-        !matches!(known.who(), Who::Certificate { .. }) || certified(roll, section, Some(known))
-    });
-    let nobody = || Rc::new(Principal::new(Who::Anonymous, Proof::None));
-    known.map_or_else(nobody, Rc::clone)
-}
-
-/// Whether it is known by a certificate who somebody is, and this is enough here: where a role is that certificate's, or
-/// nobody can have a password.
-fn certified(roll: &Roll, section: &Section, known: Option<&Principal>) -> bool {
-    let Some(Who::Certificate { names }) = known.map(Principal::who) else { return false };
-    let passwords = section.key.is_some() || ground(roll, section).users;
-    !passwords || roll.knows_certificate(names)
-}
-
 /// Whoever has brought the same proof on the same connection before, while nothing else has been read. Another proof puts
 /// an end to that: a proxy may have others on the connection, and they are not to guess here.
 fn again(client: &Client, roll: &Rc<Roll>, proof: &Sum) -> Option<Rc<Principal>> {
@@ -379,51 +331,6 @@ fn again(client: &Client, roll: &Rc<Roll>, proof: &Sum) -> Option<Rc<Principal>>
     let principal = Rc::clone(&last.principal);
     client.last.set(Some(last));
     Some(principal)
-}
-
-/// Those keys of a server that are this name's.
-fn keys(roll: &Roll, section: &Section, name: &[u8]) -> Vec<Rc<Key>> {
-    let own = section.key.as_ref().filter(|key| key.name.as_bytes() == name);
-    own.into_iter().chain(roll.user(name)).map(Rc::clone).collect()
-}
-
-/// Whether a server has PAM say who may log in: what it began with, and what was read last, must both say so.
-fn takes_accounts(roll: &Roll, section: &Section) -> bool {
-    section.pam && roll.asks_pam(&section.name)
-}
-
-/// Whether a name is proved by PAM at this server. Names that the configuration has are proved by it alone.
-fn is_of_pam(roll: &Roll, section: &Section, name: &[u8]) -> bool {
-    takes_accounts(roll, section) && keys(roll, section, name).is_empty() && pam::takes_name(name)
-}
-
-/// What a name and a password are proved by at this server. What PAM is not asked about is compared as nobody's.
-fn means(roll: &Roll, section: &Section, given: &Credentials) -> Means {
-    match is_of_pam(roll, section, &given.name) && pam::takes(given) {
-        true => Means::Pam,
-        false => Means::Keys(keys(roll, section, &given.name)),
-    }
-}
-
-/// The key of somebody who has logged in.
-fn key_of(means: &Means, given: &Credentials, owner: Owner) -> Option<Rc<Key>> {
-    match (means, owner) {
-        (Means::Keys(keys), Owner::Key(at)) => keys.get(at).map(Rc::clone),
-        (Means::Pam, Owner::Account(principal)) => {
-            let name = str::from_utf8(&given.name).ok()?;
-            Some(Rc::new(Key::of_account(name, principal)))
-        }
-        _ => None,
-    }
-}
-
-/// Whether what somebody has logged in by is what they would have to log in by now.
-fn is_current(roll: &Roll, section: &Section, key: &Key) -> bool {
-    let name = key.name.as_bytes();
-    match key.is_of_pam() {
-        true => is_of_pam(roll, section, name),
-        false => keys(roll, section, name).iter().any(|now| now.stamp() == key.stamp()),
-    }
 }
 
 /// Waits for the end of the slot that a failure is told at.
@@ -440,12 +347,10 @@ mod tests {
     use std::future::Future;
     use std::task::{Context, Poll, Waker};
 
-    use policy::access::{Grants, Member, Role};
     use tokio::time::advance;
 
     use super::*;
-    use crate::config::settings::{Clients, Password, Tls, User};
-    use crate::http::head::Policy;
+    use crate::config::settings::{Password, User};
     use crate::http::tests::bed;
     use crate::process::world;
 
@@ -479,132 +384,6 @@ mod tests {
         assert_eq!(gate.throttle.wait(here, gate.name(b"alice")), None);
         // And now the queue is full.
         assert_eq!(weigh().await, Err(Refusal::Busy));
-    }
-
-    fn holder(names: &[&str]) -> Client {
-        let names = names.iter().map(|name| Rc::from(*name)).collect();
-        let who = Who::Certificate { names };
-        Client {
-            name: "192.0.2.1:7".into(),
-            peer: "192.0.2.1:7".into(),
-            source: Source::Unknown,
-            principal: Some(Rc::new(Principal::new(who, Proof::Certificate))),
-            last: Cell::default(),
-        }
-    }
-
-    fn role(member: &str) -> Role {
-        let member = match member {
-            "anonymous" => Member::Anonymous,
-            name => Member::Certificate(name.to_owned()),
-        };
-        Role {
-            name: "r".to_owned(),
-            place: "conf:1".to_owned(),
-            members: vec![member],
-            programs: Vec::new(),
-            grants: Grants::parse("view").expect("words"),
-        }
-    }
-
-    /// A server that wants certificates, and what else it asks for.
-    fn server(asks: &str) -> Server {
-        let clients = Clients { authorities: Vec::new(), revoked: Vec::new(), required: true };
-        Server {
-            section: "s".to_owned(),
-            socket: 0,
-            credentials: (asks == "section")
-                .then(|| ("u".to_owned(), Password::Plain("p".to_owned()))),
-            hosts: Vec::new(),
-            legacy_get_actions: false,
-            guarded: false,
-            pam: asks == "pam",
-            tls: Some(Tls { chain: Vec::new(), key: Vec::new(), clients: Some(clients) }),
-        }
-    }
-
-    /// Who a client is at a server without saying more: a word, or the refusal.
-    async fn taken_for(asks: &str, roles: &[&str], client: &Client) -> String {
-        let server = server(asks);
-        let mut settings = world::settings(Vec::new());
-        settings.servers = vec![server.clone()];
-        settings.access.roles = roles.iter().map(|member| role(member)).collect();
-        if asks == "user" {
-            let password = Password::Plain("p".to_owned());
-            settings.users = vec![User { name: "u".to_owned(), password }];
-        }
-        let site = bed::fake(settings);
-        let gate = Gate::new(Hasher::asleep().0).expect("gate");
-        let section = Section::of(&server);
-        let (ground, certified) = gate.ground(&*site, &section, client);
-        let request = hyper::Request::builder().uri("/").header("host", "localhost");
-        let request = request.body(()).expect("a request");
-        match Policy::new(&server, Some(9001)).judge(&request, ground, certified) {
-            Err(refusal) => format!("{refusal:?}"),
-            Ok(visit) => {
-                let known = gate.identify(&site, &section, client, visit.claim).await;
-                known.expect("somebody").to_string()
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_certificate_is_enough_where_it_has_a_role_or_nothing_else_is_asked() {
-        let ci = holder(&["CN=ci", "DNS:ci.example.org"]);
-        let (known, asked) = ("cert:CN=ci", "Unauthorized");
-        for (asks, roles, expected) in [
-            ("", &[][..], known),
-            ("", &["CN=other"], known),
-            ("section", &[], asked),
-            ("user", &[], asked),
-            ("pam", &[], asked),
-            ("section", &["CN=ci"], known),
-            ("user", &["DNS:ci.example.org"], known),
-            ("pam", &["CN=other", "DNS:ci.example.org"], known),
-            ("user", &["CN=c", "CN=ci2", "DNS:ci", "ci"], asked),
-            // Not its own rights, but anybody's.
-            ("user", &["anonymous"], "anonymous"),
-            ("pam", &["anonymous", "CN=other"], "anonymous"),
-            ("user", &["anonymous", "CN=ci"], known),
-            ("section", &["anonymous"], asked),
-        ] {
-            assert_eq!(taken_for(asks, roles, &ci).await, expected, "{asks} {roles:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_certificate_without_a_name_proves_nobody() {
-        let nobody = Client { principal: None, ..holder(&[]) };
-        for asks in ["", "section", "user", "pam"] {
-            assert_eq!(taken_for(asks, &[], &nobody).await, "Unauthorized", "{asks}");
-        }
-        assert_eq!(taken_for("", &["anonymous"], &nobody).await, "anonymous");
-    }
-
-    #[tokio::test]
-    async fn who_brings_a_password_beside_a_certificate_is_judged_by_it() {
-        let ci = holder(&["CN=ci"]);
-        for asks in ["", "section", "user"] {
-            let server = server(asks);
-            let policy = Policy::new(&server, Some(9001));
-            for (line, token) in [("Basic dTpw", false), ("Bearer svt_x", true)] {
-                let request = hyper::Request::builder().uri("/").header("authorization", line);
-                let request = request.header("host", "localhost").body(()).expect("a request");
-                let visit = policy.judge(&request, Ground::default(), true).expect("a visit");
-                assert_eq!(matches!(visit.claim, Claim::Token(_)), token, "{asks}");
-                assert_eq!(matches!(visit.claim, Claim::Basic(_)), !token, "{asks}");
-            }
-        }
-        // What it is good for is looked at again with each reading.
-        let mut settings = world::settings(Vec::new());
-        settings.access.roles = vec![role("CN=ci")];
-        let gate = Gate::new(Hasher::asleep().0).expect("gate");
-        let site = bed::fake(settings);
-        let section = Section::of(&server("section"));
-        let hold = Hold::Certificate(ci.principal.clone());
-        assert!(gate.holds(&*site, &section, &hold));
-        *site.settings.borrow_mut() = Rc::new(world::settings(Vec::new()));
-        assert!(!gate.holds(&*site, &section, &hold));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::auth::Credentials;
-use super::gate::Means;
 use super::limits::Source;
+use super::means::Means;
 
 /// How many are kept; the one that was used longest ago goes first.
 const KEPT: usize = 256;

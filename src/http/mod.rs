@@ -15,6 +15,7 @@ mod limits;
 mod line;
 mod login;
 mod logins;
+mod means;
 mod pam;
 mod places;
 mod reply;

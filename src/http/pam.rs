@@ -109,7 +109,8 @@ impl Pam {
             }
             Ok(Ok(Verdict::Refused)) => Ok(None),
             Ok(Ok(Verdict::Unusable)) => {
-                self.complain(site, "PAM cannot be used: see the system's log, and whether there is /etc/pam.d/supervisor");
+                let why = "PAM cannot be used; the system's log says why, /etc/pam.d/supervisor is what it needs";
+                self.complain(site, why);
                 Err(unasked)
             }
             Ok(Err(e)) => lost(&format!("the helper gave no verdict: {e}")),

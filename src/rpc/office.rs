@@ -10,7 +10,7 @@ use policy::access::{Access, Action, Permit};
 use policy::audit::Record;
 use privsep::request::Slot;
 
-use crate::config::settings::{Level, Settings};
+use crate::config::settings::{Level, Process, Settings};
 use crate::process::{Command, Heart, Now, Outcome};
 
 /// Why a group was not put in or out of force.
@@ -96,11 +96,39 @@ pub trait Office {
     fn shutdown(&self, permit: &Permit);
 }
 
+/// Whether a permit is for what is done to the process of a slot. Where the last reading calls that by another name than the
+/// settings in force, it is for one of the two: both have been asked about.
+pub(crate) fn is_about(office: &impl Office, permit: &Permit, slot: Slot) -> bool {
+    [office.settings(), office.latest()].iter().any(|settings| {
+        settings.process(slot).is_some_and(|process| permit.is_for(&process.group, &process.name))
+    })
+}
+
+/// Whether a permit is for a log: that of a process which it is for, or the daemon's.
+pub(crate) fn is_about_log(office: &impl Office, permit: &Permit, log: u32) -> bool {
+    let own = |settings: &Settings| settings.activity.log == Some(log);
+    let its = |process: &Process| [process.stdout.log, process.stderr.log].contains(&Some(log));
+    [office.settings(), office.latest()].iter().any(|settings| {
+        let mut slots = settings.processes.iter().filter(|(_, process)| its(process));
+        match permit.action() {
+            Action::Admin => own(settings) && permit.is_for_daemon(),
+            _ => slots.any(|(slot, _)| is_about(office, permit, *slot)),
+        }
+    })
+}
+
 /// Whether permits are those for a command: one for each process, for what is done to it; for a restart two, one for the
 /// stop and one for the start.
-pub(crate) fn fit(permits: &[Permit], command: &Command) -> bool {
+pub(crate) fn fit(office: &impl Office, permits: &[Permit], command: &Command) -> bool {
+    let each = |slots: &[Slot], many: usize| {
+        let about = |(slot, permits): (&Slot, &[Permit])| {
+            permits.iter().all(|permit| is_about(office, permit, *slot))
+        };
+        permits.len() == slots.len().saturating_mul(many)
+            && slots.iter().zip(permits.chunks(many)).all(about)
+    };
     let all = |slots: &[Slot], action| {
-        permits.len() == slots.len() && permits.iter().all(|permit| permit.action() == action)
+        each(slots, 1) && permits.iter().all(|permit| permit.action() == action)
     };
     match command {
         Command::Start { slots, .. } => all(slots, Action::Start),
@@ -114,13 +142,28 @@ pub(crate) fn fit(permits: &[Permit], command: &Command) -> bool {
                 ),
                 _ => false,
             };
-            permits.len() == slots.len().saturating_mul(2) && permits.chunks(2).all(fits)
+            each(slots, 2) && permits.chunks(2).all(fits)
         }
     }
 }
 
-/// Whether permits are those for putting a group in or out of force. One that has no processes takes an admin.
-pub(crate) fn move_groups(permits: &[Permit]) -> bool {
-    let fits = |permit: &Permit| matches!(permit.action(), Action::Config | Action::Admin);
-    !permits.is_empty() && permits.iter().all(fits)
+/// Whether permits are those for putting a group of these settings in or out of force: one for each of its processes. One that
+/// has no processes takes an admin.
+pub(crate) fn move_groups(
+    office: &impl Office,
+    permits: &[Permit],
+    settings: &Settings,
+    name: &str,
+) -> bool {
+    let slots = settings.group(name).map_or(&[][..], |group| &group.slots);
+    match (slots, permits) {
+        ([], [permit]) => permit.action() == Action::Admin && permit.is_for_daemon(),
+        ([], _) => false,
+        (slots, permits) => {
+            let fits = |(slot, permit): (&Slot, &Permit)| {
+                permit.action() == Action::Config && is_about(office, permit, *slot)
+            };
+            slots.len() == permits.len() && slots.iter().zip(permits).all(fits)
+        }
+    }
 }

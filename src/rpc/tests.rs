@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 use super::caller::Caller;
 use super::fault::Fault;
-use super::office::{Office, Unmoved, Unwritten, fit, move_groups};
+use super::office::{Office, Unmoved, Unwritten, fit, is_about, is_about_log, move_groups};
 use super::room::{Ample, Room};
 use super::xml::{self, Value};
 use super::{Answer, handle};
@@ -234,6 +234,7 @@ impl Office for Desk {
 
     async fn reread(&self, permit: &Permit) -> Result<(), String> {
         self.effect("reread", slice::from_ref(permit));
+        assert!(permit.is_for_daemon(), "{permit:?}");
         let settings = self.readings.borrow_mut().pop_front().expect("a reading")?;
         self.made.borrow_mut().clear();
         *self.latest.borrow_mut() = Rc::new(settings);
@@ -241,7 +242,7 @@ impl Office for Desk {
     }
 
     fn add_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
-        assert!(move_groups(permits), "{permits:?}");
+        assert!(move_groups(self, permits, &self.latest(), name), "{permits:?}");
         self.effect("add_group", permits);
         let latest = self.latest();
         let group = latest.group(name).ok_or(Unmoved::Unknown)?;
@@ -256,7 +257,7 @@ impl Office for Desk {
     }
 
     fn remove_group(&self, permits: &[Permit], name: &str) -> Result<(), Unmoved> {
-        assert!(move_groups(permits), "{permits:?}");
+        assert!(move_groups(self, permits, &self.settings(), name), "{permits:?}");
         self.effect("remove_group", permits);
         let removed = self.heart.borrow_mut().remove(self.now(), name, &mut Vec::new());
         removed.map_err(|kept| match kept {
@@ -307,7 +308,7 @@ impl Office for Desk {
     }
 
     async fn command(&self, permits: &[Permit], command: Command) -> Vec<Outcome> {
-        assert!(fit(permits, &command), "{permits:?} for {command:?}");
+        assert!(fit(self, permits, &command), "{permits:?} for {command:?}");
         self.effect("command", permits);
         self.recorded.set(self.records.borrow().len());
         let ticket = Ticket(1);
@@ -323,6 +324,7 @@ impl Office for Desk {
 
     fn write_stdin(&self, permit: &Permit, slot: u32, bytes: &[u8]) -> Result<(), Unwritten> {
         self.effect("write_stdin", slice::from_ref(permit));
+        assert!(is_about(self, permit, slot), "{permit:?}");
         let mut written = self.written.borrow_mut();
         let waiting = written.len();
         match (slot, waiting + bytes.len()) {
@@ -337,11 +339,13 @@ impl Office for Desk {
 
     fn announce(&self, permit: &Permit, kind: &str, data: &str) {
         self.effect("announce", slice::from_ref(permit));
+        assert!(permit.is_for_daemon(), "{permit:?}");
         self.announced.borrow_mut().push((kind.to_owned(), data.to_owned()));
     }
 
     async fn open_log(&self, permit: &Permit, log: u32) -> io::Result<File> {
         self.effect("open_log", slice::from_ref(permit));
+        assert!(is_about_log(self, permit, log), "{permit:?}");
         File::open(self.log(log))
     }
 
@@ -351,6 +355,7 @@ impl Office for Desk {
 
     async fn clear_log(&self, permit: &Permit, log: u32) -> io::Result<()> {
         self.effect("clear_log", slice::from_ref(permit));
+        assert!(is_about_log(self, permit, log), "{permit:?}");
         fs::OpenOptions::new().write(true).truncate(true).open(self.log(log)).map(drop)
     }
 
@@ -360,6 +365,7 @@ impl Office for Desk {
 
     fn shutdown(&self, permit: &Permit) {
         self.effect("shutdown", slice::from_ref(permit));
+        assert!(permit.is_for_daemon(), "{permit:?}");
         self.shut.set(true);
         self.feed(Input::Shutdown);
     }

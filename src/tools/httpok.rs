@@ -121,9 +121,16 @@ fn run(tool: &Tool, start: &Start) -> u8 {
     let Some(settings) = settings(&options, url) else {
         return tool.usage();
     };
-    let Some(daemon) = Daemon::of(start) else {
-        say("httpok must be run as a supervisor event listener\n");
-        return 0;
+    let daemon = match Daemon::of(start) {
+        Ok(Some(daemon)) => daemon,
+        Ok(None) => {
+            say("httpok must be run as a supervisor event listener\n");
+            return 0;
+        }
+        Err(text) => {
+            say(&format!("httpok: {text}\n"));
+            return 1;
+        }
     };
     let place = match Url::parse(url) {
         Ok(place) => place,

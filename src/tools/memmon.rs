@@ -98,9 +98,16 @@ fn run(tool: &Tool, start: &Start) -> u8 {
             return tool.usage();
         }
     };
-    let Some(daemon) = Daemon::of(start) else {
-        say("memmon must be run as a supervisor event listener\n");
-        return 1;
+    let daemon = match Daemon::of(start) {
+        Ok(Some(daemon)) => daemon,
+        Ok(None) => {
+            say("memmon must be run as a supervisor event listener\n");
+            return 1;
+        }
+        Err(text) => {
+            say(&format!("memmon: {text}\n"));
+            return 1;
+        }
     };
     let mut monitor = Monitor { settings, daemon, local: Local::new(start) };
     let end = match monitor.serve() {

@@ -1,7 +1,10 @@
 //! The daemon that a listener belongs to, as far as listeners ask it.
 
 use super::Start;
+use crate::config::ctl::TlsFiles;
+use crate::ctl::secret;
 use crate::ctl::server::Server;
+use crate::ctl::tls::Tls;
 use crate::ctl::trouble::Trouble;
 use crate::rpc::xml::Value;
 
@@ -67,16 +70,34 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// As the environment of a listener names it; `None` where it does not.
-    pub fn of(start: &Start) -> Option<Daemon> {
-        let url = start.variable("SUPERVISOR_SERVER_URL")?;
-        let [name, password] =
-            ["SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD"].map(|key| start.variable(key));
+    /// As the environment of a listener names it; `None` where it does not. An error is what to say where a file that it
+    /// names cannot be used.
+    pub fn of(start: &Start) -> Result<Option<Daemon>, String> {
+        Daemon::named(|key| start.variable(key))
+    }
+
+    fn named(get: impl Fn(&str) -> Option<String>) -> Result<Option<Daemon>, String> {
+        let set = |key: &str| get(key).filter(|value| !value.is_empty());
+        let Some(url) = get("SUPERVISOR_SERVER_URL") else { return Ok(None) };
+        let name = get("SUPERVISOR_USERNAME");
+        let password = match (set("SUPERVISOR_PASSWORD"), set("SUPERVISOR_PASSWORD_FILE")) {
+            (None, Some(file)) => Some(secret::password(&file)?),
+            _ => get("SUPERVISOR_PASSWORD"),
+        };
         let any = name.is_some() || password.is_some();
         let [name, password] = [name, password].map(|v| any.then(|| v.unwrap_or_default()));
-        let own =
-            start.variable("SUPERVISOR_GROUP_NAME").zip(start.variable("SUPERVISOR_PROCESS_NAME"));
-        Some(Daemon { server: Server::new(url, name, password), own })
+        let tls = TlsFiles {
+            cacert: set("SUPERVISOR_CACERT"),
+            cert: set("SUPERVISOR_CERT"),
+            key: set("SUPERVISOR_KEY"),
+            ..TlsFiles::default()
+        };
+        let server = Server::new(url, name, password).with_tls(Tls::new(tls));
+        if let Some(text) = server.unready() {
+            return Err(text);
+        }
+        let own = get("SUPERVISOR_GROUP_NAME").zip(get("SUPERVISOR_PROCESS_NAME"));
+        Ok(Some(Daemon { server, own }))
     }
 
     /// Whether a process is the listener itself: stopped by its own hand it would never start again.
@@ -135,6 +156,40 @@ mod tests {
         assert!(!process("x", "b").is_one_of(&names));
         assert_eq!(process("a", "a").short_name(), "a");
         assert_eq!(process("g", "a").short_name(), "g:a");
+    }
+
+    #[test]
+    fn the_environment_names_the_daemon() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "filed\n").unwrap();
+        let mode = |mode| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let named = |variables: &[(&str, &str)]| {
+            let get = |key: &str| {
+                variables
+                    .iter()
+                    .find(|(name, _)| *name == key)
+                    .map(|(_, value)| (*value).to_owned())
+            };
+            Daemon::named(get).map(|daemon| daemon.map(|daemon| daemon.server.authorization()))
+        };
+        let url = ("SUPERVISOR_SERVER_URL", "http://h:1");
+        let (name, file) =
+            (("SUPERVISOR_USERNAME", "u"), ("SUPERVISOR_PASSWORD_FILE", secret.to_str().unwrap()));
+        let basic = |text: &str| Ok(Some(Some(format!("Basic {text}"))));
+        mode(0o600);
+        assert_eq!(named(&[name]), Ok(None));
+        assert_eq!(named(&[url]), Ok(Some(None)));
+        assert_eq!(named(&[url, name]), basic("dTo="));
+        assert_eq!(named(&[url, name, file]), basic("dTpmaWxlZA=="));
+        assert_eq!(named(&[url, name, file, ("SUPERVISOR_PASSWORD", "p")]), basic("dTpw"));
+        mode(0o640);
+        assert!(named(&[url, name, file]).unwrap_err().contains("chmod 600"));
+        let tls = [("SUPERVISOR_SERVER_URL", "https://h:1"), ("SUPERVISOR_CACERT", "/nonexistent")];
+        assert!(named(&tls).unwrap_err().contains("cannot read /nonexistent"));
     }
 
     #[test]

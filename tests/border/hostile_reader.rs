@@ -23,6 +23,16 @@ fn room() -> Room {
     room.file("users/theirs.conf", "");
     symlink(room.path("users/theirs.conf"), room.path("conf.d/turned.conf")).expect("a link");
     room.file("secret", "");
+    room.directory("named");
+    room.mode("named", 0o755);
+    for name in ["named", "exposed", "theirs"] {
+        room.file(&format!("named/{name}"), "");
+    }
+    room.mode("named/named", 0o600);
+    room.mode("named/exposed", 0o660);
+    room.give("named/theirs", NOBODY);
+    mkfifo(&room.path("named/fifo"), Mode::from_bits_truncate(0o600)).expect("a FIFO");
+    symlink(room.path("users/theirs.conf"), room.path("named/turned")).expect("a link");
     room
 }
 
@@ -65,9 +75,24 @@ fn it_gets_what_its_rules_allow_and_no_more() {
     assert_eq!(answer("fifo.conf"), "Some(Kind)");
     assert_eq!(answer("sub"), "Some(Kind)");
     assert_eq!(answer("missing.conf"), "Some(Errno(2))");
-    for label in ["turned.conf", "no directory"] {
+    // What it names itself is granted by the same rules, and not before the main file is.
+    assert_eq!(answer("named before the main file"), "Some(Refused)");
+    assert_eq!(answer("named named"), "Some(Granted)");
+    assert!(answer("named exposed").contains("uid: 0, mode: "), "{outcome:?}");
+    assert!(answer("named theirs").contains("uid: 65534"), "{outcome:?}");
+    assert_eq!(answer("named fifo"), "Some(Kind)");
+    assert_eq!(answer("named directory"), "Some(Kind)");
+    assert_eq!(answer("named nowhere"), "Some(Errno(2))");
+    for label in ["turned.conf", "no directory", "named turned"] {
         assert!(!answer(label).contains("Granted"), "{label}: {outcome:?}");
     }
+}
+
+#[test]
+fn the_number_of_files_that_it_names_is_bounded() {
+    let outcome = run(&room(), "named");
+    assert_eq!(outcome.code(), 3, "{outcome:?}");
+    assert!(outcome.stdout.contains("granted: 256\n"), "{outcome:?}");
 }
 
 #[test]
@@ -97,6 +122,7 @@ fn requests_that_no_reader_makes() {
         "slash",
         "dots",
         "relative",
+        "named-relative",
         "nul",
         "garbage",
         "empty",

@@ -134,7 +134,7 @@ fn the_original_s_client_through_nginx_at_its_own_end() {
     let lines = format!(
         "listen {0}:{TUNNEL};\nlocation / {{\nproxy_pass {1};\nproxy_http_version 1.1;\nproxy_set_header Host $http_host;\n\
          proxy_ssl_certificate {2};\nproxy_ssl_certificate_key {3};\nproxy_ssl_trusted_certificate {4};\n\
-         proxy_ssl_verify on;\nproxy_ssl_name {0};\n}}",
+         proxy_ssl_verify on;\nproxy_ssl_name localhost;\n}}",
         site.address,
         site.url(),
         deploy.cert.display(),
@@ -305,7 +305,7 @@ fn the_page_in_a_browser() {
     let key = said(patient("/bin/sh").args(["-c", script, "sh", &cert]));
     let url = format!("{}/", site.url());
     let before = site.daemon.program("web");
-    if browser::look("remote/browser.py", "secure", &[&url, PASSWORD, key.well().trim()]) {
+    if browser::look("remote/page.py", "secure", &[&url, PASSWORD, key.well().trim()]) {
         assert_ne!(site.daemon.program("web"), before);
     }
     assert!(Path::new(&cert).exists());

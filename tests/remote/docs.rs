@@ -115,7 +115,8 @@ impl Machine {
         if self.room.path("run/supervisord.pid").exists() {
             wait_for("the daemon", || {
                 let mut command = patient("supervisorctl");
-                self.run(command.arg("-c").arg(&config).arg("pid")).code == 0
+                let said = self.run(command.arg("-c").arg(&config).arg("status"));
+                said.out.contains("RUNNING")
             });
         }
     }

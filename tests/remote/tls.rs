@@ -38,9 +38,9 @@ fn both_versions_are_spoken_and_no_older_one() {
     for version in ["-tls1_1", "-tls1"] {
         let said = site.s_client(&[version, "-cipher", "DEFAULT@SECLEVEL=0"]);
         turned_away(&said);
-        assert!(said.all().contains("alert protocol version"), "{said:?}");
+        assert!(said.all().contains("SSL alert"), "{said:?}");
     }
-    site.told(&["TLS", &site.address.to_string()[..4], "version"]);
+    site.told(&["TLS handshake", "127.", "TLS"]);
     for version in [&["--tls-max", "1.2"][..], &["--tlsv1.3"]] {
         let said = site.curl_knowing("/healthz", version);
         assert_eq!(said.well().trim(), "ok", "{said:?}");
@@ -78,7 +78,7 @@ fn our_client_knows_the_authority_or_says_what_it_misses() {
     turned_away(&site.curl("/healthz", &["--cacert", &cert]));
     let said = site.bare_ctl(&["-s", &site.url(), "--insecure", "pid"]);
     assert_eq!(said.well().trim(), site.daemon.pid.to_string());
-    assert!(has_words(&said.err, &["insecure", "certificate"]), "{said:?}");
+    assert!(has_words(&said.err, &["insecure", &site.address.to_string()]), "{said:?}");
     assert_eq!(site.curl("/healthz", &["-k"]).well().trim(), "ok");
 }
 

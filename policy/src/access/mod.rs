@@ -91,6 +91,8 @@ pub struct Decision {
 pub struct Permit {
     action: Action,
     rule: Rule,
+    /// Group and name of the process that it was asked for; nothing for the daemon.
+    process: Option<(Box<str>, Box<str>)>,
 }
 
 impl Permit {
@@ -102,6 +104,17 @@ impl Permit {
     /// By which rule.
     pub fn rule(&self) -> &Rule {
         &self.rule
+    }
+
+    /// Whether it is for what is done to the daemon. Where there are no roles every permit is for everything.
+    pub fn is_for_daemon(&self) -> bool {
+        self.rule == Rule::NoRoles || self.process.is_none()
+    }
+
+    /// Whether it is for what is done to the process of this group and name.
+    pub fn is_for(&self, group: &str, name: &str) -> bool {
+        let named = |(of, own): &(Box<str>, Box<str>)| (&**of, &**own) == (group, name);
+        self.rule == Rule::NoRoles || self.process.as_ref().is_some_and(named)
     }
 }
 
@@ -269,6 +282,13 @@ impl Access {
         target: Target<'_>,
     ) -> Result<Permit, Decision> {
         let decision = self.decide(who, action, target);
-        if decision.allowed { Ok(Permit { action, rule: decision.rule }) } else { Err(decision) }
+        if !decision.allowed {
+            return Err(decision);
+        }
+        let process = match target {
+            Target::Daemon => None,
+            Target::Process { group, name, .. } => Some((group.into(), name.into())),
+        };
+        Ok(Permit { action, rule: decision.rule, process })
     }
 }

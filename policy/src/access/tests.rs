@@ -747,6 +747,14 @@ fn a_permit_says_what_was_permitted_and_a_refusal_why() {
     let ask = |action| access.permit(&user("alice"), action, process("nginx", "nginx"));
     let permit = ask(Action::Signal(1)).unwrap();
     assert_eq!((permit.action(), permit.rule()), (Action::Signal(1), &Rule::Role(0)));
+    assert!(permit.is_for("nginx", "nginx") && !permit.is_for_daemon());
+    assert!(!permit.is_for("nginx", "other") && !permit.is_for("other", "nginx"));
+    let daemon = access.permit(&user("alice"), Action::View, Target::Daemon).unwrap();
+    assert!(daemon.is_for_daemon() && !daemon.is_for("nginx", "nginx"));
+    let owner = access.permit(&unix(0, &[]), Action::Stop, process("a", "b")).unwrap();
+    assert!(owner.is_for("a", "b") && !owner.is_for("a", "c") && !owner.is_for_daemon());
+    let free = Access::default().permit(&anonymous(), Action::Stop, Target::Daemon).unwrap();
+    assert!(free.is_for("a", "b") && free.is_for_daemon());
     let refused = Decision { allowed: false, rule: Rule::Default };
     for action in [Action::Signal(2), Action::Signal(65), Action::Stop, Action::Config] {
         assert_eq!(ask(action).unwrap_err(), refused, "{action}");

@@ -6,7 +6,7 @@ function __supervisorctl_action
     set -e tokens[1]
     while set -q tokens[1]
         switch $tokens[1]
-            case -c --configuration -s --serverurl -u --username --password-file --context -p --password -r --history_file --color
+            case -c --configuration -s --serverurl -u --username --password-file --context --cacert --cert --key --crl -p --password -r --history_file --color
                 set -e tokens[1]
                 set -q tokens[1]; and set -e tokens[1]
             case '-*'
@@ -26,7 +26,7 @@ function __supervisorctl_words
     set -lx SUPERVISOR_PASSWORD $SUPERVISOR_PASSWORD
     while set -q tokens[2]
         switch $tokens[1]
-            case -c --configuration -s --serverurl -u --username --password-file --context
+            case -c --configuration -s --serverurl -u --username --password-file --context --cacert --cert --key --crl
                 set -a pass $tokens[1] (string replace -r '^~/' "$HOME/" -- $tokens[2])
                 set -e tokens[1..2]
             case -p --password
@@ -61,6 +61,11 @@ complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -s p -l pa
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -s r -l history_file -r -F -d 'file that the shell keeps its history in'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l password-file -r -F -d 'file with the password to log in with, readable by its owner alone'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l context -x -a '(supervisorctl __contexts 2> /dev/null < /dev/null)' -d 'server and credentials of this name in the contexts file'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l cacert -r -F -d 'certificates of the authorities that https servers are trusted by (default the system\'s)'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l cert -r -F -d 'certificate to show https servers that want one'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l key -r -F -d 'its private key, readable by its owner alone (default in the same file)'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l crl -r -F -d 'revocation lists that certificates of https servers are looked up in'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l insecure -d 'do not check who an https server is: whoever is in between reads all, passwords included'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l json -d 'print one JSON document instead of text; also after the action'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l raw -d 'send control characters of logs and names to the terminal as they are; also after the action'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -l color -x -a 'auto always never' -d 'whether states are coloured (default auto: on a terminal); also after the action, as --color=WHEN'
@@ -87,6 +92,7 @@ complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a start -
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a status -d 'show the state of processes'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a stop -d 'stop processes'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a tail -d 'show the end of a process\'s log'
+complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a token -d 'make, list and revoke tokens, which machines log in with'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a update -d 'read the configuration and carry out what changed'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a version -d 'show the version of supervisord'
 complete -c supervisorctl -n 'not __supervisorctl_action > /dev/null' -a whoami -d 'show who supervisord takes the caller for, and what that one may do'

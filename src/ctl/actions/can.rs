@@ -222,7 +222,11 @@ impl Verdict {
     /// `allowed: WHY (PLACE)`, with the user named as it was typed.
     fn line(&self, asked: &Asked<'_>) -> String {
         let word = if self.allowed { "allowed" } else { "denied" };
-        let number = asked.principal.split('(').next().unwrap_or(asked.principal);
+        // Only those of the system come with their groups; a certificate's name may have anything in it.
+        let number = match asked.principal.split_once('(') {
+            Some((number, _)) if number.starts_with("unix:") => number,
+            _ => asked.principal,
+        };
         let why = if asked.both { self.why.clone() } else { self.why.replace(number, asked.user) };
         let whose = if asked.both { format!("{number}: ") } else { String::new() };
         let target = if asked.several { format!("{}: ", asked.target) } else { String::new() };

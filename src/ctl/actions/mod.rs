@@ -14,6 +14,7 @@ pub mod restart;
 pub mod rights;
 pub mod show;
 pub mod tail;
+pub mod token;
 pub mod update;
 mod verify;
 mod wait;

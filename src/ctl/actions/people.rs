@@ -11,12 +11,16 @@ const NOBODY: u32 = u32::MAX - 1;
 /// What a name of `members=` is to the daemon: numbers in place of the system's names. `None` for a plain name, which
 /// may be that of somebody who logs in.
 pub fn resolve(name: &str) -> Result<Option<String>, String> {
-    if name == "anonymous" || name.starts_with("user:") {
+    let known = ["user:", "cert:", "token:"];
+    if name == "anonymous" || known.iter().any(|kind| name.starts_with(kind)) {
         return Ok(Some(name.to_owned()));
     }
     if let Some(group) = name.strip_prefix('@') {
         // Somebody who is in this group and nothing else.
         return group_number(group).map(|gid| Some(format!("unix:{NOBODY}({gid})")));
+    }
+    if let Some(account) = name.strip_prefix("pam:") {
+        return account_of_pam(account).map(Some);
     }
     match name.strip_prefix("unix:") {
         Some(numbers) if numbers.contains('(') => Ok(Some(name.to_owned())),
@@ -26,6 +30,18 @@ pub fn resolve(name: &str) -> Result<Option<String>, String> {
         },
         None => Ok(None),
     }
+}
+
+/// `pam:NAME:UID(GID,…)` of an account of this system; what has numbers already stays.
+fn account_of_pam(account: &str) -> Result<String, String> {
+    if account.contains(':') {
+        return Ok(format!("pam:{account}"));
+    }
+    let numbers = of_the_system(account)?.filter(|_| account.parse::<u32>().is_err());
+    let numbers = numbers.and_then(|numbers| Some(numbers.strip_prefix("unix:")?.to_owned()));
+    numbers
+        .map(|numbers| format!("pam:{account}:{numbers}"))
+        .ok_or_else(|| format!("this system has no account {account}"))
 }
 
 /// `unix:UID(GID,…)` of a user of this system, by name or number; `None` where there is none. A number need not have an
@@ -72,6 +88,9 @@ mod tests {
         assert!(root.starts_with("unix:0(0"), "{root}");
         assert_eq!(resolved("unix:0").unwrap(), root);
         assert_eq!(resolved("@root").unwrap(), "unix:4294967294(0)");
+        let root = resolved("pam:root").unwrap();
+        assert!(root.starts_with("pam:root:0(0"), "{root}");
+        assert!(resolve("pam:0").is_err() && resolve("pam:no such user").is_err());
         assert_eq!(resolved("@17").unwrap(), "unix:4294967294(17)");
         assert_eq!(resolved("unix:4000000000").unwrap(), "unix:4000000000()");
         assert!(resolve("unix:no such user").unwrap_err().contains("no user no such user"));
@@ -81,7 +100,14 @@ mod tests {
 
     #[test]
     fn what_the_daemon_knows_stays() {
-        for name in ["anonymous", "user:alice", "unix:1000(1000,2000)"] {
+        for name in [
+            "anonymous",
+            "user:alice",
+            "unix:1000(1000,2000)",
+            "token:ci-1",
+            "cert:CN=deploy",
+            "pam:carol:5(5)",
+        ] {
             assert_eq!(resolve(name), Ok(Some(name.to_owned())));
         }
         assert_eq!(resolve("alice"), Ok(None));

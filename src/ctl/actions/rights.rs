@@ -14,6 +14,8 @@ const AT_ONCE: usize = 1000;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Me {
     pub name: String,
+    /// The name with all that rights may hang on: groups, too.
+    pub detailed: String,
     pub auth: String,
     pub roles: Vec<String>,
     pub owner: bool,
@@ -33,8 +35,10 @@ impl TryFrom<&Value> for Me {
         let text = |key: &str| value.member(key).and_then(Value::as_str).map(str::to_owned);
         let Some(Value::Array(roles)) = value.member("roles") else { return Err(Trouble::Answer) };
         let roles = roles.iter().map(|role| role.as_str().map(str::to_owned));
+        let name = text("name").ok_or(Trouble::Answer)?;
         Ok(Me {
-            name: text("name").ok_or(Trouble::Answer)?,
+            detailed: text("detailed").unwrap_or_else(|| name.clone()),
+            name,
             auth: text("auth").ok_or(Trouble::Answer)?,
             roles: roles.collect::<Option<_>>().ok_or(Trouble::Answer)?,
             owner: value.member("owner") == Some(&Value::Bool(true)),

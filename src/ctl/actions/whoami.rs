@@ -189,6 +189,7 @@ mod tests {
         let session = Session::new(Server::new(String::new(), None, None), false);
         let me = Me {
             name: "user:alice".to_owned(),
+            detailed: "user:alice".to_owned(),
             auth: "password".to_owned(),
             roles: vec!["web".to_owned()],
             owner: false,

@@ -1,12 +1,12 @@
 //! The actions.
 
 use super::super::actions::{
-    audit, can, control, groups, help, logs, passwd, restart, show, tail, update, whoami,
+    audit, can, control, groups, help, logs, passwd, restart, show, tail, token, update, whoami,
 };
 use super::super::{fg, shell};
 use super::Operand::{
     Action as Topic, Anything, AuditVerb, File, Group, Nothing, OneProcess, Process,
-    ProcessOrChannel, Right, Signal, Url,
+    ProcessOrChannel, Right, Signal, TokenVerb, Url,
 };
 use super::{Action, Flag};
 
@@ -90,7 +90,7 @@ pub const ACTIONS: &[Action] = &[
         operands: &[Anything, Right, Process],
         flags: &[JSON],
         details: "A user is a name to log in by or a user of this system, and both are answered for where both exist; user:NAME, \
-                  unix:NAME, unix:UID, @GROUP and anonymous leave no choice. Users and groups of the system are looked up where the client runs. \
+                  unix:NAME, unix:UID, @GROUP, pam:NAME, cert:NAME, token:NAME and anonymous leave no choice. Users and groups of the system are looked up where the client runs. \
                   An action is a word of actions=, such as restart or signal(HUP). A target is a process, or \"daemon\" for \
                   supervisord itself. About others than oneself it takes the action admin to ask.",
         exits: &[
@@ -164,11 +164,14 @@ pub const ACTIONS: &[Action] = &[
         name: "open",
         run: shell::open,
         summary: "turn to another supervisord",
-        forms: &[("open <url>", "speak to the supervisord at http://HOST:PORT or unix:///PATH")],
+        forms: &[(
+            "open <url>",
+            "speak to the supervisord at http://HOST:PORT, https://HOST:PORT or unix:///PATH",
+        )],
         operands: &[Url, Nothing],
         flags: &[],
         details: "Then its status is shown. Name and password stay those that were given before.",
-        exits: &[(1, "the address is neither http:// nor unix://")],
+        exits: &[(1, "the address is neither http://, https:// nor unix://")],
     },
     Action {
         name: "passwd",
@@ -365,6 +368,38 @@ pub const ACTIONS: &[Action] = &[
         exits: &[(1, "there is no such process or log, or it cannot be read")],
     },
     Action {
+        name: "token",
+        run: token::run,
+        summary: "make, list and revoke tokens, which machines log in with",
+        forms: &[
+            (
+                "token create --role <role>",
+                "make a token that may do what this role may, and print it",
+            ),
+            ("token list", "the tokens there are, without what they are"),
+            ("token revoke <name>", "put a token out of force at once"),
+        ],
+        operands: &[TokenVerb, Anything, Nothing],
+        flags: &[ROLE, NAME, EXPIRES, TOKENS_FILE, JSON],
+        details: "A token goes with a request as \"Authorization: Bearer TOKEN\", or as the password with the name \"token\". It has \
+                  one role, and of that no more than who made it may do: root and the user that runs supervisord make tokens for \
+                  any role, others for roles that they have themselves. \"create\" prints it this once, alone on standard output; \
+                  kept is only its hash, in the file that tokens_file= of [supervisord] names. Where the caller may not write \
+                  that file, the line to be added to it is told. After a change supervisord reads its configuration, as by \
+                  \"reread\".",
+        exits: &[
+            (
+                1,
+                "nothing was done: there is no such token, the file cannot be used, or it is not for the caller",
+            ),
+            (2, "the arguments are wrong"),
+            (
+                8,
+                "the token is made but does not work yet, or it is revoked but still works: supervisord has not read it",
+            ),
+        ],
+    },
+    Action {
         name: "update",
         run: update::update,
         summary: "read the configuration and carry out what changed",
@@ -444,6 +479,34 @@ const ANCHOR: Flag = Flag {
     long: "anchor",
     value: Some("FILE"),
     help: "compare with the anchor in this file",
+};
+
+const ROLE: Flag = Flag {
+    short: None,
+    long: "role",
+    value: Some("ROLE"),
+    help: "with create: the role that the token has",
+};
+
+const NAME: Flag = Flag {
+    short: None,
+    long: "name",
+    value: Some("NAME"),
+    help: "with create: what it is called (default the role's name with a number)",
+};
+
+const EXPIRES: Flag = Flag {
+    short: None,
+    long: "expires",
+    value: Some("TIME"),
+    help: "with create: 30d, 12h, 2w, 90m or never (default 90d)",
+};
+
+const TOKENS_FILE: Flag = Flag {
+    short: None,
+    long: "file",
+    value: Some("FILE"),
+    help: "the file that has the tokens (default tokens_file= of [supervisord])",
 };
 
 const STDIN: Flag = Flag {

@@ -57,6 +57,41 @@ pub const OPTIONS: &[Opt] = &[
     },
     Opt {
         short: None,
+        long: "cacert",
+        value: Some(("FILENAME", Takes::File)),
+        help: "certificates of the authorities that https servers are trusted by (default the system's)",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "cert",
+        value: Some(("FILENAME", Takes::File)),
+        help: "certificate to show https servers that want one",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "key",
+        value: Some(("FILENAME", Takes::File)),
+        help: "its private key, readable by its owner alone (default in the same file)",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "crl",
+        value: Some(("FILENAME", Takes::File)),
+        help: "revocation lists that certificates of https servers are looked up in",
+        own: true,
+    },
+    Opt {
+        short: None,
+        long: "insecure",
+        value: None,
+        help: "do not check who an https server is: whoever is in between reads all, passwords included",
+        own: true,
+    },
+    Opt {
+        short: None,
         long: "json",
         value: None,
         help: "print one JSON document instead of text; also after the action",
@@ -81,8 +116,11 @@ pub const OPTIONS: &[Opt] = &[
 /// Variables that are read, and what each is for.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("NO_COLOR", "no colour where --color does not ask for it"),
+    ("SUPERVISOR_CACERT", "certificates of the authorities that https servers are trusted by"),
+    ("SUPERVISOR_CERT", "the certificate to show https servers that want one"),
     ("SUPERVISOR_CONTEXT", "the context to use where --context names none"),
-    ("SUPERVISOR_PASSWORD", "the password to log in with"),
+    ("SUPERVISOR_KEY", "its private key, in a file that is readable by its owner alone"),
+    ("SUPERVISOR_PASSWORD", "the password to log in with, or a token"),
     ("SUPERVISOR_PASSWORD_FILE", "a file with it, readable by its owner alone"),
     ("XDG_CONFIG_HOME", "directory of supervisor/contexts.ini (default ~/.config)"),
 ];

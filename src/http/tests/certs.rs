@@ -1,5 +1,6 @@
-//! Certificates for tests, and clients that show them.
+//! Certificates for tests, clients that show them, and what all tests of TLS need.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rcgen::{
@@ -15,11 +16,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::bed::{Bed, Client};
+use super::bed::{Bed, Client, Plan};
 use crate::config::settings::{Clients, Tls};
 
 /// A certificate and its key, in DER.
@@ -173,4 +175,33 @@ impl Bed {
         let name = ServerName::try_from("localhost").expect("name");
         Ok(Client::new(connector(pair, versions).connect(name, tcp).await?))
     }
+}
+
+pub const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// Runs a test on a bed whose TCP server speaks TLS.
+pub fn run<F: Future<Output = ()>>(tls: Tls, test: impl FnOnce(Rc<Bed>) -> F) {
+    Plan { tls: Some(tls), ..Plan::default() }.run(test);
+}
+
+pub async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The lines about TLS.
+pub fn lines(bed: &Bed) -> Vec<String> {
+    let lines = bed.site.lines.borrow();
+    lines.iter().map(|(_, text)| text.clone()).filter(|text| text.contains("TLS")).collect()
+}
+
+/// What comes of asking over TLS: the answer, or why there is none.
+pub async fn asked(bed: &Bed, pair: Option<&Pair>) -> Result<String, String> {
+    let mut client = bed.try_tls(pair, rustls::ALL_VERSIONS).await.map_err(|e| e.to_string())?;
+    // In TLS 1.3 a client learns only with the first answer that it is refused.
+    let _ = client.stream.write_all(HEALTH.as_bytes()).await;
+    let mut bytes = vec![0; 4096];
+    let count = client.stream.read(&mut bytes).await.map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&bytes[..count]).into_owned())
 }

@@ -12,4 +12,5 @@ mod pam;
 mod protocol;
 mod routes;
 mod tls;
+mod tls_limits;
 mod tokens;

@@ -1,7 +1,6 @@
-//! Servers that speak TLS, by clients that do and that do not.
+//! Servers that speak TLS: versions, certificates, readings.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use policy::access::Member;
 use rcgen::{DnType, SanType, date_time_ymd};
@@ -11,24 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::advance;
 use tokio_rustls::client::TlsStream;
 
-use super::asks::role;
-use super::bed::{Bed, Client, MAIN, Plan, eventually, header};
-use super::certs::{Authority, Pair};
+use super::asks::{get, post, role, status, users};
+use super::bed::{Bed, Client, Plan, eventually, header, passing};
+use super::certs::{Authority, HEALTH, Pair, asked, connector, lines, run, settle};
 use crate::config::settings::{Level, Server, Tls};
-use crate::http::limits::{CONNECTIONS, HEAD_TIME, IDLE_TIME, MOST_OF_ONE};
-
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const LOG: &str = "GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n";
-
-fn run<F: Future<Output = ()>>(tls: Tls, test: impl FnOnce(Rc<Bed>) -> F) {
-    Plan { tls: Some(tls), ..Plan::default() }.run(test);
-}
-
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
+use crate::http::limits::IDLE_TIME;
 
 /// Puts another certificate, key, authority into force, as a reading does.
 fn reread(bed: &Bed, tls: Option<Tls>) {
@@ -46,25 +32,9 @@ fn reread(bed: &Bed, tls: Option<Tls>) {
     *bed.site.settings.borrow_mut() = Rc::new(settings);
 }
 
-/// The lines about TLS.
-fn lines(bed: &Bed) -> Vec<String> {
-    let lines = bed.site.lines.borrow();
-    lines.iter().map(|(_, text)| text.clone()).filter(|text| text.contains("TLS")).collect()
-}
-
 /// The certificate that a server has shown.
 fn shown(client: &Client<TlsStream<TcpStream>>) -> Vec<u8> {
     client.stream.get_ref().1.peer_certificates().expect("chain")[0].to_vec()
-}
-
-/// What comes of asking over TLS: the answer, or why there is none.
-async fn asked(bed: &Bed, pair: Option<&Pair>) -> Result<String, String> {
-    let mut client = bed.try_tls(pair, rustls::ALL_VERSIONS).await.map_err(|e| e.to_string())?;
-    // In TLS 1.3 a client learns only with the first answer that it is refused.
-    let _ = client.stream.write_all(HEALTH.as_bytes()).await;
-    let mut bytes = vec![0; 4096];
-    let count = client.stream.read(&mut bytes).await.map_err(|e| e.to_string())?;
-    Ok(String::from_utf8_lossy(&bytes[..count]).into_owned())
 }
 
 #[test]
@@ -152,6 +122,22 @@ fn certificates_that_are_no_good_are_refused_and_it_is_said_why() {
             bed.site.lines.borrow_mut().clear();
         }
         assert!(asked(&bed, Some(&authority.client("deploy", 8))).await.is_ok());
+    });
+}
+
+#[test]
+fn where_there_are_lists_every_authority_needs_one() {
+    let (authority, other) = (Authority::new("ca"), Authority::new("other"));
+    let mut tls = authority.tls(Some(true), &[7]);
+    tls.clients.as_mut().expect("clients").authorities.push(other.der());
+    run(tls.clone(), async |bed| {
+        assert!(asked(&bed, Some(&authority.client("deploy", 1))).await.is_ok());
+        assert!(asked(&bed, Some(&other.client("deploy", 1))).await.is_err());
+        eventually(|| !lines(&bed).is_empty()).await;
+        assert!(lines(&bed)[0].ends_with("that tls_client_crl has no list of"));
+        tls.clients.as_mut().expect("clients").revoked.push(other.revokes(&[2]));
+        reread(&bed, Some(tls));
+        assert!(asked(&bed, Some(&other.client("deploy", 1))).await.is_ok());
     });
 }
 
@@ -273,7 +259,7 @@ fn a_revocation_counts_from_the_reading_on_though_the_client_was_here_before() {
     run(authority.tls(Some(true), &[8]), async |bed| {
         let name = rustls::pki_types::ServerName::try_from("localhost").expect("name");
         // One connector has one store of sessions, which it would use.
-        let connector = super::certs::connector(Some(&pair), rustls::ALL_VERSIONS);
+        let connector = connector(Some(&pair), rustls::ALL_VERSIONS);
         let connect = async || {
             let stream = connector.connect(name.clone(), bed.tcp().await.stream).await;
             let mut client = Client::new(stream.expect("handshake"));
@@ -284,201 +270,44 @@ fn a_revocation_counts_from_the_reading_on_though_the_client_was_here_before() {
         assert!(connect().await.is_ok());
         reread(&bed, Some(authority.tls(Some(true), &[7])));
         assert!(connect().await.expect_err("refused").contains("CertificateRevoked"));
+        reread(&bed, Some(authority.tls(Some(true), &[8])));
+        assert!(connect().await.is_ok());
+        reread(&bed, Some(Authority::new("next").tls(Some(true), &[])));
+        assert!(connect().await.expect_err("refused").contains("UnknownCA"));
     });
 }
 
 #[test]
-fn plain_http_is_told_what_to_do() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        let mut client = bed.tcp().await;
-        client.send(HEALTH).await;
-        let answer = client.rest().await;
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        assert_eq!(header(head, "content-length"), Some(body.len().to_string().as_str()));
-        assert!(body.contains("this server speaks https"));
-        drop(client);
-        eventually(|| !lines(&bed).is_empty()).await;
-        assert!(lines(&bed)[0].contains("does not speak TLS"), "{:?}", lines(&bed));
-    });
-}
-
-#[test]
-fn garbage_is_refused_and_a_look_is_no_failure() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        drop(bed.tcp().await);
-        settle().await;
-        assert_eq!(lines(&bed), [""; 0], "somebody who sends nothing");
-        for garbage in [&b"\x16\x03\x01\xff\xff"[..], b"\x16GET / HTTP/1.1\r\n", &[0x16; 40_000]] {
-            let mut client = bed.tcp().await;
-            client.send(garbage).await;
-            client.stream.shutdown().await.ok();
-            client.rest().await;
-            eventually(|| !lines(&bed).is_empty()).await;
-            bed.site.lines.borrow_mut().clear();
-        }
-        assert!(asked(&bed, None).await.is_ok());
-    });
-}
-
-#[test]
-fn a_flood_of_failures_is_a_few_lines() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        for _ in 0..300 {
-            let mut client = bed.tcp().await;
-            client.send("x").await;
-            client.rest().await;
-        }
-        settle().await;
-        assert_eq!(lines(&bed).len(), 10);
-        advance(Duration::from_secs(10)).await;
-        eventually(|| lines(&bed).len() == 11).await;
-        let last = lines(&bed).pop().expect("a line");
-        assert!(last.ends_with("(290 more in 10 s, this the last)"), "{last}");
-    });
-}
-
-#[test]
-fn half_a_handshake_has_as_long_as_a_head() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        let mut silent = bed.tcp().await;
-        let mut half = bed.tcp().await;
-        half.send(b"\x16\x03\x01\x02\x00\x01\x00").await;
-        settle().await;
-        advance(HEAD_TIME - Duration::from_secs(1)).await;
-        assert!(asked(&bed, None).await.is_ok(), "they are in nobody's way");
-        half.send([0]).await;
-        settle().await;
-        advance(Duration::from_secs(1)).await;
-        assert_eq!(silent.rest().await, "");
-        assert_eq!(half.rest().await, "");
-        assert_eq!(lines(&bed).len(), 1, "{:?}", lines(&bed));
-        assert!(lines(&bed)[0].ends_with("failed: it was not over after 10 s"));
-        // Behind it a head has its own time.
-        let mut client = bed.tls(None).await;
-        settle().await;
-        advance(HEAD_TIME - Duration::from_secs(1)).await;
-        client.send(HEALTH).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
-    });
-}
-
-#[test]
-fn those_who_never_shake_hands_keep_nobody_out() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        let mut waiting = Vec::new();
-        for _ in 0..CONNECTIONS + 50 {
-            let mut client = bed.tcp().await;
-            client.send(b"\x16\x03\x01\x02\x00").await;
-            waiting.push(client);
-            settle().await;
-        }
-        assert!(asked(&bed, None).await.is_ok());
-    });
-}
-
-#[test]
-fn where_all_are_at_work_one_more_gets_an_alert() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        bed.site.write(MAIN, "a\n");
-        let mut followers = Vec::new();
-        for _ in 0..MOST_OF_ONE {
-            let mut client = bed.tls(None).await;
-            client.send(LOG).await;
-            client.until("a\n").await;
-            followers.push(client);
-        }
-        let refused = asked(&bed, None).await.expect_err("an alert");
-        assert!(refused.contains("InternalError"), "{refused}");
-    });
-}
-
-#[test]
-fn a_log_is_followed_until_its_client_leaves_in_whatever_way() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        for politely in [true, false] {
-            bed.site.write(MAIN, "a\n");
-            let mut client = bed.tls(None).await;
-            client.send(LOG).await;
-            client.until("a\n").await;
-            for n in 0..20 {
-                bed.site.write(MAIN, format!("line {n}\n"));
-                client.until(&format!("line {n}\n")).await;
-            }
-            eventually(|| bed.site.followers(MAIN) == 1).await;
-            // By TLS alone while the socket stays, or by the socket alone.
-            let (mut socket, mut session) = client.stream.into_inner();
-            if politely {
-                session.send_close_notify();
-                let mut bytes = Vec::new();
-                while session.wants_write() {
-                    session.write_tls(&mut bytes).expect("memory");
-                }
-                socket.write_all(&bytes).await.expect("send");
-                eventually(|| bed.site.followers(MAIN) == 0).await;
-            }
-            drop(socket);
-            eventually(|| bed.site.followers(MAIN) == 0).await;
-        }
-    });
-}
-
-#[test]
-fn a_slow_reader_gets_all_of_it_and_a_stalled_one_is_closed() {
-    let authority = Authority::new("ca");
-    run(authority.tls(None, &[]), async |bed| {
-        let line = "x".repeat(99) + "\n";
-        bed.site.write(MAIN, line.repeat(80_000));
-        let call = "<methodCall><methodName>supervisor.readLog</methodName><params>\
-            <param><value><int>0</int></value></param><param><value><int>0</int></value></param></params></methodCall>";
-        let ask = format!(
-            "POST /RPC2 HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{call}",
-            call.len()
-        );
-        let ask = ask.replace("Host: h", "Host: localhost");
-        let mut client = bed.tls(None).await;
-        client.send(&ask).await;
-        let head = client.until("\r\n\r\n").await;
-        let length: usize =
-            header(&head, "content-length").expect("length").parse().expect("number");
-        assert!(length > 1_000_000, "{head}");
-        let mut stalled = bed.tls(None).await;
-        stalled.send(&ask).await;
-        stalled.until("\r\n\r\n").await;
-        let rest = client.take(length).await;
-        assert!(rest.ends_with("</methodResponse>\n") || rest.contains("</methodResponse>"));
-        client.send(HEALTH).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
-        settle().await;
-        advance(crate::http::limits::STALL_TIME + Duration::from_secs(1)).await;
-        settle().await;
-        let mut all = 0;
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(count @ 1..) = stalled.stream.read(&mut buffer).await {
-            all += count;
-        }
-        assert!(all < length, "{all} of {length}");
-    });
-}
-
-#[test]
-fn pages_that_came_without_tls_are_foreign_and_cookies_stay_within_it() {
+fn pages_that_came_without_tls_are_foreign() {
     let authority = Authority::new("ca");
     run(authority.tls(None, &[]), async |bed| {
         let mut client = bed.tls(None).await;
-        let get = |origin: &str| {
-            format!("GET / HTTP/1.1\r\nHost: localhost:9001\r\nOrigin: {origin}\r\n\r\n")
-        };
-        client.send(get("http://localhost:9001")).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 403 "));
-        client.send(get("https://localhost:9001")).await;
-        assert!(client.answer().await.starts_with("HTTP/1.1 200 "));
+        for (origin, expected) in [
+            ("http://localhost", 403),
+            ("HTTP://localhost", 403),
+            ("https://localhost", 200),
+            ("https://localhost\r\nOrigin: http://localhost", 403),
+        ] {
+            client.send(get("/", &format!("Origin: {origin}\r\n"))).await;
+            assert_eq!(status(&client.answer().await), expected, "{origin}");
+        }
+        // Probes and other routes without one are as ever.
+        client.send(get("/", "")).await;
+        assert_eq!(status(&client.answer().await), 200);
+    });
+}
+
+#[test]
+fn cookies_stay_within_tls() {
+    let authority = Authority::new("ca");
+    let plan = Plan { tls: Some(authority.tls(None, &[])), ..users() };
+    plan.run(async |bed| {
+        let mut client = bed.tls(None).await;
+        client
+            .send(post("/login.html", "Origin: https://localhost\r\n", "user=bob&password=bobs"))
+            .await;
+        let answer = passing(client.answer()).await;
+        let cookie = header(&answer, "set-cookie").expect("a cookie");
+        assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     });
 }

@@ -76,6 +76,9 @@ fn reason(error: &io::Error) -> String {
         Some(Error::NoCertificatesPresented) => "no certificate, and one is required".to_owned(),
         Some(Error::InvalidCertificate(error)) => certificate(error),
         Some(Error::AlertReceived(alert)) => refused(*alert),
+        Some(Error::PeerIncompatible(what)) => {
+            format!("no version (1.2, 1.3), cipher or key exchange in common: {what:?}")
+        }
         Some(error) => error.to_string(),
     };
     // Some have text of the client's in them.

@@ -1,6 +1,8 @@
 //! Tests: nobody reaches an effect without the right that the method table names.
 
 use super::*;
+use policy::access::Target as On;
+
 use crate::config::settings::Token;
 use crate::rpc::table::{Call, METHODS, Method, Target, Verb};
 
@@ -540,4 +542,57 @@ fn what_moves_as_a_whole_is_explained_as_a_whole() {
     assert!(ask("restart", "web:*").0);
     desk.grant("web", "config");
     assert!(ask("config", "web:*").0);
+}
+
+#[test]
+fn a_permit_is_good_for_nothing_else_than_what_it_was_given_for() {
+    let desk = busy();
+    desk.grant("*", "admin");
+    let (access, who) = (desk.access(), desk.caller.borrow().principal.clone());
+    let permit = |action, slot| {
+        let settings = desk.settings();
+        let process = settings.process(slot).unwrap();
+        let (group, name) = (&*process.group, &*process.name);
+        access.permit(&who, action, On::Process { group, name, labels: &[] }).unwrap()
+    };
+    let admin = || access.permit(&who, Action::Admin, On::Daemon).unwrap();
+    let stop = |slots: &[u32]| Command::Stop { slots: slots.to_vec(), wait: true };
+    let slots: Vec<u32> = desk.settings().processes.keys().copied().collect();
+    let &[a, b, ..] = &*slots else { panic!("{slots:?}") };
+    let of =
+        |slots: &[u32]| slots.iter().map(|slot| permit(Action::Stop, *slot)).collect::<Vec<_>>();
+    assert!(fit(&desk, &of(&[a, b]), &stop(&[a, b])));
+    for (permits, slots) in [
+        (of(&[b]), &[a][..]),
+        (of(&[b, a]), &[a, b]),
+        (of(&[a]), &[a, b]),
+        (of(&[a, a]), &[a, b]),
+        (vec![permit(Action::Start, a)], &[a]),
+        (vec![admin()], &[a]),
+    ] {
+        assert!(!fit(&desk, &permits, &stop(slots)), "{permits:?} {slots:?}");
+    }
+    let both = |stop, start| [permit(Action::Restart, stop), permit(Action::Restart, start)];
+    let restart = || Command::Restart { slots: vec![a], wait: true };
+    assert!(fit(&desk, &both(a, a), &restart()));
+    assert!(!fit(&desk, &both(a, b), &restart()) && !fit(&desk, &both(b, a), &restart()));
+    let settings = desk.settings();
+    let log = |slot| settings.process(slot).unwrap().stdout.log;
+    let logged = slots.iter().find(|slot| log(**slot).is_some()).copied().unwrap();
+    let other = slots.iter().find(|slot| **slot != logged).copied().unwrap();
+    let number = log(logged).unwrap();
+    assert!(is_about_log(&desk, &permit(Action::Log, logged), number));
+    assert!(!is_about_log(&desk, &permit(Action::Log, other), number));
+    assert!(!is_about_log(&desk, &admin(), number));
+    let own = settings.activity.log.unwrap();
+    assert!(is_about_log(&desk, &admin(), own));
+    assert!(!is_about_log(&desk, &permit(Action::Admin, logged), own));
+    let group = settings.group("web").unwrap();
+    let config =
+        |slots: &[u32]| slots.iter().map(|slot| permit(Action::Config, *slot)).collect::<Vec<_>>();
+    assert!(move_groups(&desk, &config(&group.slots), &settings, "web"));
+    assert!(!move_groups(&desk, &config(&group.slots), &settings, "cat"));
+    assert!(!move_groups(&desk, &config(&group.slots[1..]), &settings, "web"));
+    assert!(!move_groups(&desk, &[admin()], &settings, "web"));
+    assert!(!move_groups(&desk, &[], &settings, "nope"));
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::getppid;
-use privsep::files::{ANSWER_SIZE, Answer, Ask, MAX_DIRS};
+use privsep::files::{ANSWER_SIZE, Answer, Ask, MAX_DIRS, MAX_NAMED};
 use privsep::frame::Wire;
 use privsep::start::{SETTINGS, SOCKET, START, Start, TABLE};
 use privsep::table::{Identity, Table};
@@ -32,6 +32,8 @@ fn main() {
     match variable("HOSTILE").as_str() {
         "asks" => asks(&room),
         "directories" => directories(&room),
+        "named" => named(&room),
+        "named-relative" => ask_raw(&[&[6], &text(b"server.pem")]),
         "slash" => ask_raw(&[&[3], &0u16.encode(), &text(b"../secret")]),
         "dots" => ask_raw(&[&[3], &0u16.encode(), &text(b"..")]),
         "relative" => ask_raw(&[&[1], &text(b"supervisord.conf")]),
@@ -122,6 +124,7 @@ fn asks(room: &str) {
     let at = |name: &str| format!("{room}/{name}").into_bytes();
     let file = |dir: u16, name: &str| Ask::File { dir, name: name.as_bytes().to_vec() };
     ask("file without a directory", &file(0, "good.conf"));
+    ask("named before the main file", &Ask::Named(b"/etc/shadow".to_vec()));
     ask("main", &Ask::Main(at("supervisord.conf")));
     ask("second main", &Ask::Main(b"/etc/shadow".to_vec()));
     ask("foreign directory", &Ask::Dir(at("users")));
@@ -133,6 +136,10 @@ fn asks(room: &str) {
         ask(name, &file(0, name));
     }
     ask("another directory", &file(1, "good.conf"));
+    for name in ["named", "exposed", "theirs", "fifo", "turned", "nowhere"] {
+        ask(&format!("named {name}"), &Ask::Named(at(&format!("named/{name}"))));
+    }
+    ask("named directory", &Ask::Named(at("conf.d")));
     send(&Ask::Leave(3).encode(), 0);
 }
 
@@ -149,6 +156,17 @@ fn directories(room: &str) {
         }
     }
     println!("granted: {granted}");
+    send(&Ask::Leave(3).encode(), 0);
+}
+
+fn named(room: &str) {
+    ask("main", &Ask::Main(format!("{room}/supervisord.conf").into_bytes()));
+    let path = format!("{room}/named/named").into_bytes();
+    let granted = (0..MAX_NAMED + 50).filter(|_| {
+        send(&Ask::Named(path.clone()).encode(), 0);
+        answer() == Some(Answer::Granted)
+    });
+    println!("granted: {}", granted.count());
     send(&Ask::Leave(3).encode(), 0);
 }
 

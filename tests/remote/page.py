@@ -1,10 +1,10 @@
-"""browser.py CHROMIUM SCENARIO URL PASSWORD KEY: people at the page over TLS."""
+"""page.py CHROMIUM SCENARIO URL PASSWORD KEY: people at the page over TLS."""
 
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "access"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "web"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "access"))
 
 from browser import cookies, log_in, names  # noqa: E402
 from chromium import SCENARIOS, Chromium, expect, scenario  # noqa: E402

@@ -430,7 +430,10 @@ fn a_later_reading_takes_new_certificates_and_leaves_the_protocol() {
     let (table, settings) = later(&secure, other.run(&tls)).ok();
     assert_eq!(table, secure);
     assert!(settings.notes.is_empty(), "{:?}", settings.notes);
-    assert_eq!(settings.servers[0].tls.as_ref().unwrap().chain, [other.server.der.clone()]);
+    assert_eq!(
+        settings.servers[0].tls.as_ref().unwrap().chain,
+        std::slice::from_ref(&other.server.der)
+    );
 
     // Off and on: the socket goes on as it is, by what its server was told last.
     for (current, text) in [(&secure, program), (&plain, tls.as_str())] {

@@ -183,6 +183,32 @@ mod tests {
     }
 
     #[test]
+    fn who_says_by_what_tls_goes() {
+        use super::{CommandLine, TlsFiles, tls};
+        let text = |text: &str| Some(text.to_owned());
+        let file = TlsFiles {
+            cacert: text("f.ca"),
+            cert: text("f.cert"),
+            key: text("f.key"),
+            crl: text("f.crl"),
+            insecure: false,
+        };
+        let environment = [("SUPERVISOR_CACERT", "e.ca"), ("SUPERVISOR_CERT", "e.cert")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let none = CommandLine::default();
+        assert_eq!(tls(&none, &[], file.clone(), false), file);
+        assert_eq!(tls(&none, &environment, file.clone(), true), file);
+        // A certificate never goes with the key of another.
+        let told = tls(&none, &environment, file.clone(), false);
+        assert_eq!((told.cacert, told.cert, told.key), (text("e.ca"), text("e.cert"), None));
+        assert_eq!(told.crl, text("f.crl"));
+        let line =
+            CommandLine { cert: text("l.cert"), insecure: text(""), ..CommandLine::default() };
+        let typed = tls(&line, &environment, file, true);
+        assert_eq!((typed.cert, typed.key, typed.insecure), (text("l.cert"), None, true));
+    }
+
+    #[test]
     fn contexts_name_servers() {
         let home = Home::new();
         let conf = home.path("c");

@@ -118,6 +118,8 @@ fn proofs() -> Vec<Vec<u8>> {
     [
         "ABasic dXNlcjp0aGVwYXNzd29yZA==",
         "ABearer x\nABasic dTpw",
+        "ABearer svt_x\nCsupervisor-9001=AAAA",
+        "ABasic dG9rZW46c3Z0X3g=",
         "Csupervisor-9001=AAAA; a=b\nABasic dTpw",
         "Ca=b\nCsupervisor-9001=x; supervisor-9001=y",
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",

@@ -81,12 +81,7 @@ pub fn run() -> u8 {
     }
     let local = options.words.first().is_some_and(|word| table::LOCAL.contains(&word.as_str()));
     if !local && let Some(text) = server.unready() {
-        let usage = format!("Error: {text}");
-        if options.output.json {
-            out::refuse(&usage, status::INVALID_ARGS);
-        }
-        out::complain(&usage, options.output.raw);
-        return status::INVALID_ARGS;
+        return cannot_use(&text, options.output);
     }
     if options.words.is_empty() {
         let history = client.history_file.map(|path| History::new(native(&path).into()));
@@ -105,4 +100,14 @@ pub fn run() -> u8 {
     }
     session.run(&options.words.join(" "));
     session.exit
+}
+
+/// Says what is wrong with the files for TLS; the exit status.
+fn cannot_use(text: &str, output: out::Settings) -> u8 {
+    let usage = format!("Error: {text}");
+    if output.json {
+        out::refuse(&usage, status::INVALID_ARGS);
+    }
+    out::complain(&usage, output.raw);
+    status::INVALID_ARGS
 }

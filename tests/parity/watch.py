@@ -207,7 +207,8 @@ def end_all():
 
 
 def look(now):
-    if now - BEGAN > ALL:
+    if now - BEGAN > ALL and not ENDING.is_set():
+        HUNG.append("LATE: it takes more than {} s; what was not played by then counts as failed".format(ALL))
         end_all()
     with LOCK:
         active = list(WATCHES)
@@ -217,7 +218,6 @@ def look(now):
         if one.over and now - one.over_at > GRACE:
             one.lost.set()
     if now - BEGAN > ALL + GRACE:
-        print("all of it has taken more than {} s".format(ALL), flush=True)
         last_words(1)
 
 

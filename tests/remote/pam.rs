@@ -10,6 +10,8 @@ use system_tests::config::broker_user;
 use system_tests::wire::{Place, call};
 use system_tests::{Account, Config, Daemon, Dist, Launch, People, Room, wait_for};
 
+use crate::site;
+
 const PASSWORD: &str = "correct horse: battery-staple";
 /// At the end of which a refusal is told.
 const SLOT: Duration = Duration::from_millis(500);
@@ -49,12 +51,7 @@ impl Gate {
         let config = more(&Ground { room: &room, carol: &carol, ops: &ops }, base);
         let text = config.text().replacen(".sock\n", ".sock\nauth=pam\n", 1);
         let file = room.file("supervisord.conf", &text);
-        let inside = r#"mount --bind "$0" /etc/pam.d && exec "$@""#;
-        let services = room.text("pam.d");
-        let daemon = Launch::new(&room, Dist::plain().supervisord())
-            .through(&["unshare", "--mount", "sh", "-c", inside, &services])
-            .config(&file)
-            .ready();
+        let daemon = launch(&room, &file);
         let place = Place::unix(&room.path("supervisord.sock"));
         Gate { daemon, place, room, people, carol, ops }
     }
@@ -73,6 +70,15 @@ impl Gate {
     fn who(&self, name: &str, password: &str) -> String {
         self.ask("supervisor.whoAmI", name, password).0
     }
+}
+
+/// Starts a daemon that sees the room's PAM services, and nobody else does.
+fn launch(room: &Room, config: &Path) -> Daemon {
+    let inside = r#"mount --bind "$0" /etc/pam.d && exec "$@""#;
+    Launch::new(room, Dist::plain().supervisord())
+        .through(&["unshare", "--mount", "sh", "-c", inside, &room.text("pam.d")])
+        .config(config)
+        .ready()
 }
 
 /// What there is before the daemon.
@@ -199,6 +205,42 @@ fn groups_and_names_of_accounts_give_roles() {
     let (answer, _) = gate.ask("supervisor.shutdown", &gate.carol.name, PASSWORD);
     assert!(answer.contains("ACCESS_DENIED"), "{answer}");
     assert!(gate.ops.id > 0);
+}
+
+#[test]
+fn over_tls_an_account_does_what_its_role_says() {
+    let (ground, mut people) = (site::Ground::new(), People::new());
+    let staff = people.group("staff");
+    let carol = people.user("carol", &staff, &[]);
+    people.password(&carol, PASSWORD);
+    services(&ground.room, true);
+    let config = ground.write("auth=pam", |_, config| {
+        config
+            .program("p", "/bin/sleep 100000", "startsecs=0")
+            .program("hidden", "/bin/sleep 100000", "startsecs=0")
+            .section(&format!("[role:r]\nmembers={}\nprograms=p\nactions=view, stop", carol.name))
+    });
+    let daemon = launch(&ground.room, &config);
+    let site = site::Site { daemon, config, ground };
+    let ask = |method: &str, params: &str, password: &str| {
+        let body = format!(
+            "<methodCall><methodName>supervisor.{method}</methodName><params>{params}</params></methodCall>"
+        );
+        let login = format!("{}:{password}", carol.name);
+        let said = site.curl_knowing(
+            "/RPC2",
+            &["-i", "-u", &login, "-H", "Content-Type: text/xml", "--data", &body],
+        );
+        said.out
+    };
+    let p = |name: &str| format!("<param><value><string>{name}</string></value></param>");
+    let seen = ask("getAllProcessInfo", "", PASSWORD);
+    assert!(seen.contains("<string>p</string>") && !seen.contains("hidden"), "{seen}");
+    let stopped = ask("stopProcess", &p("p"), PASSWORD);
+    assert!(stopped.contains("<boolean>1</boolean>"), "{stopped}");
+    assert!(ask("stopProcess", &p("hidden"), PASSWORD).contains("BAD_NAME"));
+    assert!(ask("stopProcess", &p("p"), "wrong").starts_with("HTTP/1.1 401 "));
+    assert!(site.curl_knowing("/RPC2", &["-i"]).out.starts_with("HTTP/1.1 401 "));
 }
 
 #[test]

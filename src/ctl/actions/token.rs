@@ -371,10 +371,14 @@ fn enforce(session: &mut Session, maker: &Maker, name: &str, path: &str, valid: 
         );
         return;
     } else {
-        Some(format!(
-            "{} is not there: if it runs, it has to be told, by: supervisorctl reread",
+        let text = format!(
+            "Token {name} is no longer in {path}. {} is not there; if its supervisord runs all the same, the token STILL WORKS \
+             until that reads it: supervisorctl reread",
             session.server.url
-        ))
+        );
+        note(session, &text);
+        session.exit = NOT_IN_FORCE;
+        return;
     };
     match (why, valid) {
         (None, true) => note(session, &format!("It is in {path}, and works now.")),
@@ -418,8 +422,11 @@ fn reads_another(session: &mut Session, name: &str, path: &str, valid: bool) -> 
         action: "view".to_owned(),
         target: super::rights::DAEMON.to_owned(),
     };
-    let verdict = ask(session, &[question]).ok()?.pop()?;
-    let known = match verdict {
+    let known = match ask(session, &[question]).ok()?.pop()? {
+        // Whoever has a role may see that there is a daemon.
+        Ok(verdict) if valid && !verdict.allowed => {
+            return Some(format!("it may do nothing, for {}", verdict.why));
+        }
         Ok(_) => true,
         Err(fault) if fault.code == Code::BadArguments.number() => false,
         Err(_) => return None,

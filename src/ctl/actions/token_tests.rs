@@ -72,7 +72,7 @@ impl Daemon {
                     }
                     if known.iter().any(|name| name == user) {
                         return Value::Struct(vec![
-                            pair("allowed", Value::Bool(true)),
+                            pair("allowed", Value::Bool(!user.starts_with("idle"))),
                             pair("rule", "role:x".into()),
                         ]);
                     }
@@ -206,6 +206,31 @@ fn what_the_daemon_does_not_go_by_is_told() {
     assert_eq!(room.exit(Daemon::owner().reads(&other), &line("d")), NOT_IN_FORCE);
     fs::copy(room.file(), &other).unwrap();
     assert_eq!(room.exit(Daemon::owner().reads(&other), "token revoke d"), NOT_IN_FORCE);
+}
+
+#[test]
+fn a_token_that_may_do_nothing_is_told_of() {
+    let room = Room::new();
+    let daemon = Daemon::owner().reads(&room.file());
+    let line = "token create --role nosuch --name idle";
+    assert_eq!(room.exit(daemon.clone(), line), NOT_IN_FORCE);
+    assert_eq!(room.exit(daemon, "token revoke idle"), 0);
+}
+
+#[test]
+fn where_no_daemon_is_only_root_changes_the_file() {
+    let room = Room::new();
+    let server = Server::new("unix:///nonexistent".to_owned(), None, None);
+    let mut session = Session::new(server, false).with_tokens(Some(room.file()));
+    session.run("token create --role r --name a");
+    if !Uid::effective().is_root() {
+        assert_eq!((session.exit, room.text()), (1, String::new()));
+        return;
+    }
+    assert_eq!(session.exit, 0);
+    assert!(room.text().starts_with("a r "));
+    session.run("token revoke a");
+    assert_eq!((session.exit, room.text()), (NOT_IN_FORCE, String::new()));
 }
 
 #[test]

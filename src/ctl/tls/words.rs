@@ -61,7 +61,6 @@ impl Peer {
 
     fn about_certificate(&self, error: &CertificateError) -> String {
         let whose = format!("the certificate of {}", self.place());
-        let host = &self.host;
         match error {
             CertificateError::ExpiredContext { not_after, .. } => format!(
                 "{whose} expired on {}: it has to be renewed there (if it has not expired, this machine's clock is wrong: \
@@ -74,15 +73,9 @@ impl Peer {
                 date(not_before.as_secs()),
                 date(UnixTime::now().as_secs())
             ),
-            CertificateError::NotValidForNameContext { presented, .. } => match names(presented) {
-                names if names.is_empty() => format!(
-                    "{whose} says for no host that it is for it: it needs {host} as subjectAltName"
-                ),
-                names => format!(
-                    "{whose} is for other names: {names}. Use one of these in the URL, or have {host} added there as \
-                     subjectAltName"
-                ),
-            },
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                self.about_names(presented)
+            }
             CertificateError::UnknownIssuer => match &self.files.cacert {
                 Some(file) => format!(
                     "{whose} is signed by an authority that is not in {file}: name the file of the authority that signs \
@@ -120,6 +113,19 @@ impl Peer {
                 )
             }
             error => format!("{whose} cannot be trusted: {error}"),
+        }
+    }
+
+    fn about_names(&self, presented: &[String]) -> String {
+        let (place, host) = (self.place(), &self.host);
+        match names(presented) {
+            names if names.is_empty() => format!(
+                "the certificate of {place} says for no host that it is for it: it needs {host} as subjectAltName"
+            ),
+            names => format!(
+                "the certificate of {place} is for other names: {names}. Use one of these in the URL, or have {host} added \
+                 there as subjectAltName"
+            ),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use system_tests::pki::Authority;
 use system_tests::wire::Place;
-use system_tests::{Config, Daemon, Dist, Launch, Network, Outcome, Room};
+use system_tests::{Config, Daemon, Dist, Launch, Network, Outcome, Room, wait_for};
 
 use crate::site::{hashed, patient, said, text};
 
@@ -93,7 +93,8 @@ fn tls_alone_is_not() {
     let ground = Ground::new();
     let mut daemon = ground.start("", &ground.tls);
     assert!(!ground.listens());
-    assert!(daemon.activity().contains(" CRIT "), "{}", daemon.activity());
+    // It may answer before it has its log.
+    wait_for("why", || daemon.activity().contains(" CRIT "));
     assert_eq!(daemon.stop(), 0);
     let outcome = ground.refused("strict=true", &ground.tls);
     assert!(outcome.stderr.contains("supervisord.conf:"), "{outcome:?}");

@@ -102,11 +102,20 @@ pub fn read(line: &str) -> Read<Token> {
 }
 
 /// The line of a token, without its end.
-pub fn write(token: &Token) -> String {
+///
+/// # Errors
+/// That it would be another line, or more than one, or none that is read back to this token.
+pub fn write(token: &Token) -> Read<String> {
     let expires = expiry(token.expires);
     let maker = token.maker.as_deref().unwrap_or(OWNER);
     let digest: String = token.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{} {} {expires} {maker} {digest}", token.name, token.role)
+    let fields = [token.name.as_str(), token.role.as_str(), expires.as_str(), maker, &digest];
+    let apart = |c: char| c.is_whitespace() || c.is_control();
+    let line = fields.join(" ");
+    if fields.iter().any(|field| field.contains(apart)) || read(&line).as_ref() != Ok(token) {
+        return Err("the token's name, role or maker fits in no line of the file".to_owned());
+    }
+    Ok(line)
 }
 
 /// When a token expires, as the file has it.
@@ -143,14 +152,38 @@ mod tests {
                     expires,
                     digest: digest("svt_x"),
                 };
-                let line = write(&made);
+                let line = write(&made).unwrap();
                 assert_eq!(read(&line), Ok(made));
                 assert!(!line.contains("svt_"), "{line}");
             }
         }
         let line = "a b 2026-12-31T21:59:59Z owner \
                     0000000000000000000000000000000000000000000000000000000000000000";
-        assert_eq!(write(&read(line).unwrap()), line);
+        assert_eq!(write(&read(line).unwrap()).as_deref(), Ok(line));
+    }
+
+    #[test]
+    fn what_is_no_line_of_its_own_is_not_written() {
+        let sum = "0".repeat(64);
+        let good = Token {
+            name: "a".to_owned(),
+            role: "b".to_owned(),
+            maker: Some("user:x".to_owned()),
+            expires: None,
+            digest: digest("svt_x"),
+        };
+        assert!(write(&good).is_ok());
+        let more = format!("user:x {sum}\nbackdoor admin never owner {sum}\n# ");
+        for maker in [&more, "", "anonymous", "owner", "token:a:b", "cert:CN=a b", "user:x\u{85}"] {
+            let bad = Token { maker: Some(maker.to_owned()), ..good.clone() };
+            assert!(write(&bad).is_err(), "{maker:?}");
+        }
+        for name in ["", "a b", "a\nb", "#a", "svt_x"] {
+            assert!(write(&Token { name: name.to_owned(), ..good.clone() }).is_err(), "{name:?}");
+            if name != "svt_x" {
+                assert!(write(&Token { role: name.to_owned(), ..good.clone() }).is_err());
+            }
+        }
     }
 
     #[test]

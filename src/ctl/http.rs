@@ -5,6 +5,9 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+
 use super::address::Address;
 use super::tls::{Link, Tls};
 use super::trouble::Trouble;
@@ -380,6 +383,14 @@ impl Connection {
             return Err(self.speaks_tls());
         }
         Ok((head, answer))
+    }
+
+    /// The user who listens at the other end, as the kernel says; nothing of a host.
+    pub fn peer(&self) -> Option<u32> {
+        match self.reader.get_ref() {
+            Stream::Unix(stream) => getsockopt(stream, PeerCredentials).ok().map(|peer| peer.uid()),
+            Stream::Tcp(_) | Stream::Tls(_) => None,
+        }
     }
 
     fn is_plain(&self) -> bool {

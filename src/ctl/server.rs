@@ -26,12 +26,13 @@ pub struct Server {
     pub password: Option<String>,
     tls: Arc<Tls>,
     connection: Option<Connection>,
+    peer: Option<u32>,
 }
 
 impl Server {
     /// A server that is called when first needed.
     pub fn new(url: String, username: Option<String>, password: Option<String>) -> Server {
-        Server { url, username, password, tls: Arc::default(), connection: None }
+        Server { url, username, password, tls: Arc::default(), connection: None, peer: None }
     }
 
     /// The same server, which is spoken to like this where it speaks TLS.
@@ -71,6 +72,7 @@ impl Server {
             password: self.password.clone(),
             tls: Arc::clone(&self.tls),
             connection: None,
+            peer: None,
         }
     }
 
@@ -78,6 +80,7 @@ impl Server {
     pub fn turn_to(&mut self, url: &str) {
         self.url = url.to_owned();
         self.connection = None;
+        self.peer = None;
     }
 
     /// Whether it is told by the socket who calls: no name is given.
@@ -140,11 +143,18 @@ impl Server {
         Ok(connection)
     }
 
+    /// The user whose socket the last connection was to, as the kernel says; nothing of one to a host.
+    pub fn peer(&self) -> Option<u32> {
+        self.peer
+    }
+
     fn connect(&mut self) -> Result<Connection, Trouble> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => Connection::open(&Address::parse(&self.url)?, &self.tls),
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
         }
+        let connection = Connection::open(&Address::parse(&self.url)?, &self.tls)?;
+        self.peer = connection.peer();
+        Ok(connection)
     }
 
     /// Calls a method; its answer as it came.

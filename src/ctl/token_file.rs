@@ -116,7 +116,7 @@ impl TokenFile {
 
     /// Adds a token.
     pub fn add(mut self, token: &Token) -> Result<(), Failure> {
-        self.lines.push(token_line::write(token));
+        self.lines.push(token_line::write(token).map_err(Failure::Other)?);
         self.write()
     }
 

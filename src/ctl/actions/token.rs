@@ -1,7 +1,11 @@
 //! `token`: what machines log in with, made, listed and revoked in the file that the daemon reads.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use jiff::Timestamp;
 use nix::unistd::Uid;
+use policy::access::Who;
 
 use super::super::out::complain;
 use super::super::session::{Session, status as exit};
@@ -179,7 +183,7 @@ struct Maker {
 }
 
 /// Who the caller is to the daemon, if that one may make a token for the role.
-fn maker(session: &mut Session, role: &str) -> Result<Maker, Stop> {
+fn maker(session: &mut Session, role: &str, path: Option<&str>) -> Result<Maker, Stop> {
     let me = match session.call("supervisor.whoAmI", &[]) {
         Ok(answer) => Me::try_from(&answer)?,
         // Who may write the file may do so by hand as well.
@@ -188,7 +192,7 @@ fn maker(session: &mut Session, role: &str) -> Result<Maker, Stop> {
         }
         Err(trouble) => return Err(trouble.into()),
     };
-    judge(&me, role)
+    judge(&me, role, &Source::of(session, path))
 }
 
 /// Whether nobody listens there.
@@ -197,26 +201,79 @@ fn is_away(trouble: &Trouble) -> bool {
     matches!(trouble.errno(), Some(ECONNREFUSED | ENOENT))
 }
 
-fn judge(me: &Me, role: &str) -> Result<Maker, Stop> {
+/// Who has said who the caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Root, the caller, or whose the tokens file is, by a unix socket.
+    Trusted,
+    /// Somebody else by a unix socket.
+    Socket,
+    /// Some host. There nobody is an owner, and the kernel vouches for none.
+    Host,
+}
+
+impl Source {
+    fn of(session: &Session, path: Option<&str>) -> Source {
+        let Some(peer) = session.server.peer() else {
+            return Source::Host;
+        };
+        // Who has the file could write the line as well.
+        let keeps = || {
+            let path = Path::new(path?);
+            let about = path
+                .symlink_metadata()
+                .or_else(|error| path.parent().map_or(Err(error), Path::symlink_metadata));
+            about.ok().map(|about| about.uid())
+        };
+        let known = peer == 0 || peer == Uid::effective().as_raw() || keeps() == Some(peer);
+        if known { Source::Trusted } else { Source::Socket }
+    }
+}
+
+/// Whose the token is to be, if what the server says makes sense. What ends up in the file is what is understood of it, and
+/// never the server's own text.
+fn judge(me: &Me, role: &str, source: &Source) -> Result<Maker, Stop> {
     let say = |text: String| Err(Stop::Say(text, Code::AccessDenied.name()));
     if me.auth == "token" {
+        return say(
+            "a token cannot make tokens, and the caller is one: nothing was made".to_owned()
+        );
+    }
+    let Ok(who) = Who::maker(&me.detailed) else {
+        return say(
+            "only whoever is known by a name or number can make tokens, and the server does not say that of the caller: \
+             log in by one; nothing was made"
+                .to_owned(),
+        );
+    };
+    let own = Uid::effective().as_raw();
+    let credible = match (&who, source) {
+        (_, Source::Trusted) => true,
+        (Who::Unix { uid, .. }, Source::Socket) => *uid == own && !me.owner,
+        (Who::Unix { .. }, Source::Host) => false,
+        _ => !me.owner,
+    };
+    if !credible {
         return say(format!(
-            "a token cannot make tokens, and {} is one: nothing was made",
-            me.name
+            "the server says that the caller is {who}{}, and is not one to be believed in that: over http and https nobody \
+             is, and a unix socket has to be root's or the caller's own; nothing was made",
+            if me.owner { ", an owner of the daemon" } else { "" }
         ));
     }
     if me.owner {
         return Ok(Maker { name: None, daemon: true });
     }
     if !me.roles.iter().any(|own| own == role) {
-        let roles = if me.roles.is_empty() { "none".to_owned() } else { me.roles.join(", ") };
+        // What is no name is nothing to show.
+        let roles: Vec<String> =
+            me.roles.iter().filter_map(|own| token_line::name(own).ok()).collect();
+        let roles = if roles.is_empty() { "none".to_owned() } else { roles.join(", ") };
         return say(format!(
-            "{} does not have the role {role} (it has {roles}), and a token may do no more than who makes it: nothing was \
-             made",
-            me.name
+            "{who} does not have the role {role} (it has {roles}), and a token may do no more than who makes it: nothing was \
+             made"
         ));
     }
-    Ok(Maker { name: Some(me.detailed.clone()), daemon: true })
+    Ok(Maker { name: Some(who.detailed()), daemon: true })
 }
 
 /// Where a token is once it is made.
@@ -229,7 +286,8 @@ enum Kept {
 
 /// `token create`
 fn create(session: &mut Session, wish: &Wish) -> Result<(), Stop> {
-    let maker = maker(session, &wish.role)?;
+    let path = wish.file.clone().or_else(|| session.tokens_file.clone());
+    let maker = maker(session, &wish.role, path.as_deref())?;
     let text = token_line::token(&random()?);
     let mut token = Token {
         name: String::new(),
@@ -238,7 +296,6 @@ fn create(session: &mut Session, wish: &Wish) -> Result<(), Stop> {
         expires: wish.lasts.map(|lasts| now().saturating_add(lasts)),
         digest: token_line::digest(&text),
     };
-    let path = wish.file.clone().or_else(|| session.tokens_file.clone());
     let opened = path.as_ref().map(|path| TokenFile::open(path, true));
     let kept = match (opened, path) {
         (Some(Ok(file)), Some(path)) => {
@@ -256,6 +313,7 @@ fn create(session: &mut Session, wish: &Wish) -> Result<(), Stop> {
     if token.name.is_empty() {
         token.name = wish.name.clone().map_or_else(|| unheard_of(&wish.role), Ok)?;
     }
+    let line = token_line::write(&token).map_err(Failure::Other)?;
     show(session, &token, &text);
     describe(session, wish, &token);
     match kept {
@@ -265,8 +323,7 @@ fn create(session: &mut Session, wish: &Wish) -> Result<(), Stop> {
                 session,
                 &format!(
                     "It does not work yet: {why}. An administrator has to add this line to the file that tokens_file= of \
-                     [supervisord] names, and then: supervisorctl reread\n{}",
-                    token_line::write(&token)
+                     [supervisord] names, and then: supervisorctl reread\n{line}"
                 ),
             );
             session.exit = NOT_IN_FORCE;

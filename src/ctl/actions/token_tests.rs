@@ -1,7 +1,9 @@
 use super::*;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 
 use super::super::super::server::Server;
@@ -89,34 +91,59 @@ impl Daemon {
 
     /// A session with it, and the methods that it was asked by.
     fn session(self) -> (Session, Arc<Mutex<Vec<String>>>) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let calls = Arc::clone(&asked);
-        let known = Arc::new(Mutex::new(Vec::new()));
         std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut from = BufReader::new(stream.try_clone().unwrap());
-                let (mut length, mut line) = (0, String::new());
-                while from.read_line(&mut line).is_ok_and(|count| count > 0) {
-                    if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    if line.trim().is_empty() {
-                        let mut body = vec![0; length];
-                        from.read_exact(&mut body).unwrap();
-                        let Ok((method, params)) = decode_call(&body) else { panic!("no call") };
-                        calls.lock().unwrap().push(method.clone());
-                        let body = self.answer(&method, &params, &mut known.lock().unwrap());
-                        let head =
-                            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-                    }
-                    line.clear();
-                }
+            let mut known = Vec::new();
+            for stream in listener.incoming().flatten() {
+                self.talk(stream.try_clone().unwrap(), stream, &calls, &mut known);
             }
         });
         (Session::new(Server::new(url, None, None), false), asked)
+    }
+
+    /// The same by a unix socket there.
+    fn local(self, path: &Path) -> (Session, Arc<Mutex<Vec<String>>>) {
+        let _ = fs::remove_file(path);
+        let listener = UnixListener::bind(path).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            let mut known = Vec::new();
+            for stream in listener.incoming().flatten() {
+                self.talk(stream.try_clone().unwrap(), stream, &calls, &mut known);
+            }
+        });
+        let url = format!("unix://{}", path.display());
+        (Session::new(Server::new(url, None, None), false), asked)
+    }
+
+    fn talk(
+        &self,
+        from: impl Read,
+        mut to: impl Write,
+        calls: &Mutex<Vec<String>>,
+        known: &mut Vec<String>,
+    ) {
+        let mut from = BufReader::new(from);
+        let (mut length, mut line) = (0, String::new());
+        while from.read_line(&mut line).is_ok_and(|count| count > 0) {
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                let mut body = vec![0; length];
+                from.read_exact(&mut body).unwrap();
+                let Ok((method, params)) = decode_call(&body) else { panic!("no call") };
+                calls.lock().unwrap().push(method.clone());
+                let body = self.answer(&method, &params, known);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                to.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            }
+            line.clear();
+        }
     }
 }
 
@@ -137,7 +164,7 @@ impl Room {
 
     /// What a line does with a daemon: its exit status.
     fn exit(&self, daemon: Daemon, line: &str) -> u8 {
-        let (session, _) = daemon.session();
+        let (session, _) = daemon.local(&self.0.path().join("socket"));
         let mut session = session.with_tokens(Some(self.file()));
         session.run(line);
         session.exit
@@ -184,6 +211,69 @@ fn others_make_tokens_for_roles_of_their_own() {
         assert_eq!(room.exit(daemon, &format!("token create --role {role}")), 1);
         assert_eq!(room.text(), before);
     }
+}
+
+#[test]
+fn what_a_server_says_gets_no_lines_into_the_file() {
+    let room = Room::new();
+    fs::write(room.file(), "# mine\n").unwrap();
+    let sum = "0".repeat(64);
+    let lines = format!("user:x {sum}\nbackdoor admin never owner {sum}\n# ");
+    let spaced = format!("cert:CN=x {sum}\nbackdoor admin never owner {sum}\n# ");
+    let odd = "user:x\nbackdoor";
+    for detailed in [&lines, &spaced, odd, "anonymous", "owner", "", "token:a:r", "user:"] {
+        for owner in [false, true] {
+            let daemon = Daemon::of(detailed, "password", &["r"], owner);
+            assert_eq!(room.exit(daemon, "token create --role r"), 1, "{detailed:?}");
+            assert_eq!(room.text(), "# mine\n");
+        }
+    }
+    // White space is written as the reader has it.
+    let spaced = Daemon::of("cert:CN=Jane Doe", "certificate", &["r"], false);
+    assert_eq!(room.exit(spaced, "token create --role r --name jane"), 0);
+    assert!(room.text().starts_with("# mine\njane r "), "{}", room.text());
+    assert!(room.text().contains(" cert:CN=Jane%20Doe "), "{}", room.text());
+}
+
+#[test]
+fn over_http_nobody_is_an_owner() {
+    let room = Room::new();
+    let exit = |daemon: Daemon| {
+        let mut session = daemon.session().0.with_tokens(Some(room.file()));
+        session.run("token create --role r --name a");
+        session.exit
+    };
+    assert_eq!(exit(Daemon::owner()), 1);
+    assert_eq!(exit(Daemon::of("user:alice", "password", &["r"], true)), 1);
+    assert_eq!(exit(Daemon::of("unix:0(0)", "peer", &["r"], false)), 1);
+    assert_eq!(room.text(), "");
+    assert_eq!(exit(Daemon::of("user:alice", "password", &["r"], false)), 0);
+    assert!(room.text().contains(" user:alice "));
+}
+
+#[test]
+fn sockets_of_others_are_believed_little() {
+    let me = |detailed: &str, owner: bool| Me {
+        name: "x".to_owned(),
+        detailed: detailed.to_owned(),
+        auth: "peer".to_owned(),
+        roles: vec!["r".to_owned(), "x\u{1b}[2J".to_owned()],
+        owner,
+    };
+    let judged = |detailed: &str, owner, source| judge(&me(detailed, owner), "r", &source).ok();
+    let own = Uid::effective().as_raw();
+    let (mine, other) = (format!("unix:{own}(7)"), format!("unix:{}", own + 1));
+    let named = |name: &str| Some(Maker { name: Some(name.to_owned()), daemon: true });
+    assert_eq!(judged(&mine, false, Source::Socket), named(&mine));
+    assert_eq!(judged("user:a", false, Source::Socket), named("user:a"));
+    assert_eq!(judged(&other, false, Source::Trusted), named(&other));
+    assert_eq!(judged(&mine, true, Source::Trusted), Some(Maker { name: None, daemon: true }));
+    for (detailed, owner) in [(&mine, true), (&other, false), (&"user:a".to_owned(), true)] {
+        assert_eq!(judged(detailed, owner, Source::Socket), None, "{detailed}");
+    }
+    // What a role cannot be called is not said again.
+    let Err(Stop::Say(text, _)) = judge(&me(&mine, false), "q", &Source::Trusted) else { panic!() };
+    assert!(text.contains("(it has r)") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
@@ -257,7 +347,8 @@ fn revoked_tokens_are_gone_and_the_rest_stays() {
 
 #[test]
 fn without_a_file_the_line_is_told() {
-    let (mut session, asked) = Daemon::owner().session();
+    let room = Room::new();
+    let (mut session, asked) = Daemon::owner().local(&room.0.path().join("socket"));
     session.run("token create --role r --json");
     assert_eq!(session.exit, NOT_IN_FORCE);
     assert_eq!(*asked.lock().unwrap(), ["supervisor.whoAmI"]);

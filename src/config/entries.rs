@@ -112,12 +112,13 @@ impl Entries {
         let mut variables = daemon.environment.clone();
         variables.extend(p.environment.clone());
         let listen = p.listen.iter().map(|(_, s)| self.sockets.number(r, &p.section, s)).collect();
+        let identity = p.program.user.as_ref().and_then(|u| self.identity(u));
         let entry = Entry {
             name: bytes(&format!("{}:{}", group.name, p.name)),
-            identity: p.program.user.as_ref().and_then(|u| self.identity(u)),
             executables: self.executables(argv.first(), &variables),
             argv: argv.iter().map(|w| bytes(w)).collect(),
-            env: self.environment(r, group, p, variables),
+            env: self.environment(r, group, p, variables, identity.as_ref()),
+            identity,
             directory: p.directory.as_ref().map(|d| bytes(d)),
             umask: p.program.umask,
             stdout_log: stdout.log,
@@ -190,6 +191,7 @@ impl Entries {
         group: &Group,
         p: &Process,
         variables: Variables,
+        identity: Option<&Identity>,
     ) -> Vec<Vec<u8>> {
         let mut all = if p.program.login_env { self.login(r, p) } else { Variables::new() };
         let mut set = |name: &str, value: &str| {
@@ -202,7 +204,7 @@ impl Entries {
         }
         set("SUPERVISOR_PROCESS_NAME", &p.name);
         set("SUPERVISOR_GROUP_NAME", &group.name);
-        all.extend(self.credentials(r, group, p, &variables));
+        all.extend(self.credentials(r, group, p, &variables, identity));
         all.extend(variables);
         if !p.listen.is_empty() {
             let names: Vec<&str> = p.listen.iter().map(|(name, _)| name.as_str()).collect();
@@ -219,22 +221,24 @@ impl Entries {
         group: &Group,
         p: &Process,
         variables: &Variables,
+        identity: Option<&Identity>,
     ) -> Variables {
         let Some(role) = &p.program.token else {
             return Variables::new();
         };
-        if variables.contains_key(tokens::VARIABLE) {
-            let text =
-                format!("token= and {} in environment= exclude each other", tokens::VARIABLE);
+        let own = [tokens::VARIABLE, tokens::ROLE];
+        if let Some(name) = own.into_iter().find(|name| variables.contains_key(*name)) {
+            let text = format!("token= and {name} in environment= exclude each other");
             let details = vec![r.locate(&p.section, "token")];
             r.problems.refuse(text, "", details);
             return Variables::new();
         }
-        let token = self.mint.token(r, &format!("{}:{}", group.name, p.name), role);
-        let Some(token) = token else {
+        let name = format!("{}:{}", group.name, p.name);
+        let Some(token) = self.mint.token(r, &name, role, identity) else {
             return Variables::new();
         };
-        let mut all = Variables::from([(tokens::VARIABLE.to_owned(), token.clone())]);
+        let mut all: Variables =
+            own.map(str::to_owned).into_iter().zip([token.clone(), role.clone()]).collect();
         let own = ["SUPERVISOR_USERNAME", "SUPERVISOR_PASSWORD"];
         // Half a login of somebody else's would be none.
         if !own.iter().any(|name| variables.contains_key(*name)) {

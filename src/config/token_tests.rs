@@ -182,14 +182,25 @@ fn a_program_keeps_its_token() {
     };
     let (again, same) = later(&first, &text);
     assert_eq!((&again, &same.tokens), (&first, &settings.tokens));
-    // Changed otherwise, it has the same token with another role.
-    let (changed, other) =
-        later(&first, &text.replace("token=ear", "token=ci").replace("command=e\n", "command=f\n"));
+    // Changed otherwise, it has the same token.
+    let known: Vec<[u8; 32]> = settings.tokens.iter().map(|token| token.digest).collect();
+    let (changed, other) = later(&first, &text.replace("command=e\n", "command=f\n"));
     let new = other.groups.iter().find(|group| group.name == "e").unwrap().slots.clone();
     assert!(new.iter().all(|slot| !settings.processes.contains_key(slot)));
-    let known: Vec<[u8; 32]> = settings.tokens.iter().map(|token| token.digest).collect();
     assert!(new.iter().all(|slot| known.contains(&digest(&given(&changed, *slot)))));
-    assert!(other.tokens.iter().all(|token| token.role == "ci" && known.contains(&token.digest)));
+    assert_eq!(other.tokens, settings.tokens);
+    // With another role, or as another user, it has another one: the one who had it before gains nothing.
+    let role = |text: &str| text.replace("token=ear", "token=ci");
+    let user = |text: &str| text.replace("command=e\n", "command=e\nuser=alice\n");
+    for changed in [role(&text), user(&text)] {
+        let (table, other) = later(&first, &changed);
+        assert_eq!(other.tokens.len(), 2);
+        assert!(other.tokens.iter().all(|token| !known.contains(&token.digest)), "{changed}");
+        // From then on it keeps that, and as it was it has what it had.
+        let (same, again) = later(&table, &changed);
+        assert_eq!((&same, &again.tokens), (&table, &other.tokens));
+        assert_eq!(later(&table, &text).1.tokens, settings.tokens);
+    }
     // Without the key it is nobody's.
     let (_, none) = later(&first, &text.replace("token=ear\n", ""));
     assert!(none.tokens.is_empty());
@@ -207,6 +218,8 @@ fn what_the_environment_sets_stays() {
     assert!(is_token(&given(&table, 0)));
     let error = of("SUPERVISOR_TOKEN=\"x\"").error();
     assert_eq!(error, "token= and SUPERVISOR_TOKEN in environment= exclude each other");
+    let error = of("SUPERVISOR_TOKEN_ROLE=\"x\"").error();
+    assert_eq!(error, "token= and SUPERVISOR_TOKEN_ROLE in environment= exclude each other");
     let errors = run(&format!("{BASE}[program:p]\ncommand=p\ntoken=no\n")).errors();
     assert_eq!(
         errors,
@@ -218,7 +231,7 @@ fn what_the_environment_sets_stays() {
 #[test]
 fn what_is_somebody_elses_token_is_none_of_a_program() {
     let set = format!(
-        "{BASE}{ROLES}[program:p]\ncommand=p\nenvironment=SUPERVISOR_TOKEN=\"svt_{}\"\n",
+        "{BASE}{ROLES}[program:p]\ncommand=p\nenvironment=SUPERVISOR_TOKEN=\"svt_{}\",SUPERVISOR_TOKEN_ROLE=\"ear\"\n",
         "A".repeat(43)
     );
     let token = format!("svt_{}", "A".repeat(43));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use policy::access::Role;
-use privsep::table::Table;
+use privsep::table::{Entry, Identity, Table};
 
 use super::files::Files;
 use super::include;
@@ -21,6 +21,9 @@ const SECTION: &str = "supervisord";
 const FILE: &str = "tokens_file";
 /// Where a program finds its token.
 pub const VARIABLE: &str = "SUPERVISOR_TOKEN";
+/// Where it finds the role of that; a later reading finds it there, too.
+pub const ROLE: &str = "SUPERVISOR_TOKEN_ROLE";
+
 /// The tokens that `tokens_file` lists. A file that is not there lists none.
 pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<Token> {
     let Some(path) = &daemon.tokens_file else {
@@ -136,13 +139,19 @@ impl Mint {
         Mint { made: Vec::new(), taken: listed.iter().map(|token| token.digest).collect() }
     }
 
-    /// The token of the process `GROUP:NAME`: the one that it has, or a new one. Nothing, and an error said, where there
-    /// is no randomness.
-    pub fn token(&mut self, r: &mut Reading<'_>, name: &str, role: &str) -> Option<String> {
+    /// The token of the process `GROUP:NAME`: the one that it has with this role as this user, or a new one. Nothing, and
+    /// an error said, where there is no randomness.
+    pub fn token(
+        &mut self,
+        r: &mut Reading<'_>,
+        name: &str,
+        role: &str,
+        identity: Option<&Identity>,
+    ) -> Option<String> {
         let current = r.facts.current.as_ref();
         // What is somebody else's token is none of a program.
         let free = |token: &String| !self.taken.contains(&digest(token));
-        let kept = current.and_then(|table| given(table, name).find(free));
+        let kept = current.and_then(|table| given(table, name, role, identity).find(free));
         let token = match kept {
             Some(token) => token,
             None => match r.host.random() {
@@ -161,14 +170,24 @@ impl Mint {
     }
 }
 
-/// The tokens that entries of that name in force have.
-fn given(current: &Table, name: &str) -> impl Iterator<Item = String> {
+/// The tokens that entries of that name in force have with this role. One that runs, or ran, as another user, or was given
+/// it for another role, has handed it to whom the new one is not for.
+fn given<'c>(
+    current: &'c Table,
+    name: &str,
+    role: &'c str,
+    identity: Option<&'c Identity>,
+) -> impl Iterator<Item = String> + 'c {
     let name = bytes(name);
-    let entries = current.entries.iter().flatten().filter(move |entry| entry.name == name);
-    entries.filter_map(|entry| {
-        let mut words = entry.env.iter().map(|word| from_bytes(word));
-        let value =
-            |word: String| word.strip_prefix(VARIABLE)?.strip_prefix('=').map(str::to_owned);
-        words.find_map(value).filter(|value| is_token(value))
-    })
+    let entries = current.entries.iter().flatten();
+    let same = entries
+        .filter(move |entry| entry.name == name && entry.identity.as_ref() == identity)
+        .filter(move |entry| value(entry, ROLE).as_deref() == Some(role));
+    same.filter_map(|entry| value(entry, VARIABLE).filter(|value| is_token(value)))
+}
+
+/// What an entry sets a variable to.
+fn value(entry: &Entry, name: &str) -> Option<String> {
+    let mut words = entry.env.iter().map(|word| from_bytes(word));
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }

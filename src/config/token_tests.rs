@@ -19,7 +19,7 @@ fn the_file_lists_tokens_a_line_each() {
     let more = HASH.replace('0', "2");
     let (_, settings) = with(&format!(
         "# tokens\n\n  deploy ci never owner {HASH}\nnight.ly\tear  2090-01-02T03:04:05Z   user:alice\t{other}\n\
-         web ci 2090-01-02T03:04:05Z unix:1000(1000,33) {more} \r\n"
+         web ci 2090-01-02T03:04:05Z unix:1000(100,4) {more} \r\n"
     ))
     .ok();
     let found: Vec<(&str, &str, Option<&str>, Option<u64>)> = (settings.tokens.iter())
@@ -31,7 +31,7 @@ fn the_file_lists_tokens_a_line_each() {
         [
             ("deploy", "ci", None, None),
             ("night.ly", "ear", Some("user:alice"), end),
-            ("web", "ci", Some("unix:1000(1000,33)"), end),
+            ("web", "ci", Some("unix:1000(100,4)"), end),
         ]
     );
     assert_eq!(settings.tokens[0].digest[..4], [0, 0x11, 0x22, 0x33]);
@@ -40,6 +40,45 @@ fn the_file_lists_tokens_a_line_each() {
     // One that is not there lists none, without a word.
     let (_, settings) = run(&format!("[supervisord]\nuser=root\ntokens_file={PATH}\n{ROLES}")).ok();
     assert!(settings.tokens.is_empty() && notes(&settings, Level::Warn).is_empty());
+}
+
+#[test]
+fn makers_are_who_they_are_now() {
+    let makers = [
+        ("a", "unix:1000(100,33,4,27)", Some("unix:1000(100,4)")),
+        ("b", "unix:1000(33)", Some("unix:1000")),
+        ("c", "pam:bob:1001(27,101)", Some("pam:bob:1001(101)")),
+        ("d", "cert:CN=x", Some("cert:CN=x")),
+        ("e", "user:gone", Some("user:gone")),
+        ("f", "unix:1002(100)", None),
+        ("g", "pam:carol:1002(100)", None),
+        // Somebody else has the name now.
+        ("h", "pam:bob:1000(100)", None),
+    ];
+    let line = |(n, (name, maker, _)): (usize, &(&str, &str, Option<&str>))| {
+        format!("{name} ci never {maker} {n:064}\n")
+    };
+    let (_, settings) = with(&makers.iter().enumerate().map(line).collect::<String>()).ok();
+    let found: Vec<(&str, Option<&str>)> =
+        settings.tokens.iter().map(|token| (&*token.name, token.maker.as_deref())).collect();
+    let expected: Vec<(&str, Option<&str>)> = (makers.iter())
+        .filter(|(.., now)| now.is_some())
+        .map(|(name, _, now)| (*name, *now))
+        .collect();
+    assert_eq!(found, expected);
+    let end = "has no account; take the line out, or: supervisorctl token revoke";
+    assert_eq!(
+        notes(&settings, Level::Warn),
+        [
+            format!("{PATH}:6: the token f works no more: its maker, user id 1002, {end} f"),
+            format!(
+                "{PATH}:7: the token g works no more: its maker, 'carol' with user id 1002, {end} g"
+            ),
+            format!(
+                "{PATH}:8: the token h works no more: its maker, 'bob' with user id 1000, {end} h"
+            ),
+        ]
+    );
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //! A token itself is nowhere but with whoever uses it; what is kept is its SHA-256.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
-use policy::access::Role;
+use policy::access::{Role, Who};
 use privsep::table::{Entry, Identity, Table};
 
 use super::files::Files;
+use super::host::{self, Account};
 use super::include;
 use super::model::{Daemon, Group};
 use super::reading::Reading;
@@ -19,6 +21,8 @@ pub use super::token_line::{PREFIX, digest, is_token};
 
 const SECTION: &str = "supervisord";
 const FILE: &str = "tokens_file";
+/// Longest name of an account that is looked up, in bytes.
+const LONGEST: usize = 512;
 /// Where a program finds its token.
 pub const VARIABLE: &str = "SUPERVISOR_TOKEN";
 /// Where it finds the role of that; a later reading finds it there, too.
@@ -65,6 +69,7 @@ pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<
 fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut names, mut digests) = (HashMap::new(), BTreeSet::new());
+    let mut makers = Makers::default();
     for (number, text) in (1..).zip(from_bytes(file).lines()) {
         if token_line::is_remark(text) {
             continue;
@@ -82,7 +87,14 @@ fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
             }
         });
         match read {
-            Ok(token) => {
+            Ok(mut token) => {
+                if let Some(Err(why)) = token.maker.as_mut().map(|maker| makers.renew(r, maker)) {
+                    r.problems.advice(format!(
+                        "{path}:{number}: the token {} works no more: {why}; take the line out, or: supervisorctl token revoke {}",
+                        token.name, token.name
+                    ));
+                    continue;
+                }
                 if token.expires.is_some_and(|end| end <= now()) {
                     r.problems.advice(format!(
                         "{path}:{number}: the token {} has expired; take the line out, or: supervisorctl token revoke {}",
@@ -99,6 +111,51 @@ fn lines(r: &mut Reading<'_>, path: &str, file: &[u8]) -> Vec<Token> {
         }
     }
     tokens
+}
+
+/// Makers of tokens that are accounts of the system, looked up. What a line says of one was so when it was written.
+#[derive(Default)]
+struct Makers(HashMap<host::Who, Option<Account>>);
+
+impl Makers {
+    /// Takes the groups out that the account is not in any more.
+    ///
+    /// # Errors
+    /// That there is no such account any more, or that it is another one.
+    fn renew(&mut self, r: &mut Reading<'_>, maker: &mut String) -> Result<(), String> {
+        let renewed = match Who::maker(maker).map_err(|why| why.to_string())? {
+            Who::Unix { uid, groups } => {
+                let account = self.account(r, host::Who::Id(uid));
+                let account =
+                    account.ok_or_else(|| format!("its maker, user id {uid}, has no account"))?;
+                Who::Unix { uid, groups: still(&groups, account) }
+            }
+            Who::Account { name, uid, groups } => {
+                let account = self.account(r, host::Who::Name(name.to_string()));
+                let account = account.filter(|account| account.uid == uid).ok_or_else(|| {
+                    format!("its maker, {} with user id {uid}, has no account", repr(&name))
+                })?;
+                Who::Account { name, uid, groups: still(&groups, account) }
+            }
+            // Members of roles have these names, or not.
+            who => who,
+        };
+        *maker = renewed.detailed();
+        Ok(())
+    }
+
+    fn account(&mut self, r: &mut Reading<'_>, who: host::Who) -> Option<&Account> {
+        let found = self.0.entry(who.clone()).or_insert_with(|| match &who {
+            host::Who::Name(name) if name.len() > LONGEST => None,
+            who => r.host.account(who),
+        });
+        found.as_ref()
+    }
+}
+
+/// Those groups that the account is in.
+fn still(groups: &[u32], account: &Account) -> Rc<[u32]> {
+    groups.iter().copied().filter(|gid| account.groups.contains(gid)).collect()
 }
 
 fn now() -> u64 {

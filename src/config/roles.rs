@@ -44,8 +44,13 @@ fn role(r: &mut Reading<'_>, scope: Scope<'_>, logins: &[&str]) -> Option<Role> 
     let section = scope.section;
     r.strictly(section);
     let name = r.principal(scope);
-    let members =
-        list(r, scope, "members", members::words, |r, word| members::read(r, word, logins));
+    let members = match r.raw(section, "members") {
+        // It is for tokens alone.
+        None => Some(Vec::new()),
+        Some(_) => {
+            list(r, scope, "members", members::words, |r, word| members::read(r, word, logins))
+        }
+    };
     let words = |text: &str| Ok(strings(text));
     let programs = list(r, scope, "programs", words, |_, word| {
         let pattern = Pattern::parse(&shown(word));
@@ -70,7 +75,6 @@ fn value<T>(
 ) -> Option<T> {
     let Some(raw) = r.raw(scope.section, key) else {
         let what = match key {
-            "members" => "who has it, such as members=alice,@web",
             "programs" => "what it is about, such as programs=web or programs=*",
             _ => "what it grants, such as actions=view,restart",
         };

@@ -170,6 +170,34 @@ fn tokens_without_a_role_or_a_future_are_told_of() {
     );
 }
 
+#[test]
+fn roles_may_be_for_tokens_alone() {
+    let text = |program: &str| {
+        format!(
+            "[supervisord]\nuser=root\ntokens_file={PATH}\n[program:p]\ncommand=p\n{program}\
+             [role:ci]\nprograms=*\nactions=view\n"
+        )
+    };
+    let advice = |program: &str, tokens: &str| {
+        let (_, settings) = run(&text(program)).file(PATH, tokens).ok();
+        let [role] = settings.access.roles.as_slice() else { panic!("{:?}", settings.access) };
+        assert!(role.members.is_empty());
+        notes(&settings, Level::Warn)
+    };
+    assert_eq!(
+        advice("", ""),
+        [
+            "/etc/s.conf:6: [role:ci]: nobody has this role: it has no members=, and there is no token for it"
+        ]
+    );
+    let none: [&str; 0] = [];
+    assert_eq!(advice("", &format!("deploy ci never owner {HASH}\n")), none);
+    assert_eq!(advice("token=ci\n", ""), none);
+    // A list that names nobody is a mistake all the same.
+    let errors = run(&text("").replace("programs=*", "members=\nprograms=*")).errors();
+    assert!(errors[0].starts_with("members= names nothing"), "{errors:?}");
+}
+
 const EARS: &str = "[eventlistener:e]\ncommand=e\nevents=TICK\nnumprocs=2\n\
                     process_name=e%(process_num)d\ntoken=ear\n[program:p]\ncommand=p\n";
 

@@ -162,7 +162,8 @@ fn now() -> u64 {
     std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
-/// Roles that tokens are for have to be there: a program's is an error, a line of the file without one has no effect.
+/// Roles that tokens are for have to be there: a program's is an error, a line of the file without one has no effect. A
+/// role that nobody has, and no token, has none either.
 pub fn check(r: &mut Reading<'_>, tokens: &[Token], groups: &[Group], roles: &[Role]) {
     let known = |name: &str| roles.iter().any(|role| role.name == name);
     for token in tokens.iter().filter(|token| !known(&token.role)) {
@@ -172,7 +173,16 @@ pub fn check(r: &mut Reading<'_>, tokens: &[Token], groups: &[Group], roles: &[R
             token.name, token.role
         ));
     }
-    for process in groups.iter().flat_map(|group| &group.processes) {
+    let programs = || groups.iter().flat_map(|group| &group.processes);
+    let given = || programs().filter_map(|process| process.program.token.as_ref());
+    let used: BTreeSet<&String> = tokens.iter().map(|token| &token.role).chain(given()).collect();
+    for role in roles.iter().filter(|role| role.members.is_empty() && !used.contains(&role.name)) {
+        r.problems.advice(format!(
+            "{}: [role:{}]: nobody has this role: it has no members=, and there is no token for it",
+            role.place, role.name
+        ));
+    }
+    for process in programs() {
         let Some(role) = process.program.token.as_ref().filter(|role| !known(role)) else {
             continue;
         };

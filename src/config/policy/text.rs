@@ -185,7 +185,11 @@ fn roles(out: &mut String, report: &Report) -> fmt::Result {
     none(out, report.roles.is_empty(), free)?;
     for role in &report.roles {
         writeln!(out, "  {} ({})", role.name, role.place)?;
-        line(out, "members", &role.members.join(", "))?;
+        let members = match role.members.join(", ") {
+            none if none.is_empty() => "none: it is for tokens alone".to_owned(),
+            members => members,
+        };
+        line(out, "members", &members)?;
         line(out, "programs", &role.programs.join(", "))?;
         line(out, "actions", &role.grants.to_string())?;
     }

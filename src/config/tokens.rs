@@ -58,8 +58,9 @@ pub fn read(r: &mut Reading<'_>, files: &mut dyn Files, daemon: &Daemon) -> Vec<
         _ => None,
     };
     if let Some((why, remedy)) = why {
-        let details = vec![r.locate(SECTION, FILE), format!("put it right with: {remedy}")];
-        r.problems.refuse(format!("{FILE} {path} {why}"), "", details);
+        // A client is told the first line alone, and that has to be enough.
+        let details = vec![r.locate(SECTION, FILE)];
+        r.problems.refuse(format!("{FILE} {path} {why}; put it right with: {remedy}"), "", details);
         return Vec::new();
     }
     lines(r, path, &file.bytes)

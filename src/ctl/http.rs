@@ -325,13 +325,16 @@ impl AsFd for Connection {
 pub struct Connection {
     reader: BufReader<Stream>,
     host: String,
+    /// Whether a password or token went out on it.
+    told: bool,
 }
 
 impl Connection {
     /// Connects.
     pub fn open(address: &Address, tls: &Tls) -> Result<Connection, Trouble> {
         let stream = Stream::connect(address, tls)?;
-        Ok(Connection { reader: BufReader::new(stream), host: address.host_header() })
+        let host = address.host_header();
+        Ok(Connection { reader: BufReader::new(stream), host, told: false })
     }
 
     /// Whether an answer has begun to come, as far as the socket has it. An error is for whoever reads it.
@@ -343,6 +346,7 @@ impl Connection {
     pub fn post(&mut self, authorization: Option<&str>, bodies: &[&[u8]]) -> Result<(), Trouble> {
         let requests = bodies.iter().flat_map(|body| self.request(authorization, body));
         let requests: Vec<u8> = requests.collect();
+        self.told |= authorization.is_some();
         self.reader.get_mut().write_all(&requests)?;
         Ok(())
     }
@@ -407,8 +411,14 @@ impl Connection {
 
     fn speaks_tls(&self) -> Trouble {
         let host = &self.host;
+        // What it was asked with is out by then.
+        let lost = if self.told {
+            "; the password or token has been sent in clear: whoever listens on the way has it, so change it"
+        } else {
+            ""
+        };
         Trouble::Tls(format!(
-            "{host} speaks https, and was asked by http: write https://{host} in its place"
+            "{host} speaks https, and was asked by http: write https://{host} in its place{lost}"
         ))
     }
 }

@@ -112,13 +112,15 @@ fn note(session: &Session, text: &str) {
 fn told(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Http { status: 401, .. } => "the server requires authentication".to_owned(),
-        Trouble::Fault(fault) if fault.code == Code::AccessDenied.number() => denied(&fault.text),
+        Trouble::Fault(fault) if fault.code == Code::AccessDenied.number() => {
+            plain(&denied(&fault.text))
+        }
         Trouble::Fault(fault) if fault.code == Code::UnknownMethod.number() => {
             "this supervisord knows no tokens".to_owned()
         }
         trouble => {
             let text = trouble.to_string();
-            text.split_once(">, ").map_or(text.as_str(), |(_, words)| words).to_owned()
+            plain(text.split_once(">, ").map_or(text.as_str(), |(_, words)| words))
         }
     }
 }
@@ -416,10 +418,10 @@ fn describe(session: &Session, wish: &Wish, token: &Token) {
 
 /// Has the daemon go by the file, and says whether it does. `valid` is whether it is to take the token from now on.
 fn enforce(session: &mut Session, maker: &Maker, name: &str, path: &str, valid: bool) {
-    let why = if maker.daemon {
+    let effect = if maker.daemon {
         match session.call("supervisor.reloadConfig", &[]) {
-            Ok(_) => reads_another(session, name, path, valid),
-            Err(trouble) => Some(not_read(&trouble)),
+            Ok(_) => effect(session, name, path, valid),
+            Err(trouble) => Effect::None(not_read(&trouble)),
         }
     } else if valid {
         note(
@@ -437,12 +439,30 @@ fn enforce(session: &mut Session, maker: &Maker, name: &str, path: &str, valid: 
         session.exit = NOT_IN_FORCE;
         return;
     };
-    match (why, valid) {
-        (None, true) => note(session, &format!("It is in {path}, and works now.")),
-        (None, false) => {
+    match (effect, valid) {
+        (Effect::Full, true) => note(session, &format!("It is in {path}, and works now.")),
+        (Effect::Full, false) => {
             note(session, &format!("Token {name} is revoked: it works nowhere any more."))
         }
-        (Some(why), valid) => {
+        (Effect::Unknown, true) => note(
+            session,
+            &format!(
+                "It is in {path}, and supervisord has read its configuration; the caller may not ask whether it goes by that \
+                 file, and so whether the token works."
+            ),
+        ),
+        (Effect::Unknown, false) => {
+            note(
+                session,
+                &format!(
+                    "Token {name} is no longer in {path}, and supervisord has read its configuration; the caller could not ask \
+                     whether it goes by that file. Somebody who may can see whether it STILL WORKS: supervisorctl can \
+                     token:{name} view daemon"
+                ),
+            );
+            session.exit = NOT_IN_FORCE;
+        }
+        (Effect::None(why), valid) => {
             let what = if valid {
                 format!("It is in {path}, but DOES NOT WORK YET")
             } else {
@@ -463,7 +483,8 @@ fn not_read(trouble: &Trouble) -> String {
         Trouble::Fault(fault) if fault.code == Code::CantReread.number() => {
             let why = fault.text.split_once(": ").map_or(fault.text.as_str(), |(_, why)| why);
             format!(
-                "supervisord could not read its configuration. Put it right, then: supervisorctl reread. {why}"
+                "supervisord could not read its configuration. Put it right, then: supervisorctl reread. {}",
+                plain(why)
             )
         }
         trouble => {
@@ -472,27 +493,43 @@ fn not_read(trouble: &Trouble) -> String {
     }
 }
 
-/// Whether the daemon, having read, goes by something else than this file. It is asked only where it answers.
-fn reads_another(session: &mut Session, name: &str, path: &str, valid: bool) -> Option<String> {
+/// What a change of the file has led to.
+enum Effect {
+    /// What was wished.
+    Full,
+    /// Nothing, for this reason.
+    None(String),
+    /// The daemon does not tell.
+    Unknown,
+}
+
+/// Whether the daemon, having read, goes by this file or by something else.
+fn effect(session: &mut Session, name: &str, path: &str, valid: bool) -> Effect {
     let question = Question {
         user: format!("token:{name}"),
         action: "view".to_owned(),
         target: super::rights::DAEMON.to_owned(),
     };
-    let known = match ask(session, &[question]).ok()?.pop()? {
+    let known = match ask(session, &[question]).ok().and_then(|mut answers| answers.pop()) {
         // Whoever has a role may see that there is a daemon.
-        Ok(verdict) if valid && !verdict.allowed => {
-            return Some(format!("it may do nothing, for {}", verdict.why));
+        Some(Ok(verdict)) if valid && !verdict.allowed => {
+            return Effect::None(format!("it may do nothing, for {}", plain(&verdict.why)));
         }
-        Ok(_) => true,
-        Err(fault) if fault.code == Code::BadArguments.number() => false,
-        Err(_) => return None,
+        Some(Ok(_)) => true,
+        Some(Err(fault)) if fault.code == Code::BadArguments.number() => false,
+        Some(Err(_)) | None => return Effect::Unknown,
     };
-    (known != valid).then(|| {
-        format!(
-            "supervisord goes by another file: tokens_file= of its [supervisord] has to name {path}"
-        )
-    })
+    if known == valid {
+        return Effect::Full;
+    }
+    Effect::None(format!(
+        "supervisord goes by another file: tokens_file= of its [supervisord] has to name {path}"
+    ))
+}
+
+/// What a server has said, in one line that does nothing to a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The file, as the words or the configuration name it.

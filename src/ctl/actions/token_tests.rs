@@ -290,6 +290,9 @@ fn what_the_daemon_does_not_go_by_is_told() {
         assert_eq!(room.exit(Daemon::owner().fails(code, text), &revoke), NOT_IN_FORCE);
     }
     assert_eq!(room.text(), "");
+    // One that does not tell by which file it goes: what is revoked may work.
+    assert_eq!(room.exit(Daemon::owner(), &line("e")), 0);
+    assert_eq!(room.exit(Daemon::owner(), "token revoke e"), NOT_IN_FORCE);
     // One that reads another file.
     let other = room.0.path().join("other").to_str().unwrap().to_owned();
     drop(TokenFile::open(&other, true));

@@ -400,12 +400,22 @@ fn servers_that_speak_no_tls_are_told_of() {
         let _ = stream.write_all(format!("{head}{text}").as_bytes());
     });
     for port in [port, words] {
+        let expected = format!(
+            "localhost:{port} speaks https, and was asked by http: write https://localhost:{port} in its place"
+        );
         match url(port, "").call("supervisor.getVersion", &[]) {
-            Err(Trouble::Tls(text)) => assert_eq!(
-                text,
-                format!(
-                    "localhost:{port} speaks https, and was asked by http: write https://localhost:{port} in its place"
-                )
+            Err(Trouble::Tls(text)) => assert_eq!(text, expected),
+            other => panic!("{other:?}"),
+        }
+        // What a password was sent with is known to others now.
+        let mut server = url(port, "");
+        (server.username, server.password) = (Some("bob".to_owned()), Some("secret".to_owned()));
+        match server.call("supervisor.getVersion", &[]) {
+            Err(Trouble::Tls(text)) => assert!(
+                text.starts_with(&format!(
+                    "{expected}; the password or token has been sent in clear"
+                )) && !text.contains("secret"),
+                "{text}"
             ),
             other => panic!("{other:?}"),
         }

@@ -49,8 +49,7 @@ deny:
 	tools/deny.sh
 
 unit:
-	cargo test --workspace --exclude system-tests
-	tools/unit-musl.sh
+	tools/unit.sh
 
 budget: build
 	python3 tools/budget.py --binary $(DIST)/bin/supervisord

@@ -1,18 +1,15 @@
 #!/bin/sh
 # build.sh [--hooks] DIRECTORY: builds what is to be run into DIRECTORY/bin and DIRECTORY/libexec/supervisor.
 #
-# Spawner, broker and audit writer are static where the musl target is installed. Reader, client and tools need the name service of
-# libc, the PAM helper that and PAM's modules, and are dynamic. One cargo run for each room, with every binary named: a single run would give each of them the
-# features that all of them want.
+# Spawner, broker and audit writer are static where the musl target is installed, the latter two where musl-gcc is, too.
+# Reader, client and tools need the name service of libc, the PAM helper that and PAM's modules, and are dynamic. One cargo
+# run for each room, with every binary named: a single run would give each of them the features that all of them want.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 need_rust
 need gcc 'gcc libc6-dev'
-# PAM's library alone; its headers are not needed. Without it there is no auth=pam, and all else is the same.
-have_pam() { [ "$(gcc -print-file-name=libpam.so.0)" != libpam.so.0 ]; }
-have_pam || (need_package "logins by PAM (libpam.so.0)" libpam0g) || true
-have_pam || echo 'libpam.so.0 is missing: supervisor-pam is not built, and auth=pam will refuse everybody' >&2
+want_pam
 
 made=target
 if [ "$1" = --hooks ]; then
@@ -23,16 +20,19 @@ if [ "$1" = --hooks ]; then
 fi
 dist=$1
 musl=$(musl_target)
-static=${musl:+--target=$musl}
 # The broker's TLS has C and assembly in it.
-if [ -n "$musl" ]; then need "$(uname -m)-linux-musl-gcc" musl-tools; fi
+musl_c=$musl
+if [ -n "$musl" ] && ! (need "$(uname -m)-linux-musl-gcc" musl-tools); then
+    echo 'musl-gcc is missing: the broker and the audit writer are built dynamic' >&2
+    musl_c=
+fi
 
 # A map that the client's contexts are read into has random numbers from build time in it: the same ones every time.
 export CONST_RANDOM_SEED=supervisor
 
 run() { cargo build --release --locked --target-dir "$made" "$@"; }
-run $static -p supervisord --bin supervisord
-run $static -p supervisor --no-default-features --bin supervisor-broker --bin supervisor-audit
+run ${musl:+--target=$musl} -p supervisord --bin supervisord
+run ${musl_c:+--target=$musl_c} -p supervisor --no-default-features --bin supervisor-broker --bin supervisor-audit
 run -p supervisor --bin supervisor-reader --bin supervisorctl --bin supervisor-tools
 if have_pam; then run -p supervisor-pam; fi
 
@@ -42,8 +42,8 @@ mkdir -p "$bin" "$libexec"
 # A running program keeps its file: replace, never overwrite.
 place() { install -m "$1" "$2" "$3.new" && mv -f "$3.new" "$3"; }
 place 0755 "$made/${musl:+$musl/}release/supervisord" "$bin/supervisord"
-place 0711 "$made/${musl:+$musl/}release/supervisor-broker" "$libexec/supervisor-broker"
-place 0711 "$made/${musl:+$musl/}release/supervisor-audit" "$libexec/supervisor-audit"
+place 0711 "$made/${musl_c:+$musl_c/}release/supervisor-broker" "$libexec/supervisor-broker"
+place 0711 "$made/${musl_c:+$musl_c/}release/supervisor-audit" "$libexec/supervisor-audit"
 place 0711 "$made/release/supervisor-reader" "$libexec/supervisor-reader"
 if have_pam; then place 0711 "$made/release/supervisor-pam" "$libexec/supervisor-pam"; fi
 place 0755 "$made/release/supervisorctl" "$bin/supervisorctl"

@@ -37,6 +37,15 @@ musl_target() {
     if [ -d "$libdir" ]; then echo "$target"; fi
 }
 
+# PAM's library alone; its headers are not needed. Without it there is no auth=pam, and all else is the same.
+have_pam() { [ "$(gcc -print-file-name=libpam.so.0)" != libpam.so.0 ]; }
+
+# Installs it where that can be, and says so where it cannot.
+want_pam() {
+    have_pam || (need_package "logins by PAM (libpam.so.0)" libpam0g) || true
+    have_pam || echo 'libpam.so.0 is missing: supervisor-pam is not built, and auth=pam will refuse everybody' >&2
+}
+
 # tool NAME VERSION: a development tool of cargo's, installed below target/tools; prints its path.
 tool() {
     if [ ! -x "target/tools/bin/$1" ]; then

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::access::{Principal, Proof, Who};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::Site;
@@ -13,9 +12,10 @@ use super::gate::{Client, Gate, Section, wait_for_slot};
 use super::head::Refusal;
 use super::tally::Tried;
 use crate::config::settings::Token;
+use crate::config::token_line;
 
 /// What every token begins with. A password that does is a token, or wrong.
-pub(super) const PREFIX: &[u8] = b"svt_";
+pub(super) const PREFIX: &[u8] = token_line::PREFIX.as_bytes();
 /// The name that is good for every token.
 const ANY: &[u8] = b"token";
 
@@ -32,9 +32,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// That of a text.
+    /// That of a text. One that is not UTF-8 is no token's, and what stands for it neither.
     pub fn new(name: Option<Vec<u8>>, text: &[u8]) -> Ticket {
-        Ticket { name, digest: Sha256::digest(text).into() }
+        Ticket { name, digest: token_line::digest(&String::from_utf8_lossy(text)) }
     }
 }
 
@@ -49,14 +49,9 @@ struct Pass {
 impl Pass {
     /// Nothing where it cannot be told who has made it: it is good for nothing then.
     fn new(token: &Token) -> Option<Pass> {
-        let maker = match &token.maker {
-            Some(maker) => Some(Rc::new(Who::parse(maker).ok()?)),
-            None => None,
-        };
-        let name: Rc<str> = token.name.as_str().into();
-        let who = Who::Token { name: Rc::clone(&name), role: token.role.as_str().into(), maker };
+        let who = Who::token(&token.name, &token.role, token.maker.as_deref()).ok()?;
         let principal = Rc::new(Principal::new(who, Proof::Token));
-        Some(Pass { name, principal, expires: token.expires })
+        Some(Pass { name: token.name.as_str().into(), principal, expires: token.expires })
     }
 
     fn is_good_at(&self, wall: Duration) -> bool {
@@ -135,7 +130,7 @@ mod tests {
             role: "deploy".to_owned(),
             maker: maker.map(str::to_owned),
             expires,
-            digest: Sha256::digest(text).into(),
+            digest: token_line::digest(text),
         }
     }
 
@@ -191,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_whose_maker_cannot_be_told_is_nobody_s() {
-        for maker in ["", "alice", "owner", "unix:x"] {
+        for maker in ["", "alice", "owner", "unix:x", "anonymous", "token:a:b"] {
             let tokens = Tokens::new(&[token("ci", "svt_a", Some(maker), None)]);
             assert_eq!(tokens.find(&ticket(None, "svt_a"), NOW), Err(Fault::Unknown), "{maker}");
         }

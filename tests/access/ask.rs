@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use system_tests::base64;
 use system_tests::wire::header;
 
 /// An answer.
@@ -173,26 +174,4 @@ pub fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
 /// The header line of a name and a password.
 pub fn basic(name: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", base64(format!("{name}:{password}").as_bytes()))
-}
-
-/// Base64 with padding.
-pub fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
-        let word = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let index = usize::try_from(word >> (18 - 6 * digit) & 63).expect("six bits");
-            text.push(if digit <= chunk.len() { char::from(DIGITS[index]) } else { '=' });
-        }
-    }
-    text
-}
-
-#[test]
-fn base64_is_what_others_make() {
-    for (plain, text) in [("", ""), ("a", "YQ=="), ("me", "bWU="), ("me:secret", "bWU6c2VjcmV0")] {
-        assert_eq!(base64(plain.as_bytes()), text);
-    }
 }

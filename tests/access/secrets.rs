@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
+use system_tests::base64;
 use system_tests::dist::Dist;
 
-use crate::ask::{Param, base64, basic, get, last_call};
+use crate::ask::{Param, basic, get, last_call};
 use crate::world::{World, hashed, told};
 
 /// Words that are nowhere else.

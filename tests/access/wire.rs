@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::ask::{Answer, Param, base64, basic, call, document, get, last_call};
+use system_tests::base64;
+
+use crate::ask::{Answer, Param, basic, call, document, get, last_call};
 use crate::world::{Cast, Line, World, hashed};
 
 const PASSWORD: &str = "on the wire";

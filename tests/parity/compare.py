@@ -56,8 +56,8 @@ DELIBERATE = [
         r"shell-help|shell-help-short",
         "client",
         r"rc=0\n(?s:.+)\nadd    exit      open  reload  restart   start   tail   \n(?s:.+)",
-        r"rc=0\n(?s:.+)\nadd    can    fg        passwd  reload  restart   start   tail     whoami\naudit  (?s:.+)",
-        "there are more actions here: audit, can, passwd and whoami",
+        r"rc=0\n(?s:.+)\nadd    can    fg        passwd  reload  restart   start   tail    version\naudit  (?s:.+)",
+        "there are more actions here: audit, can, passwd, token and whoami",
         same_head=True,
     ),
     Deliberate(

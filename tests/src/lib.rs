@@ -4,6 +4,7 @@
 //! daemon does. A missing binary or right is a failure that says so, never a test that is passed over.
 #![forbid(unsafe_code)]
 
+mod base64;
 pub mod browser;
 pub mod config;
 pub mod daemon;
@@ -22,6 +23,7 @@ pub mod wait;
 mod watchdog;
 pub mod wire;
 
+pub use base64::base64;
 pub use config::Config;
 pub use daemon::{Daemon, Launch, Outcome};
 pub use dist::Dist;

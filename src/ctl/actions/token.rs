@@ -23,7 +23,7 @@ use crate::rpc::fault::Code;
 const NOT_IN_FORCE: u8 = 8;
 /// How long a token is good for unless it is said, in seconds.
 const DEFAULT: u64 = 90 * 24 * 3600;
-/// The longest that can be asked for in days, which is the same as never: a thousand years.
+/// The longest that can be asked for in days, a thousand years; more has to be written as never.
 const LONGEST: u64 = 365_250;
 
 /// What an action ends with instead of having done what it was to do.

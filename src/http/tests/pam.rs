@@ -24,19 +24,19 @@ use crate::config::settings::{Password, User};
 /// What a helper does with an attempt.
 #[derive(Clone, Copy)]
 enum Play {
-    /// What PAM does: carol's password is `right`, dave's account is locked.
+    /// What PAM does: carol's password is `right`, and nobody else is let in.
     Pam,
     /// The same, after some time.
     Slow(Duration),
     Silent,
     Dies,
     DiesUnheard,
-    Says(Verdict2),
+    Says(Oddity),
 }
 
 /// An answer that is not what a verdict is.
 #[derive(Clone, Copy)]
-enum Verdict2 {
+enum Oddity {
     Garbage,
     Short,
     Long,
@@ -59,7 +59,6 @@ fn verdict(attempt: &Attempt) -> Verdict {
         (b"carol", b"right") => {
             Verdict::Accepted { uid: 1003, gid: 100, groups: vec![2000, 100, 27] }
         }
-        (b"dave", b"right") => Verdict::Refused,
         _ => Verdict::Refused,
     }
 }
@@ -97,10 +96,10 @@ async fn play(end: OwnedFd, play: Play, log: Rc<Log>) {
                 sleep(Duration::from_secs(31)).await;
                 Vec::new()
             }
-            Play::Says(Verdict2::Garbage) => vec![7; VERDICT_SIZE],
-            Play::Says(Verdict2::Short) => ACCEPTED.seal()[..VERDICT_SIZE - 1].to_vec(),
-            Play::Says(Verdict2::Long) => [&ACCEPTED.seal()[..], &[0]].concat(),
-            Play::Says(Verdict2::Unusable) => Verdict::Unusable.seal().to_vec(),
+            Play::Says(Oddity::Garbage) => vec![7; VERDICT_SIZE],
+            Play::Says(Oddity::Short) => ACCEPTED.seal()[..VERDICT_SIZE - 1].to_vec(),
+            Play::Says(Oddity::Long) => [&ACCEPTED.seal()[..], &[0]].concat(),
+            Play::Says(Oddity::Unusable) => Verdict::Unusable.seal().to_vec(),
             Play::Dies | Play::DiesUnheard => Vec::new(),
         };
         if !bytes.is_empty() {
@@ -283,10 +282,10 @@ fn a_helper_that_says_nothing_of_use_is_no_refusal() {
         (Play::Silent, "within 30 s"),
         (Play::Dies, "no verdict"),
         (Play::DiesUnheard, "no verdict"),
-        (Play::Says(Verdict2::Garbage), "no verdict"),
-        (Play::Says(Verdict2::Short), "no verdict"),
-        (Play::Says(Verdict2::Long), "no verdict"),
-        (Play::Says(Verdict2::Unusable), "/etc/pam.d/supervisor"),
+        (Play::Says(Oddity::Garbage), "no verdict"),
+        (Play::Says(Oddity::Short), "no verdict"),
+        (Play::Says(Oddity::Long), "no verdict"),
+        (Play::Says(Oddity::Unusable), "/etc/pam.d/supervisor"),
     ] {
         accounts().run(async |bed| {
             helpers(&bed, what);

@@ -63,7 +63,8 @@ pub fn admit(phase: Phase, request: Request, table: &Table, store: &Store) -> Re
             ensure(told && of.instance == instance, Refusal::Moot)?;
         }
         Request::Retire { slot } => drop(known(slot)?),
-        Request::Authenticate => ensure(table.pam, Refusal::Misbehaved)?,
+        // A reading may have taken it away while a good broker asks.
+        Request::Authenticate => ensure(table.pam, Refusal::Errno(Errno::EPERM))?,
         Request::Reread | Request::Ready | Request::AckSignal { .. } | Request::End(_) => {}
     }
     Ok(Act(request))
@@ -100,10 +101,19 @@ mod tests {
             Request::ClearLog { log: 0 },
             Request::Ack { slot: 7, instance: 0 },
             Request::Retire { slot: 1 },
-            Request::Authenticate,
         ] {
             assert!(refused(Phase::Serving, request), "{request:?}");
         }
+    }
+
+    #[test]
+    fn logins_are_for_who_has_a_pam_server() {
+        let (mut table, store) = (Table::default(), Store::new(1, 0, 0));
+        let verdict = admit(Phase::Serving, Request::Authenticate, &table, &store);
+        assert!(matches!(verdict, Err(Refusal::Errno(Errno::EPERM))));
+        assert!(refused(Phase::Silent, Request::Authenticate));
+        table.pam = true;
+        assert!(admit(Phase::Serving, Request::Authenticate, &table, &store).is_ok());
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Spawner {
         self.answer(seq, Reply::Reading { seq, epoch: self.sealed.epoch, status }, Some(settings));
     }
 
-    /// Takes over what programs are, and nothing that was decided for the daemon's life.
+    /// Takes over what programs are and whether there is PAM, and nothing that was decided for the daemon's life.
     fn adopt(&mut self, sheets: &Sheets) -> Result<(), Errno> {
         let mut new = sheets.table().map_err(|_| Errno::EPROTO)?;
         let table = &mut self.sealed.table;
@@ -76,8 +76,8 @@ impl Spawner {
             return Err(Errno::EPROTO);
         }
         self.store.make_room(new.entries.len(), new.logs.len(), new.shared.len());
-        let Table { entries, logs, shared, .. } = new;
-        (table.entries, table.logs, table.shared) = (entries, logs, shared);
+        let Table { entries, logs, shared, pam, .. } = new;
+        (table.entries, table.logs, table.shared, table.pam) = (entries, logs, shared, pam);
         self.sealed.epoch = self.sealed.epoch.saturating_add(1);
         Ok(())
     }

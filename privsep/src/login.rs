@@ -12,7 +12,7 @@ pub const VERDICT_SIZE: usize = 1_048;
 pub const MAX_ATTEMPT: usize = 2 * (MAX_SECRET + 4);
 const MAGIC: u16 = 0x5658;
 
-/// Who somebody says to be, and the proof. Neither is empty or has a NUL.
+/// Who somebody says to be, and the proof: [`is_name`] and [`is_secret`] hold.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The account's name.
@@ -61,10 +61,21 @@ impl Attempt {
     /// Reads one datagram.
     pub fn read(bytes: &[u8]) -> Result<Attempt, Error> {
         let attempt = Attempt::decode(bytes)?;
-        let sound = |text: &Vec<u8>| (1..=MAX_SECRET).contains(&text.len()) && !text.contains(&0);
-        let sound = sound(&attempt.name) && sound(&attempt.password);
+        let sound = is_name(&attempt.name) && is_secret(&attempt.password);
         if sound { Ok(attempt) } else { Err(Error::Value("attempt")) }
     }
+}
+
+/// Whether these bytes may go to PAM as the name of an account: modules make options, files and lines of logs of it.
+pub fn is_name(name: &[u8]) -> bool {
+    let bad = |c: char| c == '/' || c.is_control();
+    let fit = |name: &str| !name.starts_with('-') && ![".", ".."].contains(&name);
+    is_secret(name) && str::from_utf8(name).is_ok_and(|name| fit(name) && !name.contains(bad))
+}
+
+/// Whether these bytes may go to PAM as a password.
+pub fn is_secret(text: &[u8]) -> bool {
+    (1..=MAX_SECRET).contains(&text.len()) && !text.contains(&0)
 }
 
 impl Verdict {
@@ -100,8 +111,26 @@ mod tests {
         for bad in [of(0, 1), of(1, 0), of(MAX_SECRET + 1, 1), of(1, MAX_SECRET + 1)] {
             assert!(Attempt::read(&bad.encode()).is_err());
         }
-        let nul = Attempt { name: b"a\0b".to_vec(), password: b"p".to_vec() };
+        let nul = Attempt { name: b"n".to_vec(), password: b"p\0".to_vec() };
         assert!(Attempt::read(&nul.encode()).is_err());
+    }
+
+    #[test]
+    fn a_name_is_no_path_no_option_and_no_line() {
+        let read = |name: &[u8]| {
+            let attempt = Attempt { name: name.to_vec(), password: b"p\n/".to_vec() };
+            Attempt::read(&attempt.encode()).is_ok()
+        };
+        for good in ["ada", "ada-l", "ada.l", "ada@example.org", "EXAMPLE\\ada", "jörg", "_x$"] {
+            assert!(read(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "a\0b", "../../x", "a/b", "/", "-x", "-", ".", "..", "a\nb", "a\tb", "a\u{7f}",
+            "a\u{85}",
+        ] {
+            assert!(!read(bad.as_bytes()), "{bad:?}");
+        }
+        assert!(!read(b"a\xff"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Who lives on after a stop with `killtree` that had no cgroup to reach everybody: named in the activity log, once each.
 //!
 //! Whoever left a program's process group becomes a child of the spawner when its parent is gone. So does nobody else but
-//! programs, brokers and helpers of a moment: who is there twice, a while apart, and is none of these was left behind.
+//! programs, brokers and helpers of a moment: who is there twice, a while apart, and is none of these was left behind. The
+//! while is longer than a PAM helper lives where one was there at the first look.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,6 +18,8 @@ use crate::process::{Info, State};
 
 /// How far the two looks are apart, and the first from the stop.
 const PACE: Duration = Duration::from_millis(700);
+/// The same where a PAM helper may have been there at the first: the spawner ends it after 30 seconds, and reaps it.
+const HELPED: Duration = Duration::from_secs(32);
 /// How often a look is put off because the spawner may have helpers at work.
 const PATIENCE: u32 = 20;
 /// The most that are named after one look.
@@ -33,6 +36,8 @@ pub(super) struct Leftover {
     looks: u32,
     at: Option<Instant>,
     put_off: u32,
+    /// When the spawner last gave a PAM helper.
+    helped: Option<Instant>,
     /// Who was there at the look before.
     seen: BTreeSet<i32>,
     /// Who was named and has not ended since.
@@ -55,6 +60,11 @@ impl Leftover {
             (self.looks, self.put_off) = (2, 0);
             self.at = self.at.or(Some(now + PACE));
         }
+    }
+
+    /// The spawner has given a PAM helper, whose process id nobody is told.
+    pub(super) fn helped(&mut self, now: Instant) {
+        self.helped = Some(now);
     }
 
     /// When it is time for a look.
@@ -82,7 +92,9 @@ impl Leftover {
             left.filter(|pid| !self.named.contains(pid)).take(MOST).copied().collect();
         self.named.extend(&left);
         self.looks = self.looks.saturating_sub(1);
-        self.at = Some(now + PACE).filter(|_| self.looks > 0);
+        let helper = self.helped.is_some_and(|at| now < at + HELPED);
+        let pace = if helper { HELPED } else { PACE };
+        self.at = Some(now + pace).filter(|_| self.looks > 0);
         self.seen = if self.looks > 0 { there } else { BTreeSet::new() };
         left
     }
@@ -207,6 +219,31 @@ mod tests {
         assert_eq!(of.look(&BTreeSet::new(), now), [5]);
         assert_eq!(of.look(&BTreeSet::new(), now), [6]);
         assert_eq!(of.due_at(), None);
+    }
+
+    #[test]
+    fn the_looks_are_further_apart_than_a_helper_lives() {
+        let (mut of, mut children) = leftover();
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        children.are(&[5, 6]);
+        of.helped(now);
+        of.begin(now + second);
+        let first = now + 2 * second;
+        assert!(of.look(&BTreeSet::new(), first).is_empty());
+        assert_eq!(of.due_at(), Some(first + HELPED));
+        // Another stop does not bring the look forward, nor does a helper that was not there at the first.
+        of.begin(first + second);
+        of.helped(first + second);
+        assert_eq!(of.due_at(), Some(first + HELPED));
+        children.are(&[5, 7]);
+        assert_eq!(of.look(&BTreeSet::new(), first + HELPED), [5]);
+        // That of the second stop: the last helper was there at the first one of it.
+        assert_eq!(of.due_at(), Some(first + 2 * HELPED));
+        assert_eq!(of.look(&BTreeSet::new(), first + 2 * HELPED), [7]);
+        // Nobody has been helped for long.
+        of.begin(first + 4 * HELPED);
+        assert!(of.look(&BTreeSet::new(), first + 4 * HELPED).is_empty());
+        assert_eq!(of.due_at(), Some(first + 4 * HELPED + PACE));
     }
 
     #[test]

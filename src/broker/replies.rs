@@ -52,7 +52,11 @@ impl Broker {
                 }
             }
             Reply::Helper { seq } => {
-                let pending = self.state.borrow_mut().pending.remove(&seq);
+                let pending = {
+                    let mut state = self.state.borrow_mut();
+                    state.leftover.helped(Instant::now());
+                    state.pending.remove(&seq)
+                };
                 if let (Some(Pending::Helper(asker)), Some(fd)) = (pending, fds.into_iter().next())
                 {
                     // One who has left closes it, and the helper ends.

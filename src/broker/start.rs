@@ -131,7 +131,12 @@ async fn take_over(
     let Some((broker, listeners)) = prepare(link, tools, pid, locked.missing()).await? else {
         return Ok(());
     };
-    broker.state.borrow_mut().leftover = Leftover::new(children);
+    let mut leftover = Leftover::new(children);
+    if broker.settings().servers.iter().any(|server| server.pam) {
+        // The former broker's helpers may still be there.
+        leftover.helped(Instant::now());
+    }
+    broker.state.borrow_mut().leftover = leftover;
     serve(&broker, &gate, listeners, locked);
     ended(broker.run().await)
 }

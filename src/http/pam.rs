@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, recv, send};
 use policy::access::{Principal, Proof, Who};
 use privsep::frame::Wire;
-use privsep::login::{Attempt, MAX_ATTEMPT, MAX_SECRET, VERDICT_SIZE, Verdict};
+use privsep::login::{self, Attempt, MAX_ATTEMPT, VERDICT_SIZE, Verdict};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
@@ -65,17 +65,14 @@ impl Default for Pam {
     }
 }
 
-/// Whether PAM is asked about a name: it is text that a log can show. All others are nobody's.
+/// Whether PAM is asked about a name. All others are nobody's: its helper would end without a word.
 pub(super) fn takes_name(name: &[u8]) -> bool {
-    let text = str::from_utf8(name).is_ok_and(|name| !name.chars().any(char::is_control));
-    text && (1..=MAX_SECRET).contains(&name.len())
+    login::is_name(name)
 }
 
 /// Whether PAM is asked about a name and a password.
 pub(super) fn takes(given: &Credentials) -> bool {
-    let password = &given.password;
-    let sound = (1..=MAX_SECRET).contains(&password.len()) && !password.contains(&0);
-    sound && !given.is_token() && takes_name(&given.name)
+    login::is_secret(&given.password) && !given.is_token() && takes_name(&given.name)
 }
 
 impl Pam {

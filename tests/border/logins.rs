@@ -107,10 +107,27 @@ fn helpers_go_with_the_daemon() {
 #[test]
 fn who_has_no_pam_server_gets_no_helper() {
     let logins = Logins::of(&Dist::hooks(), "once", false, |_| {});
-    wait_for("the end of two brokers", || logins.brokers() > 2);
-    assert_eq!(logins.said(), "");
+    logins.played();
+    assert_eq!(logins.said(), "Err(EPERM)\n");
     assert_eq!(logins.helpers(), []);
-    assert!(procfs::alive(logins.daemon.pid));
+    assert_eq!(logins.brokers(), 1);
+}
+
+/// A broker that keeps asking is no worse off, and gets none, until a reading brings the server back.
+#[test]
+fn a_reading_without_pam_takes_the_helpers_away() {
+    let logins = Logins::start(&Dist::hooks(), "readings");
+    let heard = |words: &str| wait_for(words, || logins.said().ends_with(words));
+    heard("granted\n");
+    quiet(&logins);
+    logins.reconfigure(false);
+    heard("read 0\nErr(EPERM)\nErr(EPERM)\n");
+    assert_eq!(logins.helpers(), []);
+    logins.reconfigure(true);
+    heard("read 0\ngranted\ngranted\n");
+    logins.played();
+    quiet(&logins);
+    assert_eq!(logins.brokers(), 1);
 }
 
 #[test]

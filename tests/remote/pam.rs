@@ -154,6 +154,8 @@ fn whoever_is_not_let_in_is_told_the_same_at_the_end_of_a_slot() {
         ),
         ("nobody", "svtest-no-such-account".to_owned(), PASSWORD),
         ("a name too long", "x".repeat(600), PASSWORD),
+        ("a path", format!("../{}", gate.carol.name), PASSWORD),
+        ("an option", format!("-{}", gate.carol.name), PASSWORD),
         ("a name in another case", gate.carol.name.to_uppercase(), PASSWORD),
     ];
     let mut first: Option<String> = None;

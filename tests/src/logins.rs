@@ -1,6 +1,7 @@
 //! A daemon that has `auth=pam`, and in its broker's place one that misuses what it gets by that.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::config::broker_user;
 use crate::wait::wait_for;
@@ -32,9 +33,7 @@ impl Logins {
         room.directory(RUNS);
         room.mode(RUNS, 0o777);
         room.file(&format!("{RUNS}/what"), part);
-        let text = Config::new(&room).daemon(&format!("broker_user={}", broker_user())).text();
-        let auth = if pam { ".sock\nauth=pam\n" } else { ".sock\n" };
-        let file = room.file("supervisord.conf", &text.replacen(".sock\n", auth, 1));
+        let file = configure(&room, pam);
         let daemon = Launch::new(&room, dist.supervisord()).args(&["-n"]).config(&file).start();
         Logins { room, daemon }
     }
@@ -65,6 +64,12 @@ impl Logins {
         self.daemon.kill_broker();
     }
 
+    /// Changes the configuration, and lets a broker that waits for that go on.
+    pub fn reconfigure(&self, pam: bool) {
+        configure(&self.room, pam);
+        self.room.file(&format!("{RUNS}/changed"), "");
+    }
+
     /// The helpers that are there, those included that have not become one yet.
     pub fn helpers(&self) -> Vec<i32> {
         let other = |pid: i32| {
@@ -75,4 +80,12 @@ impl Logins {
         let children = procfs::children(self.daemon.pid).into_iter();
         children.filter(|pid| !other(*pid) && procfs::alive(*pid)).collect()
     }
+}
+
+/// Writes the configuration, with `auth=pam` or without.
+fn configure(room: &Room, pam: bool) -> PathBuf {
+    let lines = format!("broker_user={}\naudit_logfile=none", broker_user());
+    let text = Config::new(room).daemon(&lines).text();
+    let auth = if pam { ".sock\nauth=pam\n" } else { ".sock\n" };
+    room.file("supervisord.conf", &text.replacen(".sock\n", auth, 1))
 }

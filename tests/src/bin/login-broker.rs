@@ -36,6 +36,7 @@ fn main() {
         "nonsense" => broker.nonsense(),
         "hold" => kept.extend(broker.hold()),
         "unread" => broker.unread(),
+        "readings" => broker.readings(),
         "once" => {
             let granted = broker.helper();
             say(&format!("{:?}", granted.map(drop)));
@@ -208,7 +209,10 @@ impl Broker {
         let nul = [&[3, 0, 0, 0], &b"a\0b"[..], &[1, 0, 0, 0], b"p"].concat();
         let more = [of(b"root", b"x"), vec![0]].concat();
         let count = [&u32::MAX.to_le_bytes()[..], b"root"].concat();
-        let all: [(&str, Vec<u8>); 10] = [
+        let all: [(&str, Vec<u8>); 13] = [
+            ("a path", of(b"../root", b"x")),
+            ("an option", of(b"-root", b"x")),
+            ("two lines", of(b"root\nroot", b"x")),
             ("nothing", Vec::new()),
             ("garbage", vec![0xff; 100]),
             ("zeros", vec![0; 1_032]),
@@ -270,6 +274,44 @@ impl Broker {
             }
         }
         held
+    }
+
+    /// Whether there is a helper, at the start and twice after each of two readings of a changed configuration.
+    fn readings(&mut self) {
+        self.perhaps();
+        for _ in 0..2 {
+            while fs::remove_file(runs().join("changed")).is_err() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let asked = self.ask(Request::Reread);
+            loop {
+                match self.hear() {
+                    Some((Reply::Reading { seq, status, .. }, _)) if seq == asked => {
+                        say(&format!("read {status}"));
+                        break;
+                    }
+                    Some((Reply::Done { seq, errno }, _)) if seq == asked => {
+                        say(&format!("no reading: {:?}", Errno::from_raw(errno)));
+                        break;
+                    }
+                    Some(_) => {}
+                    None => exit(94),
+                }
+            }
+            self.perhaps();
+            self.perhaps();
+        }
+    }
+
+    /// Asks until the bound is none, and says what came of it.
+    fn perhaps(&mut self) {
+        loop {
+            match self.helper() {
+                Ok(_) => return say("granted"),
+                Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(5)),
+                Err(errno) => return say(&format!("Err({errno:?})")),
+            }
+        }
     }
 
     /// Asks without ever taking what is answered, as far as the spawner listens, and then takes it.

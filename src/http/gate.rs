@@ -15,7 +15,9 @@ use super::hash::{Busy, Hasher, Phc};
 use super::head::{Claim, Refusal};
 use super::limits::Source;
 use super::logins::{Found, Logins, Owner, Seal, Sum};
-use super::means::{Hold, Means, bare, certified, ground, is_current, is_of_pam, key_of, means};
+use super::means::{
+    Hold, Means, bare, certified, ground, is_current, is_of_pam, key_of, means, takes_accounts,
+};
 use super::pam::{Pam, Unknown};
 use super::places::Places;
 use super::sessions::Sessions;
@@ -203,6 +205,9 @@ impl Gate {
                 Means::Pam => Tried::Account,
             };
             self.tally.failed(site, section, client, &tried, &refusal);
+            wait_for_slot(begun).await;
+        } else if takes_accounts(&roll, section) {
+            // At once would tell which names are not the configuration's.
             wait_for_slot(begun).await;
         }
         Err(refusal)

@@ -82,6 +82,7 @@ pub fn merge(current: &Table, table: &mut Table, settings: &mut Settings) -> Vec
         .filter_map(|(n, entry)| Some((n, merger.entry(entry.as_ref()?))))
         .collect();
     merger.renumber(&slots, settings);
+    changed.extend(accounts(current, &fresh, settings));
     changed.extend(servers(current, &fresh, settings));
     let audit = current.audit.as_ref().map(audit::described);
     changed.extend(audit_changed(audit.as_ref(), settings.audit.as_ref()));
@@ -320,6 +321,18 @@ fn servers(current: &Table, fresh: &Table, settings: &mut Settings) -> Vec<Strin
         changed.push(later("[unix_http_server] or [inet_http_server]"));
     }
     changed
+}
+
+/// Servers ask PAM when the start and the last reading say so; what either says alone they ask for, and nobody can give it.
+fn accounts(current: &Table, fresh: &Table, settings: &Settings) -> Vec<String> {
+    match (current.pam, fresh.pam) {
+        (false, true) => {
+            let servers = settings.servers.iter().filter(|server| server.pam);
+            servers.map(|server| later(&format!("[{}] auth", server.section))).collect()
+        }
+        (true, false) => vec![later("auth=pam")],
+        _ => Vec::new(),
+    }
 }
 
 fn later(what: &str) -> String {

@@ -64,8 +64,7 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     };
     let mint = Mint::new(&model.tokens);
     programs(r, model, Entries::new(r.facts, daemon, own, url, mint), &mut table, &mut settings);
-    let asked = !model.users.is_empty() || !model.roles.is_empty();
-    settings.audit = audit::log(r, daemon, asked);
+    settings.audit = audit::log(r, daemon, tells_apart(model, &settings));
     audit::alone(r, settings.audit.as_ref(), &table);
     table.audit = settings.audit.as_ref().map(audit::entry);
     let raised = limits::apply(r, daemon, own, &mut table);
@@ -91,6 +90,14 @@ pub fn build(r: &mut Reading<'_>, model: &Model, infos: Vec<String>) -> (Table, 
     }
     check(r, own, &table);
     (table, settings)
+}
+
+/// Whether there is anything by which somebody can be told from anybody.
+fn tells_apart(model: &Model, settings: &Settings) -> bool {
+    let clients = |server: &Server| server.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let tokens = !settings.tokens.is_empty() || model.daemon.tokens_file.is_some();
+    let known = !model.users.is_empty() || !model.roles.is_empty() || tokens;
+    known || model.servers.iter().any(|server| server.pam || clients(server))
 }
 
 /// Gives every process its slot, and what it needs its numbers.

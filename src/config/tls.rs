@@ -323,10 +323,17 @@ impl Loader<'_, '_> {
                 return None;
             }
             if let Some(next) = list.next_update.filter(|next| passed(*next, Duration::ZERO)) {
-                self.advise(
-                    CRL,
-                    &format!("list {n} was to be renewed by {next}: it may lack names"),
-                );
+                let text = format!("list {n} was to be renewed by {next}: it may lack names");
+                if self.daemon.strict {
+                    let remedy = "put there what the authority has issued since";
+                    self.wrong(
+                        CRL,
+                        format!("{CRL}: {text}, which strict=true forbids"),
+                        remedy.to_owned(),
+                    );
+                    return None;
+                }
+                self.advise(CRL, &text);
             }
             issuers.push(list.issuer);
         }

@@ -324,6 +324,13 @@ fn what_ends_is_said_and_the_rest_starts() {
     let run = pki.with("/etc/clients.pem", &clients.pem).file("/etc/revoked.pem", &list);
     let notes = notes(&run.ok().1, Level::Warn);
     assert!(notes[0].contains("list 1 was to be renewed by 2021-01-01T00:00:00Z"), "{notes:?}");
+    let strict = format!("{ALL}\n[supervisord]\nstrict=true");
+    let run = pki.run(&strict).file("/etc/clients.pem", &clients.pem);
+    let errors = run.file("/etc/revoked.pem", &list).errors();
+    let [error] = errors.as_slice() else { panic!("{errors:#?}") };
+    let expected = "tls_client_crl: list 1 was to be renewed by 2021-01-01T00:00:00Z: it may lack names, which \
+                    strict=true forbids\n";
+    assert!(error.starts_with(expected) && error.contains("] tls_client_crl"), "{error}");
 }
 
 #[test]
@@ -450,8 +457,30 @@ fn a_later_reading_takes_new_certificates_and_leaves_the_protocol() {
     // PAM follows the reading.
     let pam = "[unix_http_server]\nfile=/s\nauth=pam";
     let (table, _) = run(&format!("{BASE}{pam}\n")).ok();
-    let (table, _) = later(&table, run(&format!("{BASE}[unix_http_server]\nfile=/s\n"))).ok();
+    let (table, settings) =
+        later(&table, run(&format!("{BASE}[unix_http_server]\nfile=/s\n"))).ok();
     assert!(!table.pam);
+    assert_eq!(
+        notes(&settings, Level::Warn)[0],
+        "auth=pam changed; it takes effect at the next restart"
+    );
+    let (table, settings) = later(&table, run(&format!("{BASE}{pam}\n"))).ok();
+    assert!(table.pam);
+    let expected = "[unix_http_server] auth changed; it takes effect at the next restart";
+    assert_eq!(notes(&settings, Level::Warn)[0], expected);
+    let (_, settings) = later(&table, run(&format!("{BASE}{pam}\n"))).ok();
+    assert!(!settings.notes.iter().any(|(_, line)| line.contains("auth")), "{settings:?}");
+}
+
+#[test]
+fn what_tells_callers_apart_begins_an_audit_log() {
+    let pki = Pki::new();
+    let audited = |run: Run| run.ok().1.audit.is_some();
+    assert!(!audited(pki.run(TLS)) && audited(pki.run(ALL)));
+    assert!(audited(pki.run(&format!("{TLS}\nauth=pam"))));
+    assert!(audited(run(&format!("{BASE}[unix_http_server]\nfile=/s\nauth=pam\n"))));
+    assert!(audited(run(&format!("{BASE}[supervisord]\ntokens_file=/etc/tokens\n"))));
+    assert!(!audited(run(&format!("{BASE}[unix_http_server]\nfile=/s\n"))));
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub async fn serve<S: Site>(site: Rc<S>, gate: Rc<Gate>, listener: Listener, ser
     };
     let policy = Policy::new(&server, socket.port());
     let visitors = Rc::new(Visitors::of(&server));
-    let section = Section::of(&server);
+    let section = Section::of(&server, socket.port().is_some(), &site.latest());
     let tls = Keys::of(&server, &*site).map(|keys| Tls { keys, failures: Rc::default() });
     let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors, tls });
     let crowd = Rc::new(Crowd::default());

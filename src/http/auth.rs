@@ -15,6 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::hash::Phc;
+use super::terms::Terms;
 use super::tokens::{self, Ticket, Tokens};
 use crate::config::settings::{Password, Server, Settings};
 
@@ -209,34 +210,19 @@ pub(super) struct Roll {
     pam: BTreeSet<String>,
     /// What nobody's password costs: as much as the dearest of those that there are.
     pub(super) nobody: Option<Arc<Phc>>,
-    /// Of a server without PAM.
-    pub(super) ground: Ground,
+    /// What it says about all servers.
+    terms: Terms,
 }
 
-/// What the last reading says about those who bring nothing.
+/// What a server asks of who comes, by the start and the last reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ground {
-    /// There are `[user:NAME]` sections, or the server asks PAM: somebody can log in.
+    /// There are `[user:NAME]` sections, or the server asks PAM: somebody can log in by the page.
     pub users: bool,
-    /// There are tokens.
-    pub tokens: bool,
-    /// There are roles: who somebody is matters.
-    pub roles: bool,
-    /// A role has `anonymous` as its member.
-    pub anonymous: bool,
-}
-
-impl Ground {
-    /// That of a reading, at a server that does not ask PAM.
-    pub fn of(settings: &Settings) -> Ground {
-        let roles = &settings.access.roles;
-        Ground {
-            users: !settings.users.is_empty(),
-            tokens: !settings.tokens.is_empty(),
-            roles: !roles.is_empty(),
-            anonymous: roles.iter().any(|role| role.members.contains(&Member::Anonymous)),
-        }
-    }
+    /// Whoever proves nothing is turned away.
+    pub asks: bool,
+    /// A proof that is brought has to be right.
+    pub heeds: bool,
 }
 
 impl Roll {
@@ -259,7 +245,7 @@ impl Roll {
             certificates: certificates.collect(),
             pam: pam.map(|server| server.section.clone()).collect(),
             nobody,
-            ground: Ground::of(&settings),
+            terms: Terms::of_all(&settings),
             settings,
         }
     }
@@ -272,6 +258,16 @@ impl Roll {
     /// The user of this name.
     pub(super) fn user(&self, name: &[u8]) -> Option<&Rc<Key>> {
         self.users.get(std::str::from_utf8(name).ok()?)
+    }
+
+    /// What it says about a server that listens on this socket by this name.
+    pub(super) fn terms(&self, name: &str, socket: u32) -> Terms {
+        self.terms.later(&self.settings.servers, name, socket)
+    }
+
+    /// Whether there are `[user:NAME]` sections.
+    pub(super) fn has_users(&self) -> bool {
+        !self.users.is_empty()
     }
 
     /// Whether the server of this name has PAM say who may log in.

@@ -15,13 +15,16 @@ use super::hash::{Busy, Hasher, Phc};
 use super::head::{Claim, Refusal};
 use super::limits::Source;
 use super::logins::{Found, Logins, Owner, Seal, Sum};
-use super::means::{Hold, Means, bare, certified, ground, is_current, is_of_pam, key_of, means};
+use super::means::{
+    Hold, Means, bare, certified, ground, is_current, is_of_pam, key_of, means, takes_accounts,
+};
 use super::pam::{Pam, Unknown};
 use super::places::Places;
 use super::sessions::Sessions;
 use super::tally::{Tally, Tried};
+use super::terms::Terms;
 use super::throttle::{Name, Throttle};
-use crate::config::settings::Server;
+use crate::config::settings::{Server, Settings};
 
 /// A failure is told at the end of such a span, so that the time says nothing of the reason.
 const SLOT: Duration = Duration::from_millis(500);
@@ -66,14 +69,24 @@ pub(super) struct Proven {
 pub(super) struct Section {
     pub(super) name: Rc<str>,
     pub(super) key: Option<Rc<Key>>,
-    /// Whether it asks PAM, as long as the last reading says so, too.
-    pub(super) pam: bool,
+    /// Number of its socket.
+    pub(super) socket: u32,
+    /// Whether it listens on a network.
+    pub(super) inet: bool,
+    /// What was said of it at the start.
+    pub(super) start: Terms,
 }
 
 impl Section {
-    pub(super) fn of(server: &Server) -> Section {
-        let key = Key::of(server).map(Rc::new);
-        Section { name: server.section.as_str().into(), key, pam: server.pam }
+    /// That of a server that begins to serve, by what is read now.
+    pub(super) fn of(server: &Server, inet: bool, settings: &Settings) -> Section {
+        Section {
+            name: server.section.as_str().into(),
+            key: Key::of(server).map(Rc::new),
+            socket: server.socket,
+            inet,
+            start: Terms::of_all(settings).and(server),
+        }
     }
 }
 
@@ -192,6 +205,9 @@ impl Gate {
                 Means::Pam => Tried::Account,
             };
             self.tally.failed(site, section, client, &tried, &refusal);
+            wait_for_slot(begun).await;
+        } else if takes_accounts(&roll, section) {
+            // At once would tell which names are not the configuration's.
             wait_for_slot(begun).await;
         }
         Err(refusal)
@@ -366,8 +382,9 @@ mod tests {
         let password = Password::Argon2(HASH.to_owned());
         settings.users = vec![User { name: "alice".to_owned(), password }];
         let site = bed::fake(settings.clone());
+        let start = Terms::of_all(&settings);
         let roll = Roll::new(Rc::new(settings));
-        let section = Section { name: "s".into(), key: None, pam: false };
+        let section = Section { name: "s".into(), key: None, socket: 0, inet: true, start };
         let password = b"password".to_vec().into();
         let given = Credentials { name: b"alice".to_vec(), password };
         let (means, here) = (means(&roll, &section, &given), Source::User(1));

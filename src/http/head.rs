@@ -12,14 +12,8 @@ use super::tokens::Ticket;
 use crate::config::settings::Server;
 use crate::web::{Page, login, origin};
 
-/// What one server asks of every request.
+/// What one server looks at in every request, whatever is read later.
 pub struct Policy {
-    /// Whether the section asks for a name and a password of its own.
-    asks: bool,
-    /// Whether it serves nobody who has proved nothing, even where nobody can log in.
-    guarded: bool,
-    /// Whether it asks clients for certificates.
-    certificates: bool,
     /// Of a TCP server: whose requests may come from a browser that somebody else's page has sent.
     hosts: Option<Hosts>,
     /// Name of the cookie of its sessions. Browsers give a host's cookies to each of its ports.
@@ -129,11 +123,7 @@ impl Route {
 impl Policy {
     /// That of a section. `port` is that of a TCP server; nothing for a unix socket.
     pub fn new(server: &Server, port: Option<u16>) -> Policy {
-        let certificates = server.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         Policy {
-            asks: server.credentials.is_some(),
-            guarded: server.guarded || certificates.is_some_and(|clients| clients.required),
-            certificates: certificates.is_some(),
             hosts: port.map(|_| Hosts::new(&server.hosts)),
             cookie: port.map_or("supervisor".to_owned(), |port| format!("supervisor-{port}")),
             secure: server.tls.is_some(),
@@ -197,14 +187,10 @@ impl Policy {
         certified: bool,
     ) -> Result<Claim, Refusal> {
         let headers = request.headers();
-        let inet = self.hosts.is_some();
         if route.is_open(ground) {
             return Ok(Claim::Bare);
         }
-        let somebody = ground.users || ground.tokens;
-        let asks = self.asks || inet && (somebody || self.guarded) && !ground.anonymous;
-        // A header that nobody has asked for proves nothing, as in the reference; where it can prove something it must.
-        let heeds = asks || somebody || ground.roles || self.certificates;
+        let Ground { asks, heeds, .. } = ground;
         match given(headers) {
             Given::Basic(credentials) if heeds => return Ok(Claim::Basic(credentials)),
             Given::Token(ticket) if heeds => return Ok(Claim::Token(ticket)),

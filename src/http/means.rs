@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::auth::{Credentials, Ground, Key, Roll};
 use super::gate::{Client, Section};
 use super::logins::Owner;
+use super::terms::{Asked, asked};
 use super::{pam, sessions, tokens};
 
 /// What a name can be proved by at a server.
@@ -35,10 +36,15 @@ pub(super) enum Hold {
     Certificate(Option<Rc<Principal>>),
 }
 
-/// What the last reading says of those who bring nothing to this server.
+/// What is asked at this server, by the start and the last reading.
+fn now_asked(roll: &Roll, section: &Section) -> Asked {
+    asked(section.start, roll.terms(&section.name, section.socket), section.inet)
+}
+
+/// What a request to this server has to bring.
 pub(super) fn ground(roll: &Roll, section: &Section) -> Ground {
-    let users = roll.ground.users || takes_accounts(roll, section);
-    Ground { users, ..roll.ground }
+    let Asked { asks, heeds, .. } = now_asked(roll, section);
+    Ground { users: roll.has_users() || takes_accounts(roll, section), asks, heeds }
 }
 
 /// Who has brought nothing. Who has a certificate that is not enough is anybody.
@@ -51,11 +57,10 @@ pub(super) fn bare(roll: &Roll, section: &Section, client: &Client) -> Rc<Princi
 }
 
 /// Whether it is known by a certificate who somebody is, and this is enough here: where a role is that certificate's, or
-/// nobody can have a password.
+/// nobody can have a password, nor could at the start.
 pub(super) fn certified(roll: &Roll, section: &Section, known: Option<&Principal>) -> bool {
     let Some(Who::Certificate { names }) = known.map(Principal::who) else { return false };
-    let passwords = section.key.is_some() || ground(roll, section).users;
-    !passwords || roll.knows_certificate(names)
+    !now_asked(roll, section).passwords || roll.knows_certificate(names)
 }
 
 /// Those keys of a server that are this name's.
@@ -65,8 +70,8 @@ fn keys(roll: &Roll, section: &Section, name: &[u8]) -> Vec<Rc<Key>> {
 }
 
 /// Whether a server has PAM say who may log in: what it began with, and what was read last, must both say so.
-fn takes_accounts(roll: &Roll, section: &Section) -> bool {
-    section.pam && roll.asks_pam(&section.name)
+pub(super) fn takes_accounts(roll: &Roll, section: &Section) -> bool {
+    section.start.pam && roll.asks_pam(&section.name)
 }
 
 /// Whether a name is proved by PAM at this server. Names that the configuration has are proved by it alone.
@@ -172,7 +177,7 @@ mod tests {
         }
         let site = bed::fake(settings);
         let gate = Gate::new(Hasher::asleep().0).expect("gate");
-        let section = Section::of(&server);
+        let section = Section::of(&server, true, &site.settings.borrow());
         let (ground, certified) = gate.ground(&*site, &section, client);
         let request = hyper::Request::builder().uri("/").header("host", "localhost");
         let request = request.body(()).expect("a request");
@@ -227,7 +232,8 @@ mod tests {
             for (line, token) in [("Basic dTpw", false), ("Bearer svt_x", true)] {
                 let request = hyper::Request::builder().uri("/").header("authorization", line);
                 let request = request.header("host", "localhost").body(()).expect("a request");
-                let visit = policy.judge(&request, Ground::default(), true).expect("a visit");
+                let ground = Ground { heeds: true, ..Ground::default() };
+                let visit = policy.judge(&request, ground, true).expect("a visit");
                 assert_eq!(matches!(visit.claim, Claim::Token(_)), token, "{asks}");
                 assert_eq!(matches!(visit.claim, Claim::Basic(_)), !token, "{asks}");
             }
@@ -237,7 +243,7 @@ mod tests {
         settings.access.roles = vec![role("CN=ci")];
         let gate = Gate::new(Hasher::asleep().0).expect("gate");
         let site = bed::fake(settings);
-        let section = Section::of(&server("section"));
+        let section = Section::of(&server("section"), true, &site.settings.borrow());
         let hold = Hold::Certificate(ci.principal.clone());
         assert!(gate.holds(&*site, &section, &hold));
         *site.settings.borrow_mut() = Rc::new(world::settings(Vec::new()));

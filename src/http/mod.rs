@@ -23,6 +23,7 @@ mod route;
 mod sessions;
 mod stream;
 mod tally;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod throttle;

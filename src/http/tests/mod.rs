@@ -10,6 +10,7 @@ mod login;
 mod page;
 mod pam;
 mod protocol;
+mod readings;
 mod routes;
 mod tls;
 mod tls_limits;

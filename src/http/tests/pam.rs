@@ -325,7 +325,11 @@ fn a_spawner_that_starts_none_is_asked_again_for_three_seconds() {
         *bed.site.helper.borrow_mut() = Box::new(|| Err(io::ErrorKind::NotFound.into()));
         let begun = Instant::now();
         assert_eq!(asked(&bed, "carol:other").await, 503);
-        assert!(begun.elapsed() < Duration::from_millis(100));
+        let took = begun.elapsed().as_millis();
+        assert!(
+            (500..600).contains(&took),
+            "{took}: no sooner than a user's wrong password is told"
+        );
         // None of it was a failure of whoever asked.
         helpers(&bed, Play::Pam);
         assert_eq!(asked(&bed, "carol:right").await, 200);

@@ -104,7 +104,7 @@ fn route_of(ask: &str) -> Route {
         pam: false,
         tls: None,
     };
-    let ground = Ground { users: true, tokens: true, roles: true, anonymous: true };
+    let ground = Ground { users: true, asks: false, heeds: true };
     let request = request.body(()).expect("a request");
     Policy::new(&server, Some(9001)).judge(&request, ground, false).expect("a visit").route
 }

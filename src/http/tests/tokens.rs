@@ -29,7 +29,7 @@ fn roles() -> Vec<Role> {
     vec![role(Member::User("nobody".to_owned()), "cat", "log")]
 }
 
-fn machines() -> Plan {
+pub(super) fn machines() -> Plan {
     Plan {
         users: vec![bob()],
         roles: roles(),

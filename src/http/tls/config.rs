@@ -11,6 +11,7 @@ use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier}
 use rustls::{RootCertStore, ServerConfig};
 
 use super::super::Site;
+use super::verifier::Bounded;
 use crate::config::settings::{Clients, Level, Server, Settings, Tls};
 
 /// The only protocol over TLS here.
@@ -120,5 +121,6 @@ fn verifier(
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(lists);
     let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|e| format!("tls_client_ca and tls_client_crl: {e}"))
+    let inner = builder.build().map_err(|e| format!("tls_client_ca and tls_client_crl: {e}"))?;
+    Ok(Arc::new(Bounded::new(inner)))
 }

@@ -107,6 +107,7 @@ fn certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         E::BadEncoding => "certificate that cannot be read".to_owned(),
+        E::Other(reason) => format!("certificate refused: {}", reason.0),
         error => format!("certificate refused: {error}"),
     }
 }

@@ -8,6 +8,7 @@ mod config;
 mod failures;
 mod handshake;
 mod names;
+mod verifier;
 
 pub(super) use channel::Channel;
 pub(super) use config::Keys;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
-use super::bed::{MAIN, eventually, header};
+use super::bed::{MAIN, eventually, header, passing};
 use super::certs::{Authority, HEALTH, asked, asked_with, lines, run, settle};
 use crate::http::limits::{CONNECTIONS, HEAD_TIME, MOST_OF_ONE, STALL_TIME};
 
@@ -208,5 +208,25 @@ fn a_maze_of_certificates_is_not_walked() {
         let good = authority.client("deploy", 1);
         assert!(asked_with(&bed, Some(&good), &maze[..4]).await.is_ok());
         assert!(asked_with(&bed, Some(&good), &maze[..5]).await.is_err());
+    });
+}
+
+#[test]
+fn who_fails_again_and_again_waits() {
+    let authority = Authority::new("ca");
+    let stranger = Authority::new("other").client("deploy", 1);
+    run(authority.tls(Some(true), &[]), async |bed| {
+        let begun = Instant::now();
+        for _ in 0..30 {
+            assert!(passing(asked(&bed, Some(&stranger))).await.is_err());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        for _ in 0..60 {
+            assert!(passing(asked(&bed, Some(&stranger))).await.is_err());
+        }
+        // So many at once, and two in a second.
+        assert!(begun.elapsed() > Duration::from_secs(25), "{:?}", begun.elapsed());
+        let good = authority.client("deploy", 1);
+        assert!(passing(asked(&bed, Some(&good))).await.is_ok(), "waits, and is served");
     });
 }

@@ -97,14 +97,16 @@ impl Shown {
     }
 }
 
-/// When the first of these ends that has not ended yet. One that cannot be read is looked at each time.
+/// When the first of these ends that has not ended yet. One that cannot be read may end within a minute.
 fn until(chain: &[CertificateDer<'_>], now: UnixTime) -> u64 {
     let end = |der: &CertificateDer<'_>| {
-        let Ok(certificate) = Certificate::from_der(der) else { return 0 };
+        let Ok(certificate) = Certificate::from_der(der) else {
+            return now.as_secs().saturating_add(60);
+        };
         // It is good in all of its last second.
         let end = certificate.tbs_certificate.validity.not_after.to_unix_duration();
         end.as_secs().saturating_add(1)
     };
-    let ends = chain.iter().map(end).filter(|end| *end == 0 || *end > now.as_secs());
+    let ends = chain.iter().map(end).filter(|end| *end > now.as_secs());
     ends.min().unwrap_or(u64::MAX)
 }

@@ -23,6 +23,9 @@ pub(super) const CREDIT: Duration = Duration::from_secs(16);
 /// Sources that are told apart; all others together are one more.
 const SOURCES: usize = 4096;
 
+/// Handshakes of one source that wait.
+type Queue = VecDeque<(u64, Waker)>;
+
 /// The turns of one listener.
 #[derive(Default)]
 pub(in super::super) struct Turns {
@@ -30,7 +33,7 @@ pub(in super::super) struct Turns {
     taken: Cell<Option<u64>>,
     last: Cell<u64>,
     /// Who waits: sources in the order in which they are next, each with its own.
-    waiting: RefCell<VecDeque<(Source, VecDeque<(u64, Waker)>)>>,
+    waiting: RefCell<VecDeque<(Source, Queue)>>,
     /// When each source has waited for all that it has spent.
     spent: RefCell<BTreeMap<Source, Instant>>,
 }
@@ -41,7 +44,7 @@ impl Turns {
         let number = self.last.get().wrapping_add(1);
         self.last.set(number);
         let turns = Rc::clone(self);
-        Turn { turns, source, number, used: false, charged: false, over: false, pause: None }
+        Turn { turns, source, number, used: false, charged: None, over: false, pause: None }
     }
 
     /// Whose account a source has: its own, or that of all who have none.
@@ -62,16 +65,17 @@ impl Turns {
         until.checked_sub(CREDIT).filter(|at| *at > now)
     }
 
-    fn charge(&self, source: Source) {
+    fn charge(&self, source: Source) -> Source {
         let now = Instant::now();
         let payer = self.payer(source, now);
         let mut spent = self.spent.borrow_mut();
         let until = spent.entry(payer).or_insert(now);
         *until = (*until).max(now).checked_add(FAILED).unwrap_or(now);
+        payer
     }
 
-    fn refund(&self, source: Source) {
-        if let Some(until) = self.spent.borrow_mut().get_mut(&source) {
+    fn refund(&self, payer: Source) {
+        if let Some(until) = self.spent.borrow_mut().get_mut(&payer) {
             *until = until.checked_sub(FAILED.saturating_sub(PASSED)).unwrap_or(*until);
         }
     }
@@ -99,8 +103,8 @@ pub(super) struct Turn {
     number: u64,
     /// Whether its step has begun.
     used: bool,
-    /// Whether a reply of the server has cost something.
-    charged: bool,
+    /// Who has paid, once the server has answered.
+    charged: Option<Source>,
     /// Whether the handshake has passed.
     over: bool,
     pause: Option<Pin<Box<Sleep>>>,
@@ -113,7 +117,7 @@ impl Turn {
             return Poll::Ready(());
         }
         // Whoever is answered already has paid.
-        while let Some(at) = self.turns.wait(self.source).filter(|_| !self.charged) {
+        while let Some(at) = self.turns.wait(self.source).filter(|_| self.charged.is_none()) {
             let pause = self.pause.get_or_insert_with(|| Box::pin(sleep_until(at)));
             if pause.deadline() != at {
                 pause.as_mut().reset(at);
@@ -160,8 +164,8 @@ impl Turn {
 
     /// The server answers, which is where the cost is.
     pub(super) fn pay(&mut self) {
-        if !self.over && !std::mem::replace(&mut self.charged, true) {
-            self.turns.charge(self.source);
+        if !self.over && self.charged.is_none() {
+            self.charged = Some(self.turns.charge(self.source));
         }
     }
 
@@ -170,14 +174,14 @@ impl Turn {
         self.over = true;
         self.pause = None;
         self.end_step();
-        if std::mem::take(&mut self.charged) {
-            self.turns.refund(self.source);
+        if let Some(payer) = self.charged.take() {
+            self.turns.refund(payer);
         }
     }
 
     /// Whether it was kept waiting for what its source has spent.
     pub(super) fn is_paused(&self) -> bool {
-        !self.charged && self.turns.wait(self.source).is_some()
+        self.charged.is_none() && self.turns.wait(self.source).is_some()
     }
 
     /// It needs no turn any more, whatever has come of it.

@@ -110,7 +110,7 @@ impl Broker {
         if !std::mem::take(&mut self.state.borrow_mut().unwritten) {
             return;
         }
-        let text = self.settings().encode();
+        let text = kept(&self.settings()).encode();
         if !text.is_ok_and(|text| self.journal.write_text(&text)) {
             let text = "the settings in force do not fit into the journal; a broker that takes \
                         over would not know of the groups that were added or removed";
@@ -167,6 +167,17 @@ impl Broker {
             self.retire();
         }
     }
+}
+
+/// What a successor gets from its forerunner: no keys, which it has from the last reading. That a server spoke TLS stays,
+/// so that one whose section is gone is never served without.
+fn kept(settings: &Settings) -> Settings {
+    let mut kept = settings.clone();
+    kept.servers
+        .iter_mut()
+        .filter_map(|server| server.tls.as_mut())
+        .for_each(|tls| tls.key.clear());
+    kept
 }
 
 fn cell(slot: Slot) -> usize {

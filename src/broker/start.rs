@@ -232,7 +232,7 @@ fn in_force(text: Option<&[u8]>, before: Before) -> Option<Settings> {
 /// but nobody is shown a log by those.
 fn vouched(mut left: Settings, latest: &Settings) -> (Settings, BTreeSet<Slot>) {
     let mut others = BTreeSet::new();
-    // One whose section is gone serves as before until the restart.
+    // One whose section is gone serves as before until the restart; over TLS nobody, as it has no key.
     for server in &mut left.servers {
         let read = latest.servers.iter().find(|read| read.socket == server.socket);
         read.into_iter().for_each(|read| server.clone_from(read));

@@ -48,7 +48,8 @@ pub fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-fn printable(c: char) -> bool {
+/// Whether a character shows as itself and changes nothing around it: no control, no mark of direction or of format.
+pub fn is_printable(c: char) -> bool {
     let hidden = c.is_control()
         || (is_space(c) && c != ' ')
         || matches!(u32::from(c), 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e
@@ -67,7 +68,7 @@ pub fn repr(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c == quote => out.extend(['\\', c]),
-            c if printable(c) => out.push(c),
+            c if is_printable(c) => out.push(c),
             c => out.push_str(&escape(c)),
         }
     }

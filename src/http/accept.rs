@@ -77,6 +77,7 @@ impl Socket {
                     name,
                     source: Source::of(address.ip()),
                     principal: None,
+                    shown: None,
                     last: Cell::default(),
                 };
                 Ok((Stream::Tcp(stream), client))
@@ -108,6 +109,7 @@ fn neighbour(stream: &UnixStream) -> Client {
         peer: "unix".into(),
         source: cred.map_or(Source::Unknown, |cred| Source::User(cred.uid())),
         principal: Some(Rc::new(Principal::new(who, Proof::Peer))),
+        shown: None,
         last: Cell::default(),
     }
 }
@@ -125,7 +127,7 @@ pub async fn serve<S: Site>(site: Rc<S>, gate: Rc<Gate>, listener: Listener, ser
     let policy = Policy::new(&server, socket.port());
     let visitors = Rc::new(Visitors::of(&server));
     let section = Section::of(&server, socket.port().is_some(), &site.latest());
-    let tls = Keys::of(&server, &*site).map(|keys| Tls { keys, failures: Rc::default() });
+    let tls = Keys::of(&server, &*site).map(Tls::new);
     let door = Rc::new(Door { site: Rc::clone(&site), gate, policy, section, visitors, tls });
     let crowd = Rc::new(Crowd::default());
     let mut pause = SHORTEST_PAUSE;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Site;
 use super::gate::{Client, Gate, Section};
-use super::head::{self, Closing, Policy};
+use super::head::{self, Closing, Policy, Refusal};
 use super::limits::{CHUNK_SIZE, HEAD_SIZE, HEAD_TIME, HEADERS, IDLE_TIME, LINGER_TIME, Place};
 use super::line::{Line, Wire};
 use super::reply::{self, Answer, Body, End};
@@ -31,7 +31,7 @@ pub(super) struct Door<S> {
     pub(super) section: Section,
     pub(super) visitors: Rc<Visitors>,
     /// Where it speaks TLS.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<Rc<Tls>>,
 }
 
 /// Serves a connection until it ends. The place is kept as long, and longer by work that outlives its client.
@@ -107,7 +107,11 @@ async fn answer<S: Site>(
     let version = request.version();
     let closing = head::closing(version, request.headers());
     let record = reply::record(&door.site, &client.name, &request);
-    let mut answer = route::answer(&door, &client, Rc::clone(&place), &mut request).await;
+    let stands = client.shown.as_ref().is_none_or(|shown| shown.stands(&*door.site));
+    let mut answer = match stands {
+        true => route::answer(&door, &client, Rc::clone(&place), &mut request).await,
+        false => Answer::refused(&Refusal::Unauthorized),
+    };
     let (answer, share) = match answer.share().or_else(|| place.hold(answer.size())) {
         Some(share) => (answer, Some(share)),
         None => (Answer::error(StatusCode::SERVICE_UNAVAILABLE), None),
@@ -118,7 +122,7 @@ async fn answer<S: Site>(
     if !request.body().is_end_stream() {
         line.leave_unread();
     }
-    let closing = if line.has_unread() { Closing::Close } else { closing };
+    let closing = if line.has_unread() || !stands { Closing::Close } else { closing };
     let mut response = reply::respond(answer, closing, End::new(line, record, share));
     // Else hyper adds a keep-alive of its own beside what is said here.
     *response.version_mut() = version;

@@ -24,6 +24,7 @@ use super::sessions::Sessions;
 use super::tally::{Tally, Tried};
 use super::terms::Terms;
 use super::throttle::{Name, Throttle};
+use super::tls::Shown;
 use crate::config::settings::{Server, Settings};
 
 /// A failure is told at the end of such a span, so that the time says nothing of the reason.
@@ -53,6 +54,8 @@ pub(super) struct Client {
     pub(super) source: Source,
     /// Who is at the other end of a unix socket, or has the key of a certificate.
     pub(super) principal: Option<Rc<Principal>>,
+    /// What it has shown over TLS.
+    pub(super) shown: Option<Shown>,
     /// The last proof that was good: most clients say the same again.
     pub(super) last: Cell<Option<Proven>>,
 }

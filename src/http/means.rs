@@ -131,6 +131,7 @@ mod tests {
             peer: "192.0.2.1:7".into(),
             source: Source::Unknown,
             principal: Some(Rc::new(Principal::new(who, Proof::Certificate))),
+            shown: None,
             last: Cell::default(),
         }
     }

@@ -25,6 +25,7 @@ use super::login;
 use super::means::Hold;
 use super::reply::Answer;
 use super::sessions;
+use super::tls::Shown;
 use crate::config::settings::{Level, User};
 use crate::rpc;
 use crate::rpc::caller::Caller;
@@ -239,7 +240,7 @@ async fn read_body(
 /// A log that the caller may read, and what goes on in it, for as long as they may.
 async fn follow<S: Site>(
     door: &Door<S>,
-    client: &Client,
+    client: &Rc<Client>,
     caller: &Caller,
     request: &Request<Incoming>,
     find: impl Fn(&S, &Caller) -> Result<(Option<u32>, Permit), Fault> + 'static,
@@ -260,10 +261,13 @@ async fn follow<S: Site>(
         }
     };
     let hold = hold(door, client, caller, request);
-    let dated = hold != Hold::Reading;
+    let dated = hold != Hold::Reading || client.shown.as_ref().is_some_and(Shown::is_dated);
     let (keeper, gate) = (Rc::clone(site), Rc::clone(&door.gate));
-    let section = door.section.clone();
-    let stays = move || gate.holds(&*keeper, &section, &hold);
+    let (section, client) = (door.section.clone(), Rc::clone(client));
+    let stays = move || {
+        let stands = client.shown.as_ref().is_none_or(|shown| shown.stands(&*keeper));
+        stands && gate.holds(&*keeper, &section, &hold)
+    };
     let leave = Leave::new(permit, site.latest(), dated, stays, again);
     LogStream::open(site, log, leave, request.headers()).await.map(Answer::log).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {

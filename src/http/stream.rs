@@ -18,7 +18,8 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when there may be something to read.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Unix(s) => s.poll_read_ready(cx),
             Stream::Tcp(s) => s.poll_read_ready(cx),

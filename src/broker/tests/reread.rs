@@ -6,7 +6,7 @@ use tokio::task::spawn_local;
 use policy::access::Action;
 
 use super::*;
-use crate::config::settings::Complaints;
+use crate::config::settings::{Complaints, Server, Tls};
 use crate::process::{Command, State as Is, roster};
 use crate::rpc::guard::free;
 use crate::rpc::office::{Office, Unmoved};
@@ -297,6 +297,49 @@ async fn lying() {
     // What nobody has read still writes; nobody reads that.
     assert_eq!(settings.process(2).map(|p| p.name.as_str()), Some("r"));
     assert_eq!([0, 1, 2].map(|slot| broker.vouches(slot)), [true, true, false]);
+}
+
+#[tokio::test]
+async fn keys_are_not_left_to_a_successor() {
+    LocalSet::new().run_until(leaving()).await;
+}
+
+async fn leaving() {
+    let (fake, broker, task) = serving().await;
+    let secure = |names: &[&str], key: &[u8], sockets: &[u32]| {
+        let mut settings = groups(names);
+        let tls = Tls { chain: vec![vec![1]], key: key.to_vec(), clients: None };
+        settings.servers = sockets.iter().map(|socket| server(*socket, tls.clone())).collect();
+        settings
+    };
+    *broker.active.borrow_mut() = Rc::new(secure(&["p"], b"a key", &[0, 1]));
+    let latest = secure(&["p", "q"], b"another key", &[0]);
+    reread(&fake, &broker, &latest).await;
+    broker.add_group(&[free(Action::Config)], "q").unwrap();
+    fake.runs(1, 1).await;
+    let left = broker.journal.text().unwrap();
+    let left = Settings::decode(&left).unwrap();
+    assert_eq!(left.groups.len(), 2);
+    assert!(left.servers.iter().all(|s| s.tls.as_ref().is_some_and(|tls| tls.key.is_empty())));
+    drop(broker);
+    let (_fake, broker) = successor(fake, task, &latest, &[(0, 1), (1, 1)]).await;
+    let keys = |server: &Server| server.tls.as_ref().map(|tls| tls.key.clone());
+    let keys: Vec<_> = broker.settings().servers.iter().map(keys).collect();
+    // One that is in no reading any more speaks TLS still, and with nobody.
+    assert_eq!(keys, [Some(b"another key".to_vec()), Some(Vec::new())]);
+}
+
+fn server(socket: u32, tls: Tls) -> Server {
+    Server {
+        section: format!("s{socket}"),
+        socket,
+        credentials: None,
+        hosts: Vec::new(),
+        legacy_get_actions: false,
+        guarded: false,
+        pam: false,
+        tls: Some(tls),
+    }
 }
 
 #[tokio::test]

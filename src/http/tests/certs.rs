@@ -142,6 +142,15 @@ pub fn connector(
     pair: Option<&Pair>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> TlsConnector {
+    connector_with(pair, &[], versions)
+}
+
+/// The same, with these certificates behind that of the pair.
+pub fn connector_with(
+    pair: Option<&Pair>,
+    between: &[Vec<u8>],
+    versions: &[&'static SupportedProtocolVersion],
+) -> TlsConnector {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(versions)
         .expect("versions")
@@ -151,7 +160,8 @@ pub fn connector(
         None => builder.with_no_client_auth(),
         Some(pair) => {
             let key = PrivateKeyDer::try_from(pair.key.clone()).expect("key");
-            let chain = vec![CertificateDer::from(pair.certificate.clone())];
+            let chain = [&pair.certificate].into_iter().chain(between);
+            let chain = chain.map(|der| CertificateDer::from(der.clone())).collect();
             builder.with_client_auth_cert(chain, key).expect("pair")
         }
     };
@@ -198,7 +208,19 @@ pub fn lines(bed: &Bed) -> Vec<String> {
 
 /// What comes of asking over TLS: the answer, or why there is none.
 pub async fn asked(bed: &Bed, pair: Option<&Pair>) -> Result<String, String> {
-    let mut client = bed.try_tls(pair, rustls::ALL_VERSIONS).await.map_err(|e| e.to_string())?;
+    asked_with(bed, pair, &[]).await
+}
+
+/// The same, with these certificates behind that of the pair.
+pub async fn asked_with(
+    bed: &Bed,
+    pair: Option<&Pair>,
+    between: &[Vec<u8>],
+) -> Result<String, String> {
+    let connector = connector_with(pair, between, rustls::ALL_VERSIONS);
+    let name = ServerName::try_from("localhost").expect("name");
+    let stream = connector.connect(name, bed.tcp().await.stream).await;
+    let mut client = Client::new(stream.map_err(|e| e.to_string())?);
     // In TLS 1.3 a client learns only with the first answer that it is refused.
     let _ = client.stream.write_all(HEALTH.as_bytes()).await;
     let mut bytes = vec![0; 4096];

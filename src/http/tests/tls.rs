@@ -1,6 +1,7 @@
 //! Servers that speak TLS: versions, certificates, readings.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::access::Member;
 use rcgen::{DnType, SanType, date_time_ymd};
@@ -11,7 +12,7 @@ use tokio::time::advance;
 use tokio_rustls::client::TlsStream;
 
 use super::asks::{get, post, role, status, users};
-use super::bed::{Bed, Client, Plan, eventually, header, passing};
+use super::bed::{Bed, Client, MAIN, Plan, eventually, header, passing};
 use super::certs::{Authority, HEALTH, Pair, asked, connector, lines, run, settle};
 use crate::config::settings::{Level, Server, Tls};
 use crate::http::limits::IDLE_TIME;
@@ -309,5 +310,119 @@ fn cookies_stay_within_tls() {
         let answer = passing(client.answer()).await;
         let cookie = header(&answer, "set-cookie").expect("a cookie");
         assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+    });
+}
+
+/// What a connection answers, and that it ends behind it.
+async fn last_answer(client: &mut Client<TlsStream<TcpStream>>) -> String {
+    client.send(get("/", "")).await;
+    let mut text = String::new();
+    client.stream.read_to_string(&mut text).await.expect("close_notify");
+    text
+}
+
+#[test]
+fn a_connection_whose_certificate_is_taken_back_has_no_further_request() {
+    let authority = Authority::new("ca");
+    let (stolen, good) = (authority.client("deploy", 7), authority.client("deploy", 9));
+    run(authority.tls(Some(true), &[8]), async |bed| {
+        let mut clients = Vec::new();
+        for pair in [&stolen, &stolen, &good, &good] {
+            let mut client = bed.tls(Some(pair)).await;
+            client.send(get("/", "")).await;
+            assert_eq!(status(&client.answer().await), 200);
+            clients.push(client);
+        }
+        reread(&bed, Some(authority.tls(Some(true), &[7])));
+        for stolen in &mut clients[..2] {
+            let answer = last_answer(stolen).await;
+            assert_eq!(status(&answer), 401, "{answer}");
+            assert_eq!(header(&answer, "connection"), Some("close"), "{answer}");
+        }
+        let told = lines(&bed);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("TLS connection of 127.0.0.1:"), "{told:?}");
+        assert!(told[0].ends_with("any more: certificate revoked"), "{told:?}");
+        for good in &mut clients[2..] {
+            good.send(get("/", "")).await;
+            assert_eq!(status(&good.answer().await), 200, "nobody else is dropped");
+        }
+        // Another authority, too, and none at all.
+        reread(&bed, Some(Authority::new("next").tls(Some(true), &[])));
+        assert_eq!(status(&last_answer(&mut clients[2]).await), 401);
+        reread(&bed, Some(authority.tls(None, &[])));
+        assert_eq!(status(&last_answer(&mut clients[3]).await), 401);
+    });
+}
+
+#[test]
+fn who_has_shown_nothing_goes_on_unless_something_is_required_now() {
+    let authority = Authority::new("ca");
+    run(authority.tls(None, &[]), async |bed| {
+        let mut client = bed.tls(None).await;
+        for now in [None, Some(false)] {
+            reread(&bed, Some(authority.tls(now, &[])));
+            client.send(get("/", "")).await;
+            assert_eq!(status(&client.answer().await), 200);
+        }
+        reread(&bed, Some(authority.tls(Some(true), &[])));
+        assert_eq!(status(&last_answer(&mut client).await), 401);
+    });
+}
+
+#[test]
+fn a_certificate_ends_on_connections_too() {
+    let authority = Authority::new("ca");
+    let short = authority.signs("deploy", |p| p.not_after = date_time_ymd(2090, 1, 1));
+    run(authority.tls(Some(true), &[]), async |bed| {
+        let mut client = bed.tls(Some(&short)).await;
+        client.send(get("/", "")).await;
+        assert_eq!(status(&client.answer().await), 200);
+        bed.site.wall.set(Duration::from_secs(3_786_912_001));
+        assert_eq!(status(&last_answer(&mut client).await), 401);
+        assert!(lines(&bed)[0].ends_with("certificate expired"), "{:?}", lines(&bed));
+    });
+}
+
+#[test]
+fn following_ends_with_the_certificate() {
+    let authority = Authority::new("ca");
+    let (stolen, good) = (authority.client("deploy", 7), authority.client("deploy", 9));
+    run(authority.tls(Some(true), &[8]), async |bed| {
+        bed.site.write(MAIN, "a\n");
+        let mut clients = Vec::new();
+        for pair in [&stolen, &good] {
+            let mut client = bed.tls(Some(pair)).await;
+            client.send("GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+            client.until("a\n").await;
+            clients.push(client);
+        }
+        eventually(|| bed.site.followers(MAIN) == 2).await;
+        reread(&bed, Some(authority.tls(Some(true), &[7])));
+        bed.site.write(MAIN, "b\n");
+        clients[1].until("b\n").await;
+        eventually(|| bed.site.followers(MAIN) == 1).await;
+        let mut rest = Vec::new();
+        let _ = clients[0].stream.read_to_end(&mut rest).await;
+        assert!(!String::from_utf8_lossy(&rest).contains('b'));
+        assert!(lines(&bed)[0].ends_with("certificate revoked"), "{:?}", lines(&bed));
+    });
+}
+
+#[test]
+fn a_section_of_the_same_name_on_another_socket_is_another_server() {
+    let authority = Authority::new("ca");
+    let (old, new) = (authority.tls(None, &[]), authority.tls(None, &[]));
+    run(old.clone(), async |bed| {
+        let move_to = |socket| {
+            reread(&bed, Some(new.clone()));
+            let mut settings = (**bed.site.settings.borrow()).clone();
+            settings.servers[0].socket = socket;
+            *bed.site.settings.borrow_mut() = Rc::new(settings);
+        };
+        move_to(7);
+        assert_eq!(shown(&bed.tls(None).await), old.chain[0]);
+        move_to(0);
+        assert_eq!(shown(&bed.tls(None).await), new.chain[0]);
     });
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
-use super::bed::{MAIN, eventually, header};
-use super::certs::{Authority, HEALTH, asked, lines, run, settle};
+use super::bed::{MAIN, eventually, header, passing};
+use super::certs::{Authority, HEALTH, asked, asked_with, lines, run, settle};
 use crate::http::limits::{CONNECTIONS, HEAD_TIME, MOST_OF_ONE, STALL_TIME};
 
 const LOG: &str = "GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n";
@@ -189,5 +189,44 @@ fn a_slow_reader_gets_all_of_it_and_a_stalled_one_is_closed() {
             all += count;
         }
         assert!(all < length, "{all} of {length}");
+    });
+}
+
+#[test]
+fn a_maze_of_certificates_is_not_walked() {
+    let (authority, same) = (Authority::new("ca"), || Authority::new("x"));
+    let leaf = same().client("deploy", 1);
+    let maze: Vec<Vec<u8>> = (0..12).map(|_| same().der()).collect();
+    let junk = vec![Authority::new("junk").der(); 60];
+    let maze = [junk, maze].concat();
+    run(authority.tls(Some(true), &[]), async |bed| {
+        assert!(asked_with(&bed, Some(&leaf), &maze).await.is_err());
+        eventually(|| !lines(&bed).is_empty()).await;
+        let line = lines(&bed).remove(0);
+        assert!(line.contains("refused: 73 certificates of "), "{line}");
+        // What leads nowhere and is little is in nobody's way.
+        let good = authority.client("deploy", 1);
+        assert!(asked_with(&bed, Some(&good), &maze[..4]).await.is_ok());
+        assert!(asked_with(&bed, Some(&good), &maze[..5]).await.is_err());
+    });
+}
+
+#[test]
+fn who_fails_again_and_again_waits() {
+    let authority = Authority::new("ca");
+    let stranger = Authority::new("other").client("deploy", 1);
+    run(authority.tls(Some(true), &[]), async |bed| {
+        let begun = Instant::now();
+        for _ in 0..30 {
+            assert!(passing(asked(&bed, Some(&stranger))).await.is_err());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        for _ in 0..60 {
+            assert!(passing(asked(&bed, Some(&stranger))).await.is_err());
+        }
+        // So many at once, and two in a second.
+        assert!(begun.elapsed() > Duration::from_secs(25), "{:?}", begun.elapsed());
+        let good = authority.client("deploy", 1);
+        assert!(passing(asked(&bed, Some(&good))).await.is_ok(), "waits, and is served");
     });
 }

@@ -1,6 +1,6 @@
 //! TLS over a socket, as [`Line`](super::super::line::Line) uses it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::super::line::State;
 use super::super::stream::Stream;
+use super::turns::Turn;
 
 /// The first byte of all that speak TLS: a record of a handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -31,16 +32,25 @@ pub(super) struct Socket {
     stream: Rc<Stream>,
     state: Rc<State>,
     opening: Rc<Cell<Opening>>,
+    turn: Rc<RefCell<Turn>>,
 }
 
 impl Socket {
     /// One, and how its client begins, once it has.
-    pub(super) fn new((stream, state): (Rc<Stream>, Rc<State>)) -> (Socket, Rc<Cell<Opening>>) {
+    pub(super) fn new(
+        (stream, state): (Rc<Stream>, Rc<State>),
+        turn: &Rc<RefCell<Turn>>,
+    ) -> (Socket, Rc<Cell<Opening>>) {
         let opening = Rc::new(Cell::new(Opening::Silence));
-        (Socket { stream, state, opening: Rc::clone(&opening) }, opening)
+        (Socket { stream, state, opening: Rc::clone(&opening), turn: Rc::clone(turn) }, opening)
     }
 
     fn take(&self, from: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        {
+            let mut turn = self.turn.borrow_mut();
+            turn.pay();
+            turn.end_step();
+        }
         let result = self.stream.poll_write(cx, from);
         self.state.wrote(result.is_ready());
         result
@@ -53,8 +63,22 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let mut turn = self.turn.borrow_mut();
+        turn.end_step();
+        // Only who has sent something has a turn, and never longer than it takes to look at that.
+        let Poll::Ready(readable) = self.stream.poll_readable(cx) else {
+            turn.yield_turn();
+            return Poll::Pending;
+        };
+        readable?;
+        ready!(turn.poll(cx));
         let room = into.initialize_unfilled();
-        let count = ready!(self.stream.poll_read(cx, room))?;
+        let Poll::Ready(count) = self.stream.poll_read(cx, room) else {
+            turn.yield_turn();
+            return Poll::Pending;
+        };
+        let count = count?;
+        turn.begin();
         let first = room.first().filter(|_| count > 0).copied();
         if let (Opening::Silence, Some(first)) = (self.opening.get(), first) {
             let is_tls = first == HANDSHAKE;

@@ -11,6 +11,7 @@ use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier}
 use rustls::{RootCertStore, ServerConfig};
 
 use super::super::Site;
+use super::verifier::Bounded;
 use crate::config::settings::{Clients, Level, Server, Settings, Tls};
 
 /// The only protocol over TLS here.
@@ -19,6 +20,7 @@ const HTTP: &[u8] = b"http/1.1";
 /// Certificate, key and authorities of one server section, by the last reading that has usable ones.
 pub(in super::super) struct Keys {
     section: String,
+    socket: u32,
     current: RefCell<Current>,
 }
 
@@ -27,8 +29,11 @@ struct Current {
     seen: Option<Rc<Settings>>,
     /// What `config` was made of, or could not be made of.
     tls: Option<Tls>,
-    config: Option<Arc<ServerConfig>>,
+    config: Option<(Arc<ServerConfig>, Judge)>,
 }
+
+/// What judges certificates of clients, where they are asked for.
+type Judge = Option<Arc<dyn ClientCertVerifier>>;
 
 impl Keys {
     /// Those of a section; `None` where it does not speak TLS.
@@ -36,6 +41,7 @@ impl Keys {
         let tls = server.tls.as_ref()?;
         let keys = Keys {
             section: server.section.clone(),
+            socket: server.socket,
             current: RefCell::new(Current { seen: None, tls: None, config: None }),
         };
         keys.take(tls, site);
@@ -43,18 +49,29 @@ impl Keys {
     }
 
     /// For a connection that begins now. `None` where no reading had usable ones.
-    pub(super) fn config(&self, site: &impl Site) -> Option<Arc<ServerConfig>> {
+    pub(super) fn config(&self, site: &impl Site) -> Option<(Arc<ServerConfig>, Judge)> {
+        self.look(site);
+        self.current.borrow().config.clone()
+    }
+
+    /// What judges certificates of clients by the last reading.
+    pub(super) fn judge(&self, site: &impl Site) -> Judge {
+        self.look(site);
+        self.current.borrow().config.as_ref().and_then(|(_, judge)| judge.clone())
+    }
+
+    fn look(&self, site: &impl Site) {
         let latest = site.latest();
         let seen = self.current.borrow().seen.as_ref().is_some_and(|s| Rc::ptr_eq(s, &latest));
         if !seen {
             // Whether a section speaks TLS at all is settled at the start, as its port is.
-            let read = latest.servers.iter().find(|server| server.section == self.section);
+            let same = |read: &&Server| read.section == self.section && read.socket == self.socket;
+            let read = latest.servers.iter().find(same);
             if let Some(tls) = read.and_then(|server| server.tls.as_ref()) {
                 self.take(tls, site);
             }
             self.current.borrow_mut().seen = Some(latest);
         }
-        self.current.borrow().config.clone()
     }
 
     /// Uses these from now on, if they are others and can be used.
@@ -66,7 +83,7 @@ impl Keys {
         let mut current = self.current.borrow_mut();
         current.tls = Some(tls.clone());
         match made {
-            Ok(config) => current.config = Some(Arc::new(config)),
+            Ok((config, judge)) => current.config = Some((Arc::new(config), judge)),
             Err(reason) => {
                 let kept = match &current.config {
                     Some(_) => "those of the last reading stay in use",
@@ -84,14 +101,16 @@ impl Keys {
     }
 }
 
-fn config(tls: &Tls) -> Result<ServerConfig, String> {
+fn config(tls: &Tls) -> Result<(ServerConfig, Judge), String> {
     let provider = Arc::new(default_provider());
     let chain = tls.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+    if tls.key.is_empty() {
+        // Those that a former broker left have none.
+        return Err("tls_key: the last reading has no key for it".to_owned());
+    }
     let key = PrivateKeyDer::try_from(tls.key.clone()).map_err(|e| format!("tls_key: {e}"))?;
-    let verifier = match &tls.clients {
-        None => Arc::new(NoClientAuth),
-        Some(clients) => verifier(clients, &provider)?,
-    };
+    let judge = tls.clients.as_ref().map(|clients| verifier(clients, &provider)).transpose()?;
+    let verifier = judge.clone().unwrap_or_else(|| Arc::new(NoClientAuth));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
@@ -102,7 +121,7 @@ fn config(tls: &Tls) -> Result<ServerConfig, String> {
     // No resumption: it would bring back a client whose certificate has been revoked since.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok((config, judge))
 }
 
 /// Judges what clients show: each certificate of a chain has to be known not to be revoked where there are lists.
@@ -120,5 +139,6 @@ fn verifier(
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(lists);
     let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|e| format!("tls_client_ca and tls_client_crl: {e}"))
+    let inner = builder.build().map_err(|e| format!("tls_client_ca and tls_client_crl: {e}"))?;
+    Ok(Arc::new(Bounded::new(inner)))
 }

@@ -1,9 +1,11 @@
 //! The beginning of a connection over TLS.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -13,7 +15,8 @@ use super::super::gate::Client;
 use super::super::limits::{HEAD_TIME, LINGER_TIME};
 use super::super::line::Line;
 use super::channel::{Channel, Opening, Socket};
-use super::{Tls, names};
+use super::{Shown, Tls, names};
+use crate::config::text::is_printable;
 
 /// Bytes of records that a connection holds for a client that does not take them.
 const RECORDS: usize = 32 << 10;
@@ -25,29 +28,38 @@ const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nServer: Medusa/1.12\r\nConnec
 /// Carries out the handshake on a line that was just accepted, and notes whom a certificate proves the client to be.
 /// `false` where nothing came of it; then the connection is at its end.
 pub(in super::super) async fn greet<S: Site>(
-    tls: &Tls,
+    tls: &Rc<Tls>,
     site: &Rc<S>,
     line: &Line,
     client: &mut Client,
 ) -> bool {
-    let Some(config) = tls.keys.config(&**site) else {
+    let Some((config, judge)) = tls.keys.config(&**site) else {
         // Why has been said when they were read.
         line.turn_away(true);
         return false;
     };
-    let (socket, opening) = Socket::new(line.bare());
+    let turn = Rc::new(RefCell::new(tls.turns.of(client.source)));
+    let (socket, opening) = Socket::new(line.bare(), &turn);
     let accept = TlsAcceptor::from(config).accept_with(socket, |connection| {
         connection.set_buffer_limit(Some(RECORDS));
     });
     let deadline = Instant::now().checked_add(HEAD_TIME).unwrap_or_else(Instant::now);
-    let failed = match timeout_at(deadline, accept).await {
+    let came = timeout_at(deadline, accept).await;
+    turn.borrow_mut().leave();
+    let failed = match came {
         Ok(Ok(stream)) => {
+            turn.borrow_mut().finish();
             let chain = stream.get_ref().1.peer_certificates();
+            let now = UnixTime::since_unix_epoch(site.now().wall);
+            client.shown = Some(Shown::new(tls, &client.peer, chain, judge, now));
             client.principal = chain.and_then(<[_]>::first).and_then(|leaf| names::principal(leaf));
             line.secured(Channel(stream));
             return true;
         }
         Ok(Err(error)) => reason(&error),
+        Err(_) if turn.borrow().is_paused() => {
+            "too many of its address have failed, or have come at once".to_owned()
+        }
         Err(_) => format!("it was not over after {} s", HEAD_TIME.as_secs()),
     };
     let failed = match opening.get() {
@@ -69,20 +81,30 @@ pub(in super::super) async fn greet<S: Site>(
 
 /// Why a handshake has failed, in words.
 fn reason(error: &io::Error) -> String {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    let text = match inner {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         None if error.kind() == io::ErrorKind::UnexpectedEof => "the client has left".to_owned(),
-        None => error.to_string(),
-        Some(Error::NoCertificatesPresented) => "no certificate, and one is required".to_owned(),
-        Some(Error::InvalidCertificate(error)) => certificate(error),
-        Some(Error::AlertReceived(alert)) => refused(*alert),
-        Some(Error::PeerIncompatible(what)) => {
+        None => printable(&error.to_string()),
+        Some(error) => words(error),
+    }
+}
+
+/// The same of what TLS says.
+pub(super) fn words(error: &Error) -> String {
+    let text = match error {
+        Error::NoCertificatesPresented => "no certificate, and one is required".to_owned(),
+        Error::InvalidCertificate(error) => certificate(error),
+        Error::AlertReceived(alert) => refused(*alert),
+        Error::PeerIncompatible(what) => {
             format!("no version (1.2, 1.3), cipher or key exchange in common: {what:?}")
         }
-        Some(error) => error.to_string(),
+        error => error.to_string(),
     };
-    // Some have text of the client's in them.
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    printable(&text)
+}
+
+/// Some have text of the client's in them.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| is_printable(*c)).take(300).collect()
 }
 
 /// What is wrong with the client's certificate.
@@ -107,6 +129,7 @@ fn certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         E::BadEncoding => "certificate that cannot be read".to_owned(),
+        E::Other(reason) => format!("certificate refused: {}", reason.0),
         error => format!("certificate refused: {error}"),
     }
 }

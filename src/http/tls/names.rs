@@ -10,6 +10,8 @@ use x509_cert::der::{Decode, Tag, Tagged};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::config::text::is_printable;
+
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// Bytes of a name; a longer one is none.
 const LONGEST: usize = 255;
@@ -59,7 +61,7 @@ fn other(other: &GeneralName) -> Option<Rc<str>> {
 }
 
 fn name(kind: &str, text: &str) -> Option<Rc<str>> {
-    let sound = (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control);
+    let sound = (1..=LONGEST).contains(&text.len()) && text.chars().all(is_printable);
     sound.then(|| format!("{kind}{text}").into())
 }
 
@@ -109,7 +111,16 @@ mod tests {
     fn names_that_could_be_taken_for_others_are_none() {
         let utf8 = |text: &str| common_name(DnValue::Utf8String(text.to_owned()));
         assert_eq!(utf8(&"x".repeat(255)).len(), 1);
-        for bad in ["", "a\0b", "a\nb", "a\u{85}b", &"x".repeat(256)] {
+        for bad in [
+            "",
+            "a\0b",
+            "a\nb",
+            "a\u{85}b",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "a\u{e0041}b",
+            &"x".repeat(256),
+        ] {
             assert_eq!(utf8(bad), [], "{bad:?}");
         }
         let printable = DnValue::PrintableString("deploy".try_into().expect("text"));

@@ -61,6 +61,14 @@ DELIBERATE = [
         same_head=True,
     ),
     Deliberate(
+        r"shell-open-wrong",
+        "client",
+        r"rc=0\n(supervisor> ERROR: url must be http:// or unix://\n){3}supervisor> \s*",
+        r"rc=0\n(supervisor> ERROR: url must be http:// or unix://\n){2}supervisor> error: <class '.*'>, .*\nsupervisor> \s*",
+        "https:// is an address, of a host that nobody knows",
+        same_head=True,
+    ),
+    Deliberate(
         r".*-usage",
         "client",
         r"rc=\d\n(?s:.*)",

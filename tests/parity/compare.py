@@ -63,8 +63,8 @@ DELIBERATE = [
     Deliberate(
         r"shell-open-wrong",
         "client",
-        r"rc=0\n(supervisor> ERROR: url must be http:// or unix://\n){3}supervisor> \s*",
-        r"rc=0\n(supervisor> ERROR: url must be http:// or unix://\n){2}supervisor> error: <class '.*'>, .*\nsupervisor> \s*",
+        r"rc=0\n(?s:.*)(supervisor> ERROR: url must be http:// or unix://\n){3}supervisor> \s*",
+        r"rc=0\n(?s:.*)(supervisor> ERROR: url must be http:// or unix://\n){2}supervisor> error: .*\nsupervisor> \s*",
         "https:// is an address, of a host that nobody knows",
         same_head=True,
     ),

@@ -18,6 +18,8 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::config::ctl::TlsFiles;
 use verify::OnRequest;
+#[cfg(test)]
+pub(crate) use verify::anybody;
 #[cfg(feature = "tools")]
 pub(crate) use verify::unchecked;
 

@@ -40,6 +40,12 @@ pub(crate) fn unchecked() -> Result<ClientConfig, String> {
     config(&TlsFiles { insecure: true, ..TlsFiles::default() })
 }
 
+/// For tests of servers.
+#[cfg(test)]
+pub(crate) fn anybody() -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Anybody(Arc::new(ring::default_provider())))
+}
+
 fn with(
     provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,

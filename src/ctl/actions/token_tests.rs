@@ -4,9 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use nix::unistd::Uid;
+
 use super::super::super::server::Server;
+use super::super::rights::Me;
+use super::maker::{Source, judge};
 use crate::rpc::xml::{Value, decode_call, encode_fault, encode_response};
 
 fn pair(key: &str, value: Value) -> (String, Value) {
